@@ -1,0 +1,244 @@
+"""The configuration: one dataclass per section, read from YAML, overlaid by dotted overrides, strict about names and types."""
+
+import dataclasses
+import difflib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from src.errors import InputError
+
+
+@dataclass
+class AudioConfig:
+    """How a waveform becomes a mel spectrogram.
+
+    Args:
+        sample_rate: samples per second
+        n_fft: length of the Fourier transform in samples
+        hop_length: samples between two frames
+        win_length: length of the Hann window in samples
+        n_mels: number of mel bands
+        fmin: lower edge of the lowest band in Hz
+        fmax: upper edge of the highest band in Hz
+        mel_floor: magnitudes below this are raised to it before the logarithm
+        griffinlim_iterations: rounds of phase estimation of the Griffin-Lim vocoder
+    """
+
+    sample_rate: int = 22050
+    n_fft: int = 1024
+    hop_length: int = 256
+    win_length: int = 1024
+    n_mels: int = 80
+    fmin: float = 0.0
+    fmax: float = 8000.0
+    mel_floor: float = 1e-5
+    griffinlim_iterations: int = 60
+
+
+@dataclass
+class TextConfig:
+    """How text becomes symbol ids.
+
+    Args:
+        cleaner: what normalises the text before symbols are looked up
+        sentence_pause: silence between the sentences of one text in seconds
+        max_sentence_length: longest piece of text spoken in one go, in characters; longer sentences are split at commas or spaces
+    """
+
+    cleaner: Literal["english_cleaners", "basic_cleaners"] = "english_cleaners"
+    sentence_pause: float = 0.2
+    max_sentence_length: int = 200
+
+
+@dataclass
+class ModelConfig:
+    """The network.
+
+    Args:
+        name: which network
+        n_symbols: rows of the embedding table
+        encoder_dim: width of the embedding, the encoder convolutions and the encoder output (both directions together)
+        encoder_layers: number of encoder convolutions
+        encoder_kernel_size: width of the encoder convolutions
+        prenet_dim: width of both prenet layers
+        attention_rnn_dim: width of the attention LSTM
+        attention_dim: width of the attention's hidden layer
+        location_filters: filters of the location convolution
+        location_kernel_size: width of the location convolution
+        decoder_rnn_dim: width of the decoder LSTM
+        postnet_dim: channels of the postnet
+        postnet_layers: number of postnet convolutions
+        postnet_kernel_size: width of the postnet convolutions
+        reduction_factor: mel frames per decoder step (r)
+        encoder_dropout: dropout after each encoder convolution
+        prenet_dropout: dropout in the prenet, on at inference too; 0 makes inference deterministic
+        attention_dropout: dropout on the attention LSTM's state
+        decoder_dropout: dropout on the decoder LSTM's state
+        postnet_dropout: dropout after each postnet convolution
+        gate_threshold: an item stops at the first step whose gate probability is above this
+        max_decoder_steps: an item that has not stopped by then is cut off
+        attention_stop_frames: stop after this many frames whose attention rests on the last symbol; 0 turns the rule off
+    """
+
+    name: Literal["tacotron2"] = "tacotron2"
+    n_symbols: int = 148
+    encoder_dim: int = 512
+    encoder_layers: int = 3
+    encoder_kernel_size: int = 5
+    prenet_dim: int = 256
+    attention_rnn_dim: int = 1024
+    attention_dim: int = 128
+    location_filters: int = 32
+    location_kernel_size: int = 31
+    decoder_rnn_dim: int = 1024
+    postnet_dim: int = 512
+    postnet_layers: int = 5
+    postnet_kernel_size: int = 5
+    reduction_factor: int = 1
+    encoder_dropout: float = 0.5
+    prenet_dropout: float = 0.5
+    attention_dropout: float = 0.1
+    decoder_dropout: float = 0.1
+    postnet_dropout: float = 0.5
+    gate_threshold: float = 0.5
+    max_decoder_steps: int = 1000
+    attention_stop_frames: int = 60
+
+
+@dataclass
+class DataConfig:
+    """How the recordings are split, stored and batched.
+
+    Args:
+        val_fraction: share of the clips kept for validation when no id list is given
+        min_seconds_per_character: rows that speak faster than this are reported as bad
+        max_seconds_per_character: rows that speak slower than this are reported as bad
+        n_shards: MindRecord files per split
+        n_buckets: largest number of batch shapes, and so of compiled training graphs
+        workers: parallel readers
+    """
+
+    val_fraction: float = 0.02
+    min_seconds_per_character: float = 0.02
+    max_seconds_per_character: float = 0.5
+    n_shards: int = 1
+    n_buckets: int = 6
+    workers: int = 2
+
+
+@dataclass
+class TrainConfig:
+    """The training run. Losses and schedules count optimiser steps.
+
+    Args:
+        batch_size: clips per step
+        max_steps: optimiser steps of the whole run
+        lr: learning rate of Adam
+        weight_decay: L2 penalty
+        grad_clip: largest global norm of the gradient
+        seed: seed of initial weights, shuffling and dropout
+        log_every: steps between two rows of log.jsonl
+        validate_every: steps between two validations; 0 means once per epoch
+        checkpoint_every: steps between two checkpoints
+        keep_checkpoints: how many of the newest checkpoints stay
+        max_bad_steps: this many non-finite steps in a row end the run
+        guided_attention: weight of the guided-attention loss; 0 turns it off
+        guided_attention_sigma: width of the diagonal that guided attention allows, as a share of the length
+        guided_attention_decay_steps: the weight falls as exp(-step / this); 0 keeps it constant
+    """
+
+    batch_size: int = 64
+    max_steps: int = 100_000
+    lr: float = 1e-3
+    weight_decay: float = 1e-6
+    grad_clip: float = 1.0
+    seed: int = 1234
+    log_every: int = 10
+    validate_every: int = 0
+    checkpoint_every: int = 1000
+    keep_checkpoints: int = 3
+    max_bad_steps: int = 10
+    guided_attention: float = 0.0
+    guided_attention_sigma: float = 0.25
+    guided_attention_decay_steps: int = 0
+
+
+@dataclass
+class Config:
+    """Everything that shapes a run; travels as YAML text inside each checkpoint."""
+
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def to_yaml(self) -> str:
+        """This configuration as YAML text that `load_config` reads back."""
+        return yaml.safe_dump(dataclasses.asdict(self), sort_keys=False)
+
+
+SECTIONS = {section.name: section.default_factory for section in dataclasses.fields(Config)}
+KEYS = [f"{name}.{key.name}" for name, section in SECTIONS.items() for key in dataclasses.fields(section)]
+
+
+def add_config_flags(parser: ArgumentParser) -> None:
+    """Give `parser` every configuration key as a dotted flag, with type, default and explanation in `--help`."""
+    for name, section in SECTIONS.items():
+        parser.add_argument(f"--{name}", type=section, help=section.__doc__.splitlines()[0])
+
+
+def load_config(source: str | Path | dict[str, Any] | None = None, overrides: dict[str, Any] | None = None) -> Config:
+    """Read a configuration and overlay it.
+
+    Args:
+        source: path of a YAML file, its content as nested dicts, or None for the defaults.
+        overrides: values by dotted key, such as `{"model.prenet_dropout": 0.0}`.
+
+    Raises:
+        InputError: unreadable file, unknown key (names the nearest valid one), value of the wrong type.
+    """
+    where = "config"
+    if isinstance(source, str | Path):
+        where, source = str(source), _read_yaml(Path(source))
+    values: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    for section, keys in (source or {}).items():
+        if section not in SECTIONS or not isinstance(keys, dict):
+            raise InputError(f"{where}: no section '{section}'; the sections are {', '.join(SECTIONS)}")
+        values[section] = {key: value for key, value in keys.items() if _check_key(f"{section}.{key}", where)}
+    for key, value in (overrides or {}).items():
+        _check_key(key, "override")
+        section, name = key.split(".")
+        values[section][name] = value
+    parser = ArgumentParser(exit_on_error=False)
+    add_config_flags(parser)
+    try:
+        parsed = parser.parse_object(values)
+    except ArgumentError as error:
+        raise InputError(f"{where}: {' '.join(str(error).split())}") from error
+    return Config(**{name: section(**vars(parsed[name])) for name, section in SECTIONS.items()})
+
+
+def nearest_key(key: str) -> str:
+    """The valid dotted key most like `key`."""
+    return difflib.get_close_matches(key, KEYS, n=1, cutoff=0.0)[0]
+
+
+def _check_key(key: str, where: str) -> bool:
+    if key not in KEYS:
+        raise InputError(f"{where}: unknown key '{key}'; did you mean '{nearest_key(key)}'?")
+    return True
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict | None):
+        raise InputError(f"{path}: expected sections ({', '.join(SECTIONS)}), found {type(content).__name__}")
+    return content or {}
