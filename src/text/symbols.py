@@ -1,0 +1,12 @@
+"""The symbols the network reads, in the order of the public Tacotron 2 checkpoints: an id is a row of the embedding table."""
+
+PAD = "_"  # id 0 fills the end of short texts in a batch and never comes from text
+PUNCTUATION = "-!'(),.:;? "
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+_VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()  # noqa: SIM905
+_CONSONANTS = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split()  # noqa: SIM905
+_STRESSES = ("", "0", "1", "2")
+ARPABET = sorted(_CONSONANTS + [vowel + stress for vowel in _VOWELS for stress in _STRESSES])
+
+SYMBOLS = [PAD, *PUNCTUATION, *LETTERS, *(f"@{phoneme}" for phoneme in ARPABET)]  # "@" tells the phoneme B from the letter B

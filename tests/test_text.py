@@ -1,0 +1,169 @@
+"""Text front end: the ids that public checkpoints were trained with, and what happens to text they never saw."""
+
+import json
+import random
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from src.config import Config, load_config
+from src.errors import InputError
+from src.text import SYMBOLS, prepare_input_sequence, split_sentences, text_to_sequence
+from src.text.cleaners import english_cleaners
+
+DATA = Path(__file__).parent / "data"
+PARITY = json.loads((DATA / "text_to_sequence.json").read_text(encoding="utf-8"))
+
+
+def test_symbols_are_those_of_the_public_checkpoints():
+    assert json.loads((DATA / "symbols_148.json").read_text()) == SYMBOLS
+
+
+@pytest.mark.filterwarnings("ignore:no symbol covers")
+@pytest.mark.parametrize("entry", PARITY, ids=[entry["text"][:30] for entry in PARITY])
+def test_ids_of_the_public_front_end(entry):
+    assert text_to_sequence(entry["text"]) == entry["ids"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("$2.5 million, $.50 and $1", "two point five million dollars, fifty cents and one dollar"),
+        ("$0 and $1.01", "zero dollars and one dollar, one cent"),
+        ("3.05 and 3.14159", "three point zero five and three point one four one five nine"),
+        ("1000, 1001, 2010, 2999, 3000", "one thousand, ten oh one, twenty ten, twenty-nine ninety-nine, three thousand"),
+        ("1" * 34, " ".join(["one"] * 34)),
+    ],
+)
+def test_numbers_the_public_front_end_reads_wrongly_or_at_its_edges(text, words):
+    assert english_cleaners(text) == words
+
+
+def test_basic_cleaners_leave_numbers_and_abbreviations():
+    ids = text_to_sequence("Mr.  Brown", "basic_cleaners")
+    assert "".join(SYMBOLS[index] for index in ids) == "mr. brown"
+
+
+def test_dropped_characters_give_one_warning_that_names_them_as_typed():
+    with pytest.warns(UserWarning, match=r"dropped: # _ ~ “ 😀$") as caught:
+        ids = text_to_sequence("“one 😀 _two~ #")
+    assert len(caught) == 1
+    assert "".join(SYMBOLS[index] for index in ids) == "one two "
+
+
+def test_accents_transliterate_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert text_to_sequence("cafe\u0301 \u00fcber") == text_to_sequence("cafe uber")
+
+
+def test_pad_and_end_never_come_from_text():
+    with pytest.warns(UserWarning, match="_ ~"):
+        assert 0 not in text_to_sequence("a_b~c")
+    with pytest.raises(InputError, match=r"'_'"):
+        text_to_sequence("{_}")
+
+
+def test_unknown_phoneme_is_named_with_its_text():
+    with pytest.raises(InputError, match=r"'QQ' in \{HH QQ\}.*'on \{HH QQ\} street'"):
+        text_to_sequence("on {HH QQ} street")
+
+
+def test_unknown_cleaner():
+    with pytest.raises(InputError, match="english_cleaners, basic_cleaners"):
+        text_to_sequence("x", "polish")
+
+
+def test_batch_is_padded_and_in_input_order():
+    texts = ["Hi.", "A much longer one.", "{AH0}"]
+    ids, lengths = prepare_input_sequence(texts, Config())
+    assert (str(ids.dtype), str(lengths.dtype)) == ("Int32", "Int32")
+    assert ids.shape == (3, 18)
+    for row, length, text in zip(ids.asnumpy(), lengths.asnumpy(), texts, strict=True):
+        assert row[:length].tolist() == text_to_sequence(text)
+        assert not row[length:].any()
+
+
+def test_batch_takes_the_cleaner_from_the_config():
+    _, lengths = prepare_input_sequence(["mr."], load_config(overrides={"text.cleaner": "basic_cleaners"}))
+    assert lengths.asnumpy().tolist() == [3]
+
+
+def test_batch_warns_once():
+    with pytest.warns(UserWarning, match=r"dropped: # @$") as caught:
+        prepare_input_sequence(["one #", "two @"], Config())
+    assert len(caught) == 1
+
+
+@pytest.mark.filterwarnings("ignore:no symbol covers")
+@pytest.mark.parametrize("text", ["", "  ", "$", "😀 #", "{}"])
+def test_text_with_nothing_left_is_quoted(text):
+    with pytest.raises(InputError) as error:
+        prepare_input_sequence(["fine", text], Config())
+    assert repr(text) in str(error.value)
+
+
+@pytest.mark.parametrize("texts", [[], "a bare string"])
+def test_batch_wants_a_list(texts):
+    with pytest.raises(InputError, match="list"):
+        prepare_input_sequence(texts, Config())
+
+
+WITHOUT_MINDSPORE = """
+import sys, types
+sys.modules["mindspore"] = None  # importing it fails
+sys.modules["src"] = types.ModuleType("src")  # the public face may need it
+sys.modules["src"].__path__ = ["src"]
+from src.text import text_to_sequence
+print(text_to_sequence("a"))
+"""
+
+
+def test_text_needs_no_mindspore():
+    done = subprocess.run([sys.executable, "-c", WITHOUT_MINDSPORE], capture_output=True, text=True, cwd=DATA.parents[1], check=False)
+    assert done.stdout.strip() == "[38]", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("One here. Two there! Three? “Four.” Five…", ["One here.", "Two there!", "Three?", "“Four.”", "Five…"]),
+        ("Mr. J. F. Smith of No. 5 St. James St. paid $3.50 at 9 p.m. on Monday.", None),
+        ("He said no. She did not.", ["He said no.", "She did not."]),
+        ("U.S. Representative Pool said, e.g. nothing.", None),
+        ("1. The first. 2. The second. ...", ["1. The first.", "2. The second. ..."]),
+        ("Chapter 7. The Court.", ["Chapter 7.", "The Court."]),
+        ("A title\n\nIts text goes\non here.", ["A title", "Its text goes\non here."]),
+        ("Turn {HH. AW1} left.", None),
+        ("...", None),
+    ],
+)
+def test_sentence_ends(text, pieces):
+    assert split_sentences(text, 100) == (pieces or [text])
+
+
+@pytest.mark.parametrize("text", ["", " \n "])
+def test_no_sentence(text):
+    assert split_sentences(text, 100) == []
+
+
+def test_long_sentences_break_at_commas_then_spaces_then_anywhere():
+    assert split_sentences("a first part of it, and then a second one", 30) == ["a first part of it,", "and then a second one"]
+    assert split_sentences("no, this one has nowhere good to take a breath", 30) == ["no, this one has nowhere", "good to take a breath"]
+    assert split_sentences("x" * 50, 30) == ["x" * 25] * 2
+    assert split_sentences("{AA1 B K T}{AA1 B K T}", 6) == ["{AA1 B K T}"] * 2
+
+
+def test_splitting_loses_nothing_and_respects_the_limit():
+    draw = random.Random(0)
+    for _ in range(2000):
+        text = "".join(draw.choices(["a", "Mr. ", ". ", "{A B}", "{", "}", " ", ",", "! ", "1", "\n\n", "…", "’", "w" * 9], k=40))
+        limit = draw.randint(1, 30)
+        pieces = split_sentences(text, limit)
+        assert "".join("".join(pieces).split()) == "".join(text.split())
+        assert all(piece == piece.strip() and piece for piece in pieces)
+        assert all(len(piece) <= limit or "{" in piece for piece in pieces)
+        assert sum(piece.count("{A B}") for piece in pieces) == text.count("{A B}")
