@@ -1,0 +1,47 @@
+"""Tacotron 2 in MindSpore: the public face. Everything else is reached through it."""
+
+from typing import Any
+
+from mindspore import nn
+
+from src import runtime
+from src.config import Config, load_config
+from src.text import prepare_input_sequence
+
+__all__ = ["__version__", "create_model", "prepare_input_sequence"]
+__version__ = "0.1.0"
+
+
+def create_model(
+    name: str | None = None,
+    config: Config | str | None = None,
+    checkpoint: str | None = None,
+    overrides: dict[str, Any] | None = None,
+) -> nn.Cell:
+    """Build a network, in evaluation mode, with fresh weights or those of a checkpoint; puts MindSpore in graph mode.
+
+    Args:
+        name: "tacotron2"; must agree with the configuration's `model.name`.
+        config: YAML file or configuration; with a checkpoint, the one inside it is used and this must be left out.
+        checkpoint: our self-describing `.ckpt`.
+        overrides: configuration values by dotted key, such as `{"model.prenet_dropout": 0.0}`.
+
+    Raises:
+        InputError: unreadable or unfitting configuration or checkpoint.
+    """
+    from src.checkpoint import load_checkpoint, load_weights
+    from src.errors import InputError
+    from src.tacotron2.model import Tacotron2
+
+    runtime.setup()
+    loaded = load_checkpoint(checkpoint) if checkpoint else None
+    if loaded and config is not None:
+        raise InputError(f"{checkpoint} carries its own configuration; use overrides instead of config")
+    source = loaded.config if loaded else config
+    config = load_config(source.to_dict() if isinstance(source, Config) else source, overrides)
+    if name is not None and name != config.model.name:
+        raise InputError(f"asked for the network '{name}', but the configuration is of '{config.model.name}'")
+    net = Tacotron2(config)
+    if loaded:
+        load_weights(net, loaded)
+    return net.set_train(False)

@@ -177,9 +177,13 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """This configuration as nested dicts that `load_config` reads back."""
+        return dataclasses.asdict(self)
+
     def to_yaml(self) -> str:
-        """This configuration as YAML text that `load_config` reads back."""
-        return yaml.safe_dump(dataclasses.asdict(self), sort_keys=False)
+        """This configuration as YAML text, the form of a configuration file."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
 
 
 SECTIONS = {section.name: section.default_factory for section in dataclasses.fields(Config)}

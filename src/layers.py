@@ -1,0 +1,119 @@
+"""The layers both networks are built from. All of them keep channels last, (B, T, C), and weights as [in, out].
+
+A convolution is a gather of shifted frames and one matrix product: on CPU this is two orders of magnitude faster than
+the Conv2D kernel that `nn.Conv1d` uses, and matrix products are what the accelerators are best at.
+"""
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+PYTORCH_BATCH_NORM_EPS = 1e-5
+BATCH_NORM_MOMENTUM = 0.9
+
+
+def xavier_uniform(shape: tuple[int, ...], fan_in: int, fan_out: int, gain: float = 1.0) -> Tensor:
+    """Float32 values of `shape` drawn from NumPy's global generator, as in Glorot & Bengio 2010, eq. 16."""
+    bound = gain * np.sqrt(6.0 / (fan_in + fan_out))
+    return Tensor(np.random.uniform(-bound, bound, shape).astype(np.float32))
+
+
+def uniform(shape: tuple[int, ...], bound: float) -> Tensor:
+    """Float32 values of `shape` drawn evenly from [-bound, bound] by NumPy's global generator."""
+    return Tensor(np.random.uniform(-bound, bound, shape).astype(np.float32))
+
+
+class Linear(nn.Cell):
+    """x W + b over the last axis: (..., n_in) -> (..., n_out)."""
+
+    def __init__(self, n_in: int, n_out: int, bias: bool = True, gain: float = 1.0):
+        super().__init__()
+        self.weight = Parameter(xavier_uniform((n_in, n_out), n_in, n_out, gain), name="weight")
+        self.bias = Parameter(uniform((n_out,), n_in**-0.5), name="bias") if bias else None
+        self.n_in, self.n_out = n_in, n_out
+
+    def construct(self, x: Tensor) -> Tensor:
+        y = ops.MatMul()(x.reshape(-1, self.n_in), self.weight)
+        if self.bias is not None:
+            y = y + self.bias
+        return y.reshape((*x.shape[:-1], self.n_out))
+
+
+class Conv1d(nn.Cell):
+    """Convolution that keeps the length: (B, T, n_in) -> (B, T, n_out). Row k * n_in + i of `weight` is tap k, channel i.
+
+    Raises:
+        ValueError: even kernel size, which has no middle.
+    """
+
+    def __init__(self, n_in: int, n_out: int, kernel_size: int, gain: float = 1.0):
+        super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel size {kernel_size} is even; an odd one keeps the length")
+        fan_in = n_in * kernel_size
+        self.weight = Parameter(xavier_uniform((fan_in, n_out), fan_in, n_out * kernel_size, gain), name="weight")
+        self.bias = Parameter(uniform((n_out,), fan_in**-0.5), name="bias")
+        self.kernel_size, self.n_out = kernel_size, n_out
+
+    def construct(self, x: Tensor) -> Tensor:
+        n_batch, n_time, n_in = x.shape
+        edge = ops.zeros((n_batch, self.kernel_size // 2, n_in), x.dtype)
+        padded = ops.concat((edge, x, edge), 1)  # (B, T + K - 1, n_in)
+        shifted = ()
+        for tap in range(self.kernel_size):
+            shifted += (padded[:, tap : tap + n_time],)
+        columns = ops.concat(shifted, 2).reshape(n_batch * n_time, self.kernel_size * n_in)
+        return (ops.MatMul()(columns, self.weight) + self.bias).reshape(n_batch, n_time, self.n_out)
+
+
+class BatchNorm(nn.Cell):
+    """Batch normalisation (Ioffe & Szegedy 2015) of (B, T, C) whose training statistics leave padded positions out.
+
+    A batch whose statistics are not finite leaves the moving averages as they were.
+    """
+
+    def __init__(self, n_channels: int):
+        super().__init__()
+        self.gamma = Parameter(Tensor(np.ones(n_channels, np.float32)), name="gamma")
+        self.beta = Parameter(Tensor(np.zeros(n_channels, np.float32)), name="beta")
+        self.moving_mean = Parameter(Tensor(np.zeros(n_channels, np.float32)), name="moving_mean", requires_grad=False)
+        self.moving_variance = Parameter(Tensor(np.ones(n_channels, np.float32)), name="moving_variance", requires_grad=False)
+        self.assign = ops.Assign()
+
+    def construct(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x (B, T, C) and mask (B, T, 1), 1 at real positions, 0 at padding; x is 0 at padding."""
+        if self.training:
+            count = ops.maximum(mask.sum(), Tensor(1.0, ms.float32))
+            mean = x.sum((0, 1)) / count  # (C,)
+            centred = (x - mean) * mask
+            variance = (centred * centred).sum((0, 1)) / count
+            self._update(mean, variance, count)
+            return centred * (self.gamma * ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)) + self.beta
+        scale = self.gamma * ops.rsqrt(self.moving_variance + PYTORCH_BATCH_NORM_EPS)
+        return x * scale + (self.beta - self.moving_mean * scale)
+
+    def _update(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        mean, variance, count = ops.stop_gradient(mean), ops.stop_gradient(variance), ops.stop_gradient(count)
+        unbiased = variance * count / ops.maximum(count - 1.0, Tensor(1.0, ms.float32))
+        keep = ops.isfinite((mean + unbiased).sum())
+        new_mean = BATCH_NORM_MOMENTUM * self.moving_mean + (1 - BATCH_NORM_MOMENTUM) * mean
+        new_variance = BATCH_NORM_MOMENTUM * self.moving_variance + (1 - BATCH_NORM_MOMENTUM) * unbiased
+        self.assign(self.moving_mean, ops.where(keep, new_mean, self.moving_mean))
+        self.assign(self.moving_variance, ops.where(keep, new_variance, self.moving_variance))
+
+
+class ConvBatchNorm(nn.Cell):
+    """Convolution and batch normalisation, the pair that encoder and postnet stack: (B, T, n_in) -> (B, T, n_out), 0 at padding."""
+
+    def __init__(self, n_in: int, n_out: int, kernel_size: int, gain: float):
+        super().__init__()
+        self.conv = Conv1d(n_in, n_out, kernel_size, gain)
+        self.norm = BatchNorm(n_out)
+
+    def construct(self, x: Tensor, mask: Tensor) -> Tensor:
+        return self.norm(self.conv(x) * mask, mask)
+
+
+def length_mask(lengths: Tensor, n_time: int) -> Tensor:
+    """Float32 (B, n_time), 1 before each item's length and 0 from there on; `lengths` is int32 (B,)."""
+    return (ops.arange(n_time) < lengths.reshape(-1, 1)).astype(ms.float32)

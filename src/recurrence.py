@@ -1,0 +1,176 @@
+"""Long-short-term-memory layers (Hochreiter & Schmidhuber 1997) as a scan: one loop in the graph, with a gradient of its own.
+
+The loop runs over blocks of `BLOCK` steps, so compile time does not depend on the number of steps. What does not depend
+on the state is computed for a whole block at once. The backward pass keeps h and c only, computes the gates of a block
+again in one product, and gathers weight gradients block by block. Gates come in the order i, f, g, o.
+"""
+
+import mindspore as ms
+from mindspore import Parameter, Tensor, nn, ops
+
+from src.layers import length_mask, uniform
+
+BLOCK = 20  # steps per loop iteration: more means fewer copies of the output buffers, and a slower compilation
+
+matmul = ops.MatMul()
+matmul_transposed = ops.MatMul(transpose_b=True)
+transposed_matmul = ops.MatMul(transpose_a=True)
+concat_last = ops.Concat(-1)
+concat_time = ops.Concat(0)
+stack = ops.Stack(0)
+split_gates = ops.Split(-1, 4)
+
+
+def lstm_step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """One LSTM step from gate sums (B, 4H) and cell state (B, H): new h and c, both (B, H)."""
+    i, f, g, o = split_gates(gates)
+    c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
+    return ops.sigmoid(o) * ops.tanh(c), c
+
+
+def lstm_slopes(gates: Tensor, c_before: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What the backward step needs, for a block at once: gates (K, B, 4H), c (K, B, H) before and after each step.
+
+    Returns d(i, f, g)/dc (K, B, 3H), d(o)/dh (K, B, H), dc/dh (K, B, H) and the forget gate (K, B, H).
+    """
+    i, f, g, o = split_gates(gates)
+    i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
+    tanh_c = ops.tanh(c)
+    by_c = concat_last((g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g)))
+    return by_c, tanh_c * o * (1 - o), o * (1 - tanh_c * tanh_c), f
+
+
+def lstm_step_backward(dh: Tensor, dc: Tensor, by_c: Tensor, by_h: Tensor, c_by_h: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
+    """One backward step from dh, dc (B, H) and the slopes of that step: d(gates) (B, 4H) and dc of the step before (B, H)."""
+    dc = dc + dh * c_by_h
+    return concat_last((concat_last((dc, dc, dc)) * by_c, dh * by_h)), dc * f
+
+
+def into_blocks(x: Tensor) -> Tensor:
+    """(T, ...) -> (N, K, ...): N blocks of K steps, zero steps appended until the last block is whole."""
+    n_steps = x.shape[0]
+    k = min(BLOCK, n_steps)
+    missing = -n_steps % k
+    if missing > 0:
+        x = concat_time((x, ops.zeros((missing, *x.shape[1:]), x.dtype)))
+    return x.reshape((-1, k, *x.shape[1:]))
+
+
+def out_of_blocks(x: Tensor) -> Tensor:
+    """(N, K, ...) -> (N * K, ...)."""
+    return x.reshape((x.shape[0] * x.shape[1], *x.shape[2:]))
+
+
+def shift(x: Tensor) -> Tensor:
+    """x (N, K, ...) one step later, zeros first: what each step finds from the one before."""
+    steps = out_of_blocks(x)
+    return concat_time((ops.zeros_like(steps[:1]), steps[:-1])).reshape(x.shape)
+
+
+class LSTMScan(nn.Cell):
+    """x (N, K, B, X), keep (N, K, B, H), weight [X + H, 4H], bias [4H] -> h, c, both (N, K, B, H): N blocks of K steps.
+
+    `keep` multiplies h after each step: dropout on the state as Tacotron 2 has it (Shen et al. 2018, sec. 2.2).
+    """
+
+    def construct(self, x: Tensor, keep: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        n_blocks, k, n_batch, n_in = x.shape
+        n_hidden = keep.shape[3]
+        w_in, w_hidden = weight[:n_in], weight[n_in:]
+        all_h = ops.zeros((n_blocks, k, n_batch, n_hidden), x.dtype)
+        all_c = ops.zeros((n_blocks, k, n_batch, n_hidden), x.dtype)
+        h = ops.zeros((n_batch, n_hidden), x.dtype)
+        c = ops.zeros((n_batch, n_hidden), x.dtype)
+        t = Tensor(0, ms.int32)
+        while t < n_blocks:
+            from_input = (matmul(x[t].reshape(k * n_batch, n_in), w_in) + bias).reshape(k, n_batch, 4 * n_hidden)
+            block_keep = keep[t]
+            block_h, block_c = (), ()
+            for step in range(k):
+                h, c = lstm_step(from_input[step] + matmul(h, w_hidden), c)
+                h = h * block_keep[step]
+                block_h += (h,)
+                block_c += (c,)
+            all_h[t] = stack(block_h)
+            all_c[t] = stack(block_c)
+            t = t + 1
+        return all_h, all_c
+
+    def bprop(self, x, keep, weight, bias, out, dout):  # noqa: ANN001, ANN201
+        h, c = out
+        n_blocks, k, n_batch, n_in = x.shape
+        n_hidden = keep.shape[3]
+        w_in, w_hidden = weight[:n_in], weight[n_in:]
+        inputs, c_before = concat_last((x, shift(h))), shift(c)  # (N, K, B, X + H), (N, K, B, H)
+        dx = ops.zeros((n_blocks, k * n_batch, n_in), x.dtype)
+        dweight, dbias = ops.zeros_like(weight), ops.zeros_like(bias)
+        dh = ops.zeros((n_batch, n_hidden), x.dtype)
+        dc = ops.zeros((n_batch, n_hidden), x.dtype)
+        t = Tensor(n_blocks - 1, ms.int32)
+        while t >= 0:
+            block_inputs = inputs[t].reshape(k * n_batch, n_in + n_hidden)
+            gates = (matmul(block_inputs, weight) + bias).reshape(k, n_batch, 4 * n_hidden)
+            by_c, by_h, c_by_h, f = lstm_slopes(gates, c_before[t], c[t])
+            block_keep, block_dh = keep[t], dout[0][t]
+            dgates = ()
+            for back in range(k):
+                step = k - 1 - back
+                dh = (dh + block_dh[step]) * block_keep[step]
+                dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
+                dh = matmul_transposed(dgate, w_hidden)
+                dgates = (dgate, *dgates)
+            dgates = stack(dgates).reshape(k * n_batch, 4 * n_hidden)
+            dx[t] = matmul_transposed(dgates, w_in)
+            dweight = dweight + transposed_matmul(block_inputs, dgates)
+            dbias = dbias + dgates.sum(0)
+            t = t - 1
+        return dx.reshape(x.shape), ops.zeros_like(keep), dweight, dbias
+
+
+def lstm_weight(n_in: int, n_hidden: int) -> tuple[Parameter, Parameter]:
+    """Fresh weight [n_in + n_hidden, 4 * n_hidden] and bias [4 * n_hidden]."""
+    bound = n_hidden**-0.5
+    weight = Parameter(uniform((n_in + n_hidden, 4 * n_hidden), bound), name="weight")
+    return weight, Parameter(uniform((4 * n_hidden,), bound), name="bias")
+
+
+class LSTM(nn.Cell):
+    """One layer, one direction, time first: x (T, B, n_in) -> h (T, B, n_hidden), with dropout on the state while training."""
+
+    def __init__(self, n_in: int, n_hidden: int, dropout: float = 0.0):
+        super().__init__()
+        self.weight, self.bias = lstm_weight(n_in, n_hidden)
+        self.dropout = nn.Dropout(p=dropout)
+        self.n_hidden = n_hidden
+        self.scan = LSTMScan()
+
+    def construct(self, x: Tensor) -> Tensor:
+        blocks = into_blocks(x)
+        keep = self.dropout(ops.ones((*blocks.shape[:3], self.n_hidden), x.dtype))
+        h, _ = self.scan(blocks, keep, self.weight, self.bias)
+        return out_of_blocks(h)[: x.shape[0]]
+
+
+class BidirectionalLSTM(nn.Cell):
+    """x (T, B, n_in) -> (T, B, 2 * n_hidden); padding does not change what real positions get, and comes out as 0."""
+
+    def __init__(self, n_in: int, n_hidden: int):
+        super().__init__()
+        self.forwards = LSTM(n_in, n_hidden)
+        self.backwards = LSTM(n_in, n_hidden)
+
+    def construct(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """`lengths` int32 (B,): real steps of each item."""
+        mask = length_mask(lengths, x.shape[0]).swapaxes(0, 1).expand_dims(2)  # (T, B, 1)
+        forwards = self.forwards(x)
+        backwards = reverse_by_length(self.backwards(reverse_by_length(x, lengths)), lengths)
+        return concat_last((forwards, backwards)) * mask
+
+
+def reverse_by_length(x: Tensor, lengths: Tensor) -> Tensor:
+    """x (T, B, C) with the first `lengths` (B,) steps of each item in reverse order, its padding left where it is."""
+    n_steps, n_batch, n_channels = x.shape
+    step = ops.arange(n_steps).reshape(-1, 1).astype(ms.int32)
+    source = ops.where(step < lengths, lengths - 1 - step, step)  # (T, B)
+    rows = source * n_batch + ops.arange(n_batch).astype(ms.int32)
+    return ops.gather(x.reshape(n_steps * n_batch, n_channels), rows.reshape(-1), 0).reshape(x.shape)

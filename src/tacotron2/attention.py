@@ -1,0 +1,211 @@
+"""Location-sensitive attention (Chorowski et al. 2015, sec. 2.1; Shen et al. 2018, sec. 2.2) and the LSTM that drives it.
+
+Energies of step t: e = v . tanh(W_q h_t + W_m memory + W_l (F * [a_{t-1}, sum of a before t])), a_t = softmax(e).
+The location filters F and their projection W_l are folded into one matrix, applied to the gathered neighbourhood.
+"""
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from src.config import ModelConfig
+from src.layers import Linear, uniform, xavier_uniform
+from src.recurrence import (
+    concat_last,
+    into_blocks,
+    lstm_slopes,
+    lstm_step,
+    lstm_step_backward,
+    lstm_weight,
+    matmul,
+    matmul_transposed,
+    out_of_blocks,
+    shift,
+    stack,
+    transposed_matmul,
+)
+
+MASKED = -1e4  # energy of a padded position: its weight is exactly 0, and float16 can hold it
+
+batch_matmul = ops.BatchMatMul()
+batch_matmul_transposed = ops.BatchMatMul(transpose_b=True)
+transposed_batch_matmul = ops.BatchMatMul(transpose_a=True)
+
+
+def neighbourhood(weights: Tensor, kernel_size: int) -> Tensor:
+    """weights (N, L, 2) -> (N * L, kernel_size * 2): for each position the previous and summed weights around it, 0 outside."""
+    n, length, _ = weights.shape
+    edge = ops.zeros((n, kernel_size // 2, 2), weights.dtype)
+    padded = ops.Concat(1)((edge, weights, edge))
+    index = Tensor((np.arange(length)[:, None] + np.arange(kernel_size)).reshape(-1).astype(np.int32))
+    return ops.gather(padded, index, 1).reshape(n * length, kernel_size * 2)
+
+
+def neighbourhood_backward(columns: Tensor, kernel_size: int) -> Tensor:
+    """The gradient of `neighbourhood`: columns (N, L, kernel_size * 2) -> (N, L, 2)."""
+    n, length, _ = columns.shape
+    rows = np.arange(length)[:, None] - np.arange(kernel_size) + kernel_size // 2  # position whose tap k looked at this one
+    index = np.where((rows >= 0) & (rows < length), rows * kernel_size + np.arange(kernel_size), length * kernel_size)
+    taps = columns.reshape(n, length * kernel_size, 2)
+    taps = ops.Concat(1)((taps, ops.zeros((n, 1, 2), taps.dtype)))
+    gathered = ops.gather(taps, Tensor(index.reshape(-1).astype(np.int32)), 1)
+    return gathered.reshape(n, length, kernel_size, 2).sum(2)
+
+
+class AttentionScan(nn.Cell):
+    """The attention recurrence over all T decoder steps, with its own gradient; N blocks of K steps.
+
+    Inputs: x (N, K, B, P), keep (N, K, B, H), memory (B, L, E), keys (B, L, A), energy_mask (B, L), weight [P + E + H, 4H],
+    bias [4H], query [H, A], v [A, 1], location [kernel_size * 2, A].
+    Outputs: h and context side by side (N, K, B, H + E), attention weights (N, K, B, L), cell state (N, K, B, H).
+    """
+
+    def __init__(self, kernel_size: int):
+        super().__init__()
+        self.kernel_size = kernel_size
+
+    def construct(self, x, keep, memory, keys, energy_mask, weight, bias, query, v, location):  # noqa: ANN001, ANN201
+        n_blocks, k, n_batch, n_in = x.shape
+        n_hidden = keep.shape[3]
+        _, length, n_memory = memory.shape
+        w_in, w_state = weight[:n_in], weight[n_in:]
+        all_states = ops.zeros((n_blocks, k, n_batch, n_hidden + n_memory), x.dtype)
+        all_c = ops.zeros((n_blocks, k, n_batch, n_hidden), x.dtype)
+        all_weights = ops.zeros((n_blocks, k, n_batch, length), x.dtype)
+        h = ops.zeros((n_batch, n_hidden), x.dtype)
+        c = ops.zeros((n_batch, n_hidden), x.dtype)
+        context = ops.zeros((n_batch, n_memory), x.dtype)
+        weights = ops.zeros((n_batch, length), x.dtype)
+        summed = ops.zeros((n_batch, length), x.dtype)
+        t = Tensor(0, ms.int32)
+        while t < n_blocks:
+            from_input = (matmul(x[t].reshape(k * n_batch, n_in), w_in) + bias).reshape(k, n_batch, 4 * n_hidden)
+            block_keep = keep[t]
+            block_states, block_c, block_weights = (), (), ()
+            for step in range(k):
+                h, c = lstm_step(from_input[step] + matmul(concat_last((context, h)), w_state), c)
+                h = h * block_keep[step]
+                weights, summed, context = attend(
+                    matmul(h, query), weights, summed, memory, keys, energy_mask, v, location, self.kernel_size
+                )
+                block_states += (concat_last((h, context)),)
+                block_c += (c,)
+                block_weights += (weights,)
+            all_states[t] = stack(block_states)
+            all_c[t] = stack(block_c)
+            all_weights[t] = stack(block_weights)
+            t = t + 1
+        return all_states, all_weights, all_c
+
+    def bprop(self, x, keep, memory, keys, energy_mask, weight, bias, query, v, location, out, dout):  # noqa: ANN001, ANN201
+        n_blocks, k, n_batch, n_in = x.shape
+        n_hidden = keep.shape[3]
+        _, length, n_memory = memory.shape
+        n_attention, kernel_size = keys.shape[2], self.kernel_size
+        w_in, w_state = weight[:n_in], weight[n_in:]
+        states, weights, c = out
+        dstates, dweights_out, _ = dout
+        before, weights_before, c_before, h = shift(states), shift(weights), shift(c), states[:, :, :, :n_hidden]
+        inputs = concat_last((x, before[:, :, :, n_hidden:], before[:, :, :, :n_hidden]))  # in the order of the rows of `weight`
+        summed_before = ops.CumSum()(out_of_blocks(weights_before), 0).reshape(weights.shape)
+        history = ops.Stack(-1)((weights_before, summed_before))  # (N, K, B, L, 2)
+        dx = ops.zeros((n_blocks, k * n_batch, n_in), x.dtype)
+        dmemory, dkeys = ops.zeros_like(memory), ops.zeros_like(keys)
+        dweight, dbias = ops.zeros_like(weight), ops.zeros_like(bias)
+        dquery, dv, dlocation = ops.zeros_like(query), ops.zeros_like(v), ops.zeros_like(location)
+        dh = ops.zeros((n_batch, n_hidden), x.dtype)
+        dc = ops.zeros((n_batch, n_hidden), x.dtype)
+        dcontext = ops.zeros((n_batch, n_memory), x.dtype)
+        dweights = ops.zeros((n_batch, length), x.dtype)
+        dsummed = ops.zeros((n_batch, length), x.dtype)
+        t = Tensor(n_blocks - 1, ms.int32)
+        while t >= 0:
+            block_inputs = inputs[t].reshape(k * n_batch, -1)
+            gates = (matmul(block_inputs, weight) + bias).reshape(k, n_batch, 4 * n_hidden)
+            by_c, by_h, c_by_h, f = lstm_slopes(gates, c_before[t], c[t])
+            block_h = h[t].reshape(k * n_batch, n_hidden)
+            columns = neighbourhood(history[t].reshape(k * n_batch, length, 2), kernel_size)  # (K * B * L, kernel_size * 2)
+            queries = matmul(block_h, query).reshape(k, n_batch, 1, n_attention)
+            hidden = ops.tanh(matmul(columns, location).reshape(k, n_batch, length, n_attention) + queries + keys)
+            # Slope of the energy by what stands inside tanh, and by the gathered weights: the loop below only scales them.
+            slope = (1 - hidden * hidden) * v.reshape(-1)
+            location_slope = matmul_transposed(slope.reshape(-1, n_attention), location).reshape(k, n_batch, length, -1)
+            block_weights, block_keep, block_dstates, block_dweights = weights[t], keep[t], dstates[t], dweights_out[t]
+            dgates, dqueries, denergies, dcontexts = (), (), (), ()
+            for back in range(k):
+                step = k - 1 - back
+                dcontext = dcontext + block_dstates[step][:, n_hidden:]
+                from_context = batch_matmul_transposed(dcontext.expand_dims(1), memory).squeeze(1)
+                dweight_step = block_dweights[step] + dweights + dsummed + from_context
+                a = block_weights[step]
+                denergy = a * (dweight_step - (a * dweight_step).sum(-1, keepdims=True))  # (B, L)
+                dq = batch_matmul(denergy.expand_dims(1), slope[step]).squeeze(1)  # (B, A)
+                dhistory = neighbourhood_backward(location_slope[step] * denergy.expand_dims(2), kernel_size)
+                dweights = dhistory[:, :, 0]
+                dsummed = dsummed + dhistory[:, :, 1]
+                dh = (dh + block_dstates[step][:, :n_hidden] + matmul_transposed(dq, query)) * block_keep[step]
+                dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
+                dgates, dqueries = (dgate, *dgates), (dq, *dqueries)
+                denergies, dcontexts = (denergy, *denergies), (dcontext, *dcontexts)
+                dstate = matmul_transposed(dgate, w_state)
+                dcontext, dh = dstate[:, :n_memory], dstate[:, n_memory:]
+            dgates = stack(dgates).reshape(k * n_batch, 4 * n_hidden)
+            denergy = stack(denergies)  # (K, B, L)
+            dhidden = slope * denergy.expand_dims(3)  # (K, B, L, A)
+            dx[t] = matmul_transposed(dgates, w_in)
+            dweight = dweight + transposed_matmul(block_inputs, dgates)
+            dbias = dbias + dgates.sum(0)
+            dquery = dquery + transposed_matmul(block_h, stack(dqueries).reshape(k * n_batch, n_attention))
+            dkeys = dkeys + dhidden.sum(0)
+            dv = dv + transposed_matmul(hidden.reshape(-1, n_attention), denergy.reshape(-1, 1))
+            dlocation = dlocation + transposed_matmul(columns, dhidden.reshape(-1, n_attention))
+            dmemory = dmemory + transposed_batch_matmul(block_weights.swapaxes(0, 1), ops.Stack(1)(dcontexts))
+            t = t - 1
+        zeros_keep, zeros_mask = ops.zeros_like(keep), ops.zeros_like(energy_mask)
+        return dx.reshape(x.shape), zeros_keep, dmemory, dkeys, zeros_mask, dweight, dbias, dquery, dv, dlocation
+
+
+def attend(query, weights, summed, memory, keys, energy_mask, v, location, kernel_size):  # noqa: ANN001, ANN201
+    """One step of attention: query (B, A), weights of the step before and their running sum (B, L).
+
+    Returns the new weights, the new sum, both (B, L), and the context (B, E).
+    """
+    n_batch, length, n_attention = keys.shape
+    columns = neighbourhood(ops.Stack(-1)((weights, summed)), kernel_size)
+    hidden = ops.tanh(matmul(columns, location).reshape(n_batch, length, n_attention) + query.expand_dims(1) + keys)
+    energy = matmul(hidden.reshape(n_batch * length, n_attention), v).reshape(n_batch, length)
+    weights = ops.Softmax(-1)(energy + energy_mask)
+    context = batch_matmul(weights.expand_dims(1), memory).squeeze(1)
+    return weights, summed + weights, context
+
+
+class Attention(nn.Cell):
+    """The weights of attention and of its LSTM, for the scan of training and the free-running loop alike."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        n_hidden, n_attention = config.attention_rnn_dim, config.attention_dim
+        kernel_size, n_filters = config.location_kernel_size, config.location_filters
+        self.weight, self.bias = lstm_weight(config.prenet_dim + config.encoder_dim, n_hidden)
+        self.query = Parameter(xavier_uniform((n_hidden, n_attention), n_hidden, n_attention, gain=5 / 3), name="query")
+        self.keys = Linear(config.encoder_dim, n_attention, bias=False, gain=5 / 3)
+        self.v = Parameter(xavier_uniform((n_attention, 1), n_attention, 1), name="v")
+        bound = (2 * kernel_size) ** -0.5
+        self.location_conv = Parameter(uniform((kernel_size * 2, n_filters), bound), name="location_conv")
+        self.location_dense = Parameter(xavier_uniform((n_filters, n_attention), n_filters, n_attention, gain=5 / 3), name="location_dense")
+        self.dropout = nn.Dropout(p=config.attention_dropout)
+        self.n_hidden, self.kernel_size = n_hidden, kernel_size
+        self.scan = AttentionScan(kernel_size)
+
+    def location(self) -> Tensor:
+        """Location filters and their projection as one matrix [kernel_size * 2, A]."""
+        return matmul(self.location_conv, self.location_dense)
+
+    def construct(self, x: Tensor, memory: Tensor, energy_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """x (T, B, P), memory (B, L, E), energy_mask (B, L) -> h and context (T, B, H + E), weights (T, B, L)."""
+        blocks = into_blocks(x)
+        keep = self.dropout(ops.ones((*blocks.shape[:3], self.n_hidden), x.dtype))
+        states, weights, _ = self.scan(
+            blocks, keep, memory, self.keys(memory), energy_mask, self.weight, self.bias, self.query, self.v, self.location()
+        )
+        return out_of_blocks(states)[: x.shape[0]], out_of_blocks(weights)[: x.shape[0]]

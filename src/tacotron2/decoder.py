@@ -1,0 +1,125 @@
+"""The decoder (Shen et al. 2018, sec. 2.2): mel frames and a stop gate from the encoder's memory, r frames a step."""
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+from src.config import Config
+from src.layers import Linear
+from src.recurrence import BLOCK, LSTM, concat_last, concat_time, lstm_step, matmul, out_of_blocks, stack
+from src.tacotron2.attention import Attention, attend
+
+RESTING_WEIGHT = 0.5  # attention rests on the last symbol when it holds more than this
+NOT_STOPPED, STOPPED_BY_GATE, STOPPED_BY_ATTENTION = 0, 1, 2
+
+
+class Prenet(nn.Cell):
+    """Two ReLU layers without bias, (N, n_in) -> (N, prenet_dim). Dropout stays on at inference: it is what varies the speech."""
+
+    def __init__(self, n_in: int, n_out: int, dropout: float):
+        super().__init__()
+        self.first = Linear(n_in, n_out, bias=False, gain=2**0.5)
+        self.second = Linear(n_out, n_out, bias=False, gain=2**0.5)
+        self.dropout, self.n_out = dropout, n_out
+
+    def draw_keep(self, shape: tuple[int, ...]) -> Tensor:
+        """Random factors (*shape, 2 * n_out) for `construct`: 0, or 1 / (1 - p) with probability 1 - p."""
+        return ops.dropout(ops.ones((*shape, 2 * self.n_out), ms.float32), self.dropout, True)
+
+    def construct(self, frames: Tensor, keep: Tensor) -> Tensor:
+        """`keep` (N, 2 * n_out) multiplies the outputs of the first and the second layer."""
+        x = ops.relu(self.first(frames)) * keep[:, : self.n_out]
+        return ops.relu(self.second(x)) * keep[:, self.n_out :]
+
+
+class Decoder(nn.Cell):
+    """Teacher forced (`construct`) and free running (`free_run`) decoding with the same weights; frames are (r * n_mels) wide."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        model = config.model
+        self.n_frame = config.audio.n_mels * model.reduction_factor
+        self.reduction_factor = model.reduction_factor
+        self.prenet = Prenet(self.n_frame, model.prenet_dim, model.prenet_dropout)
+        self.attention = Attention(model)
+        n_state = model.attention_rnn_dim + model.encoder_dim
+        self.lstm = LSTM(n_state, model.decoder_rnn_dim, model.decoder_dropout)
+        self.projection = Linear(model.decoder_rnn_dim + model.encoder_dim, self.n_frame + 1)  # r mel frames, then the gate
+        self.gate_threshold = model.gate_threshold
+        self.max_steps = model.max_decoder_steps
+        self.rest_limit = -(-model.attention_stop_frames // model.reduction_factor)  # in steps
+
+    def construct(self, frames: Tensor, memory: Tensor, energy_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Frames of the teacher (T, B, r * n_mels), memory (B, L, E), energy mask (B, L).
+
+        Returns frames (T, B, r * n_mels), gate logits (T, B) and attention weights (T, B, L).
+        """
+        n_steps, n_batch, _ = frames.shape
+        teacher = concat_time((ops.zeros_like(frames[:1]), frames[:-1])).reshape(n_steps * n_batch, self.n_frame)
+        keep = self.prenet.draw_keep((n_steps * n_batch,))
+        x = self.prenet(teacher, keep).reshape(n_steps, n_batch, -1)
+        states, weights = self.attention(x, memory, energy_mask)
+        # What attention heard does not depend on the decoder LSTM, so that LSTM runs over the whole sequence at once.
+        hidden = self.lstm(states)
+        outputs = self.projection(concat_last((hidden, states[:, :, self.attention.n_hidden :])))
+        return outputs[:, :, : self.n_frame], outputs[:, :, self.n_frame], weights
+
+    def free_run(self, memory: Tensor, energy_mask: Tensor, last_symbol: Tensor, keep: Tensor):  # noqa: ANN201
+        """Decode each item from its own output until it stops; one loop in the graph that ends when all have.
+
+        Args:
+            memory: (B, L, E).
+            energy_mask: (B, L).
+            last_symbol: (B, L), 1 at each item's last symbol.
+            keep: prenet dropout factors (max_decoder_steps in whole blocks, B, 2 * prenet_dim).
+
+        Returns:
+            frames (T, B, r * n_mels) and attention weights (T, B, L), T = max_decoder_steps in whole blocks, unspecified beyond
+            the end of the speech; steps int32 (B,); why each item stopped int32 (B,).
+        """
+        n_batch, length, n_memory = memory.shape
+        n_blocks = keep.shape[0] // BLOCK
+        keep = keep.reshape(n_blocks, BLOCK, n_batch, -1)
+        attention, lstm = self.attention, self.lstm
+        keys, location = attention.keys(memory), attention.location()
+        all_frames = ops.zeros((n_blocks, BLOCK, n_batch, self.n_frame), ms.float32)
+        all_weights = ops.zeros((n_blocks, BLOCK, n_batch, length), ms.float32)
+        frame = ops.zeros((n_batch, self.n_frame), ms.float32)
+        h = ops.zeros((n_batch, attention.n_hidden), ms.float32)
+        c = ops.zeros((n_batch, attention.n_hidden), ms.float32)
+        context = ops.zeros((n_batch, n_memory), ms.float32)
+        weights = ops.zeros((n_batch, length), ms.float32)
+        summed = ops.zeros((n_batch, length), ms.float32)
+        hidden = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
+        cell = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
+        resting = ops.zeros((n_batch,), ms.int32)
+        steps = ops.zeros((n_batch,), ms.int32)
+        reason = ops.zeros((n_batch,), ms.int32)
+        t = Tensor(0, ms.int32)
+        while ops.logical_and(t < n_blocks, (reason == NOT_STOPPED).any()):
+            block_keep = keep[t]
+            block_frames, block_weights = (), ()
+            for step in range(BLOCK):
+                x = self.prenet(frame, block_keep[step])
+                h, c = lstm_step(matmul(concat_last((x, context, h)), attention.weight) + attention.bias, c)
+                weights, summed, context = attend(
+                    matmul(h, attention.query), weights, summed, memory, keys, energy_mask, attention.v, location, attention.kernel_size
+                )
+                hidden, cell = lstm_step(matmul(concat_last((h, context, hidden)), lstm.weight) + lstm.bias, cell)
+                output = self.projection(concat_last((hidden, context)))
+                frame = output[:, : self.n_frame]
+                block_frames += (frame,)
+                block_weights += (weights,)
+
+                running = (reason == NOT_STOPPED).astype(ms.int32) * (steps < self.max_steps).astype(ms.int32)
+                steps = steps + running
+                rests = ((weights * last_symbol).sum(-1) > RESTING_WEIGHT).astype(ms.int32)
+                resting = (resting + 1) * rests
+                by_gate = (ops.sigmoid(output[:, self.n_frame]) > self.gate_threshold).astype(ms.int32)
+                stop = STOPPED_BY_GATE * by_gate
+                if self.rest_limit > 0:
+                    stop = stop + STOPPED_BY_ATTENTION * (1 - by_gate) * (resting >= self.rest_limit).astype(ms.int32)
+                reason = reason + running * stop
+            all_frames[t] = stack(block_frames)
+            all_weights[t] = stack(block_weights)
+            t = t + 1
+        return out_of_blocks(all_frames), out_of_blocks(all_weights), steps, reason

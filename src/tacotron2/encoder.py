@@ -1,0 +1,27 @@
+"""The encoder (Shen et al. 2018, sec. 2.2): what each symbol sounds like in its surroundings."""
+
+from mindspore import Tensor, nn, ops
+
+from src.config import ModelConfig
+from src.layers import ConvBatchNorm, length_mask
+from src.recurrence import BidirectionalLSTM
+
+RELU_GAIN = 2**0.5
+
+
+class Encoder(nn.Cell):
+    """Embedded symbols (B, L, encoder_dim) and lengths (B,) -> memory (B, L, encoder_dim), 0 at padding."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        width, kernel_size = config.encoder_dim, config.encoder_kernel_size
+        self.convolutions = nn.CellList([ConvBatchNorm(width, width, kernel_size, RELU_GAIN) for _ in range(config.encoder_layers)])
+        self.dropout = nn.Dropout(p=config.encoder_dropout)
+        self.lstm = BidirectionalLSTM(width, width // 2)
+
+    def construct(self, x: Tensor, lengths: Tensor) -> Tensor:
+        mask = length_mask(lengths, x.shape[1]).expand_dims(2)  # (B, L, 1)
+        x = x * mask
+        for convolution in self.convolutions:
+            x = self.dropout(ops.relu(convolution(x, mask))) * mask
+        return self.lstm(x.swapaxes(0, 1), lengths).swapaxes(0, 1)

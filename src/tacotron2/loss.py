@@ -1,0 +1,60 @@
+"""The training loss (Shen et al. 2018, sec. 2.2), over real frames only, with guided attention as an option."""
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+from src.config import Config
+from src.layers import length_mask
+
+
+class Tacotron2Loss(nn.Cell):
+    """MSE of the mel before and after the postnet, binary cross entropy of the gate, weighted guided attention."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.reduction_factor = config.model.reduction_factor
+        self.sigma = config.train.guided_attention_sigma
+
+    def construct(self, outputs, mel_target: Tensor, mel_lengths: Tensor, text_lengths: Tensor, guided_weight: Tensor):  # noqa: ANN001, ANN201
+        """Means over the real frames of the batch, so that padding does not count.
+
+        Args:
+            outputs: mel, mel after the postnet (B, n_mels, T), gate logits (B, T / r), alignments (B, T / r, L).
+            mel_target: (B, n_mels, T).
+            mel_lengths: int32 (B,), frames.
+            text_lengths: int32 (B,), symbols.
+            guided_weight: scalar.
+
+        Returns:
+            loss, mel loss (both mean squared errors together), gate loss, guided-attention loss before weighting; scalars.
+        """
+        mel, mel_postnet, gate, alignments = outputs
+        n_mels, n_frames = mel.shape[1:]
+        n_steps, n_symbols = alignments.shape[1:]
+        mel_lengths = mel_lengths.astype(ms.int32)
+        frame_mask = length_mask(mel_lengths, n_frames).expand_dims(1)  # (B, 1, T)
+        n_values = ops.maximum(frame_mask.sum() * n_mels, Tensor(1.0, ms.float32))
+        before, after = (mel - mel_target) * frame_mask, (mel_postnet - mel_target) * frame_mask
+        mel_loss = ((before * before).sum() + (after * after).sum()) / n_values
+
+        steps = (mel_lengths + self.reduction_factor - 1) // self.reduction_factor  # (B,), the last one holds the last real frame
+        step_mask = length_mask(steps, n_steps)  # (B, T / r)
+        n_real_steps = ops.maximum(step_mask.sum(), Tensor(1.0, ms.float32))
+        gate_target = (ops.arange(n_steps) == steps.reshape(-1, 1) - 1).astype(ms.float32)
+        # log(1 + e^x) - x * target, written so that no exponential overflows.
+        cross_entropy = ops.relu(gate) - gate * gate_target + ops.log1p(ops.exp(-ops.abs(gate)))
+        gate_loss = (cross_entropy * step_mask).sum() / n_real_steps
+
+        penalty = guided_attention_penalty(steps, text_lengths, n_steps, n_symbols, self.sigma)
+        guided_loss = (alignments * penalty).sum() / n_real_steps
+        return mel_loss + gate_loss + guided_weight * guided_loss, mel_loss, gate_loss, guided_loss
+
+
+def guided_attention_penalty(steps: Tensor, text_lengths: Tensor, n_steps: int, n_symbols: int, sigma: float) -> Tensor:
+    """1 - exp(-(l/L - t/T)^2 / (2 sigma^2)) (Tachibana et al. 2018, sec. 4.1) as (B, n_steps, n_symbols), 0 at padding."""
+    steps, text_lengths = steps.astype(ms.float32).reshape(-1, 1, 1), text_lengths.astype(ms.float32).reshape(-1, 1, 1)
+    t, symbol = ops.arange(n_steps).astype(ms.float32).reshape(1, -1, 1), ops.arange(n_symbols).astype(ms.float32).reshape(1, 1, -1)
+    one = Tensor(1.0, ms.float32)
+    distance = symbol / ops.maximum(text_lengths, one) - t / ops.maximum(steps, one)
+    real = (t < steps).astype(ms.float32) * (symbol < text_lengths).astype(ms.float32)
+    return (1 - ops.exp(-distance * distance / (2 * sigma * sigma))) * real

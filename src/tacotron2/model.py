@@ -1,0 +1,144 @@
+"""The whole network: text ids in, mel spectrogram, gate and alignment out."""
+
+from typing import NamedTuple
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from src.config import Config
+from src.layers import length_mask, uniform
+from src.recurrence import BLOCK
+from src.tacotron2.attention import MASKED
+from src.tacotron2.decoder import Decoder
+from src.tacotron2.encoder import Encoder
+from src.tacotron2.postnet import Postnet
+
+TEXT_MULTIPLE = 32  # free running compiles one graph per batch size and text length rounded up to this
+POSTNET_CHUNK = 256  # frames the postnet treats at once when running free
+STOP_REASONS = ("max_decoder_steps", "gate", "attention")
+
+
+class Speech(NamedTuple):
+    """What free running gives for a batch, in input order; each item is 0 from its own length on."""
+
+    mel: Tensor  # float32 (B, n_mels, T)
+    mel_lengths: Tensor  # int32 (B,), frames
+    alignments: Tensor  # float32 (B, T / r, L)
+    stop_reasons: list[str]  # of STOP_REASONS, one per item
+
+
+class Tacotron2(nn.Cell):
+    """Tacotron 2 as `config.model` and `config.audio.n_mels` shape it; `config` stays readable as an attribute."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        model = config.model
+        self.config = config
+        self.n_mels = config.audio.n_mels
+        self.reduction_factor = model.reduction_factor
+        bound = (6.0 / (model.n_symbols + model.encoder_dim)) ** 0.5
+        self.embedding = Parameter(uniform((model.n_symbols, model.encoder_dim), bound), name="embedding")
+        self.encoder = Encoder(model)
+        self.decoder = Decoder(config)
+        self.postnet = Postnet(model, self.n_mels)
+        self.free_running = FreeRunning(self)
+
+    def encode(self, text: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """text int32 (B, L) and lengths (B,) -> memory (B, L, E) and energy mask (B, L), 0 at symbols and MASKED at padding."""
+        embedded = ops.gather(self.embedding, text, 0)
+        return self.encoder(embedded, text_lengths), (1 - length_mask(text_lengths, text.shape[1])) * MASKED
+
+    def construct(self, text: Tensor, text_lengths: Tensor, mel_target: Tensor, mel_lengths: Tensor):  # noqa: ANN201
+        """Teacher forced.
+
+        Args:
+            text: int32 (B, L).
+            text_lengths: int32 (B,).
+            mel_target: float32 (B, n_mels, T), T any number of frames; the last step is filled up with zeros.
+            mel_lengths: int32 (B,), frames.
+
+        Returns:
+            mel and mel after the postnet (B, n_mels, T), 0 at padding; gate logits (B, ceil(T / r)); alignments (B, ceil(T / r), L).
+        """
+        n_batch, n_mels, n_frames = mel_target.shape
+        r = self.reduction_factor
+        n_steps = -(-n_frames // r)
+        mask = length_mask(mel_lengths, n_frames).expand_dims(2)  # (B, T, 1)
+        target = mel_target.swapaxes(1, 2) * mask
+        if n_steps * r > n_frames:
+            target = ops.concat((target, ops.zeros((n_batch, n_steps * r - n_frames, n_mels), target.dtype)), 1)
+        memory, energy_mask = self.encode(text, text_lengths)
+        frames, gate, alignments = self.decoder(target.reshape(n_batch, n_steps, r * n_mels).swapaxes(0, 1), memory, energy_mask)
+        mel = frames.swapaxes(0, 1).reshape(n_batch, n_steps * r, n_mels)[:, :n_frames] * mask
+        mel_postnet = self.postnet(mel, mask)
+        return mel.swapaxes(1, 2), mel_postnet.swapaxes(1, 2), gate.swapaxes(0, 1), alignments.swapaxes(0, 1)
+
+    def generate(self, text: Tensor, text_lengths: Tensor, seed: int = 0) -> Speech:
+        """Speak free running: text int32 (B, L) and lengths int32 (B,). `seed` draws the prenet's dropout.
+
+        Each item gets what it would get alone, but for its own draw of the dropout.
+        """
+        text, text_lengths = text.asnumpy(), text_lengths.asnumpy()
+        n_batch, length = text.shape
+        padded = np.zeros((n_batch, -(-length // TEXT_MULTIPLE) * TEXT_MULTIPLE), np.int32)
+        padded[:, :length] = text
+        self.set_train(False)
+        mel, steps, alignments, reason = self.free_running(Tensor(padded), Tensor(text_lengths), Tensor(self._prenet_keep(n_batch, seed)))
+        steps = steps.asnumpy()
+        mel_lengths = (steps * self.reduction_factor).astype(np.int32)
+        mel = mel.asnumpy()[:, : mel_lengths.max()].swapaxes(1, 2)
+        alignments = alignments.asnumpy()[:, : steps.max(), :length]
+        alignments = alignments * (np.arange(steps.max()) < steps[:, None])[:, :, None]
+        reasons = [STOP_REASONS[code] for code in reason.asnumpy()]
+        return Speech(Tensor(np.ascontiguousarray(mel)), Tensor(mel_lengths), Tensor(alignments.astype(np.float32)), reasons)
+
+    def infer(self, text: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`generate` without the reasons: mel after the postnet (B, n_mels, T), lengths int32 (B,), alignments (B, T / r, L)."""
+        speech = self.generate(text, text_lengths)
+        return speech.mel, speech.mel_lengths, speech.alignments
+
+    def _prenet_keep(self, n_batch: int, seed: int) -> np.ndarray:
+        """Dropout factors from the host's generator, so that a seed means the same speech on every backend."""
+        model = self.config.model
+        n_steps = -(-model.max_decoder_steps // BLOCK) * BLOCK
+        shape = (n_steps, n_batch, 2 * model.prenet_dim)
+        keep_share = 1.0 - model.prenet_dropout
+        return (np.random.default_rng(seed).random(shape, np.float32) < keep_share).astype(np.float32) / np.float32(keep_share)
+
+
+class FreeRunning(nn.Cell):
+    """Text to mel as one graph: encoder, decoder loop, and the postnet chunk by chunk, so that cost follows the speech's length."""
+
+    def __init__(self, net: Tacotron2):
+        super().__init__(auto_prefix=False)
+        self.net = [net]  # in a list: the network owns this cell, not the other way round
+
+    def construct(self, text: Tensor, text_lengths: Tensor, keep: Tensor):  # noqa: ANN201
+        """text int32 (B, L), lengths int32 (B,), prenet keep (T, B, 2 * prenet_dim).
+
+        Returns mel (B, T * r, n_mels), steps (B,), alignments (B, T, L), reason (B,); T is the size of `keep`.
+        """
+        net = self.net[0]
+        n_batch, length = text.shape
+        memory, energy_mask = net.encode(text, text_lengths)
+        last_symbol = (ops.arange(length) == text_lengths.reshape(-1, 1) - 1).astype(ms.float32)
+        frames, alignments, steps, reason = net.decoder.free_run(memory, energy_mask, last_symbol, keep)
+        mel = frames.swapaxes(0, 1).reshape(n_batch, -1, net.n_mels)
+        mel_lengths = steps * net.reduction_factor
+        reach = net.postnet.reach
+        n_chunks = -(-mel.shape[1] // POSTNET_CHUNK)
+        n_after = n_chunks * POSTNET_CHUNK - mel.shape[1] + reach
+        edges = ops.zeros((n_batch, reach, net.n_mels), ms.float32), ops.zeros((n_batch, n_after, net.n_mels), ms.float32)
+        padded = ops.concat((edges[0], mel, edges[1]), 1)
+        chunks = ops.zeros((n_chunks, n_batch, POSTNET_CHUNK, net.n_mels), ms.float32)
+        offsets = ops.arange(POSTNET_CHUNK + 2 * reach).astype(ms.int32)
+        longest = mel_lengths.max()
+        t = Tensor(0, ms.int32)
+        while t * POSTNET_CHUNK < longest:
+            rows = t * POSTNET_CHUNK + offsets  # in `padded`; frame = row - reach
+            real = ops.logical_and(rows >= reach, rows - reach < mel_lengths.reshape(-1, 1)).astype(ms.float32)
+            chunks[t] = net.postnet(ops.gather(padded, rows, 1), real.expand_dims(2))[:, reach : reach + POSTNET_CHUNK]
+            t = t + 1
+        mel = chunks.swapaxes(0, 1).reshape(n_batch, -1, net.n_mels)[:, : mel.shape[1]]
+        return mel, steps, alignments.swapaxes(0, 1), reason
