@@ -1,0 +1,134 @@
+"""Audio: mel spectrograms equal to the public ones, files of every kind, and the way back from mel to speech."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from src.audio import griffin_lim, load_wav, mel_signature, mel_spectrogram, save_wav
+from src.config import AudioConfig
+from src.errors import InputError
+
+DATA = Path(__file__).parent / "data"
+CLIP = DATA / "LJ001-0008_start.flac"  # the first 15360 samples of an LJSpeech clip
+AUDIO = AudioConfig()
+
+
+def tone(rate, seconds=0.5, frequency=440.0):
+    return 0.5 * np.sin(2 * np.pi * frequency * np.arange(int(rate * seconds)) / rate).astype(np.float32)
+
+
+def test_mel_is_that_of_the_public_implementation():
+    expected = np.load(DATA / "LJ001-0008_start_mel.npy")  # of the whole clip, the frames that the cut does not touch
+    mel = mel_spectrogram(load_wav(CLIP, 22050), AUDIO)
+    assert (mel.shape, mel.dtype) == ((80, 61), np.float32)
+    mel = mel[:, : expected.shape[1]]
+    assert np.linalg.norm(mel - expected) / np.linalg.norm(expected) < 1e-5
+
+
+def test_wav_survives_writing_and_reading(tmp_path):
+    wav = load_wav(CLIP, 22050)
+    save_wav(tmp_path / "a.wav", wav, 22050)
+    assert soundfile.info(tmp_path / "a.wav").subtype == "PCM_16"
+    assert wav.dtype == np.float32
+    np.testing.assert_array_equal(load_wav(tmp_path / "a.wav", 22050), wav)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_stereo_is_mixed_and_resampled(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.stack([tone(44100), np.zeros(22050)], 1), 44100)
+    wav = load_wav(tmp_path / "a.wav", 16000)
+    assert (wav.shape, wav.dtype) == ((8000,), np.float32)
+    np.testing.assert_allclose(wav[500:-500], tone(16000)[500:-500] / 2, atol=1e-3)
+
+
+def test_loud_samples_are_clipped_not_wrapped(tmp_path):
+    save_wav(tmp_path / "a.wav", np.array([1.5, 1.0, -1.0, -1.5]), 22050)
+    np.testing.assert_array_equal(load_wav(tmp_path / "a.wav", 22050), np.array([32767, 32767, -32768, -32768]) / np.float32(32768))
+    soundfile.write(tmp_path / "b.wav", np.array([1.2, 0.5]), 22050, subtype="FLOAT")
+    assert load_wav(tmp_path / "b.wav", 22050).tolist() == [1.0, 0.5]
+
+
+def written(path, samples, subtype="PCM_16"):
+    soundfile.write(path, samples, 22050, subtype=subtype)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "no such file"),
+        (lambda path: path.write_bytes(b""), "cannot be read as audio"),
+        (lambda path: path.write_text("no sound"), "cannot be read as audio"),
+        (lambda path: path.write_bytes(written(path, tone(22050))[:5000]), "truncated, it holds 4956 of 22050 bytes"),
+        (lambda path: path.write_bytes(written(path, tone(22050))[:30]), "cannot be read as audio"),
+        (lambda path: path.write_bytes(CLIP.read_bytes()[:9000]), "cannot be read as audio"),
+        (lambda path: written(path, np.zeros(0)), "has no samples"),
+        (lambda path: written(path, np.array([0.1, np.nan]), "FLOAT"), "largest is nan"),
+        (lambda path: written(path, np.array([0.1, 20000.0]), "FLOAT"), "largest is 20000"),
+    ],
+)
+def test_unusable_files_are_named(tmp_path, make, message):
+    make(tmp_path / "bad.wav")
+    with pytest.raises(InputError, match=message) as error:
+        load_wav(tmp_path / "bad.wav", 22050)
+    assert str(error.value).startswith(f"{tmp_path / 'bad.wav'}: ")
+
+
+def test_wav_written_to_a_pipe_has_no_length_and_is_read(tmp_path):
+    content = bytearray(written(tmp_path / "a.wav", tone(22050)))
+    content[4:8] = content[40:44] = b"\xff" * 4
+    (tmp_path / "a.wav").write_bytes(content)
+    assert len(load_wav(tmp_path / "a.wav", 22050)) == 11025
+
+
+def test_wav_that_cannot_be_written(tmp_path):
+    with pytest.raises(InputError, match="cannot be written"):
+        save_wav(tmp_path / "no_folder" / "a.wav", tone(22050), 22050)
+    with pytest.raises(ValueError, match="not finite"):
+        save_wav(tmp_path / "a.wav", np.array([np.nan]), 22050)
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_short_for_a_spectrogram():
+    with pytest.raises(InputError, match="512 samples are too few"):
+        mel_spectrogram(np.zeros(512, np.float32), AUDIO)
+
+
+def test_bands_above_half_the_sample_rate():
+    with pytest.raises(InputError, match=r"audio\.fmax"):
+        mel_spectrogram(tone(8000), AudioConfig(sample_rate=8000))
+
+
+def test_silence_is_the_floor():
+    mel = mel_spectrogram(np.zeros(4096, np.float32), AudioConfig(mel_floor=1e-3))
+    np.testing.assert_allclose(mel, np.log(1e-3), rtol=1e-6)
+
+
+def test_griffin_lim_gives_back_the_mel():
+    mel = mel_spectrogram(load_wav(CLIP, 22050), AUDIO)
+    wav = griffin_lim(mel, AUDIO)
+    assert (wav.shape, wav.dtype) == ((61 * 256,), np.float32)
+    again = mel_spectrogram(wav, AUDIO)[:, :60]
+    bands, error = np.exp(mel[:, :60]), np.exp(again) - np.exp(mel[:, :60])
+    assert np.linalg.norm(error) / np.linalg.norm(bands) < 0.1  # a single round of phase estimation gives 0.24
+
+
+def test_griffin_lim_is_reproducible_by_seed():
+    mel = mel_spectrogram(load_wav(CLIP, 22050)[:4000], AUDIO)
+    np.testing.assert_array_equal(griffin_lim(mel, AUDIO, seed=1), griffin_lim(mel, AUDIO, seed=1))
+    assert np.abs(griffin_lim(mel, AUDIO, seed=1) - griffin_lim(mel, AUDIO, seed=2)).max() > 1e-3
+
+
+@pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")
+def test_griffin_lim_of_one_frame():
+    assert griffin_lim(np.zeros((80, 1)), AUDIO).shape == (256,)
+
+
+def test_signature_tells_any_two_kinds_of_mel_apart():
+    signature = mel_signature(AUDIO)
+    assert set(signature) == {"sample_rate", "n_fft", "hop_length", "win_length", "n_mels", "fmin", "fmax", "compression"}
+    assert signature == mel_signature(AudioConfig(griffinlim_iterations=5))
+    assert signature != mel_signature(AudioConfig(mel_floor=1e-3))
+    assert signature != mel_signature(AudioConfig(hop_length=200))
