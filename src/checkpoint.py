@@ -1,0 +1,256 @@
+"""Checkpoints: one self-describing file, written atomically, read strictly."""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+import yaml
+from mindspore import Parameter, Tensor, nn, ops
+
+from src.audio import mel_signature
+from src.config import Config, load_config
+from src.errors import InputError
+from src.text import SYMBOLS
+
+FORMAT = "mindspore-tts 1"
+TEXTS = ("format", "config", "symbols", "mel_signature", "state", "sha256")
+OPTIMIZER = "optimizer."
+
+
+@dataclass
+class Checkpoint:
+    """What one `.ckpt` holds.
+
+    Attributes:
+        path: where it was read.
+        config: the configuration it was trained or converted with.
+        symbols: the symbol table its text ids refer to.
+        mel_signature: sample rate, n_fft, hop, window, bands, edges and compression of its mel spectrograms.
+        step: optimiser steps taken.
+        epoch: passes over the data begun before this one.
+        weights: arrays by parameter name, as `net.parameters_and_names()` spells them.
+        optimizer: state of the optimiser by its own parameter names; empty when the file is for inference.
+        extra: whatever else was saved with it (data position, best validation loss, ...).
+    """
+
+    path: Path
+    config: Config
+    symbols: list[str]
+    mel_signature: dict[str, Any]
+    step: int
+    epoch: int
+    weights: dict[str, np.ndarray]
+    optimizer: dict[str, np.ndarray]
+    extra: dict[str, Any]
+
+
+def save_checkpoint(
+    path: str | Path,
+    net: nn.Cell,
+    config: Config,
+    step: int = 0,
+    epoch: int = 0,
+    optimizer: nn.Optimizer | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Write `net` and everything needed to use it or train it further.
+
+    The file appears under `path` only when it is complete and on the disk; a file that was there before stays until then.
+
+    Args:
+        optimizer: its moments and counters are stored too, which makes the file one that training can resume from.
+        extra: further numbers, strings and lists of them, handed back by `load_checkpoint`.
+
+    Raises:
+        InputError: the file cannot be written (no such folder, no permission, disk full).
+    """
+    path = Path(path)
+    parameters = network_parameters(net)
+    if optimizer is not None:
+        parameters |= {OPTIMIZER + name: value for name, value in optimizer_parameters(optimizer).items()}
+    texts = {
+        "format": FORMAT,
+        "config": config.to_yaml(),
+        "symbols": json.dumps(SYMBOLS),
+        "mel_signature": json.dumps(mel_signature(config.audio)),
+        "state": json.dumps({"step": step, "epoch": epoch, **(extra or {})}),
+    }
+    texts["sha256"] = _digest({name: value.asnumpy() for name, value in parameters.items()}, texts)
+    partial = path.with_name(f".{path.stem}.partial.ckpt")
+    try:
+        with _quiet():
+            ms.save_checkpoint([{"name": name, "data": value} for name, value in parameters.items()], str(partial), append_dict=texts)
+        partial.chmod(0o644)
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: the checkpoint could not be written: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+        partial.with_suffix(".tmp").unlink(missing_ok=True)  # the name MindSpore itself writes to first
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint of ours and check its digest. The format is protobuf: nothing in the file is executed.
+
+    Raises:
+        InputError: no such file, empty, cut off, damaged, or not a checkpoint of this project.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint file")
+    if path.suffix != ".ckpt":
+        raise InputError(f"{path}: not a .ckpt file; checkpoints of other projects are converted by scripts/convert_checkpoint.py")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the checkpoint is empty")
+    try:
+        with _quiet():
+            content = ms.load_checkpoint(str(path))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: the checkpoint is damaged, cut off or not a MindSpore checkpoint") from error
+    texts = {name: value for name, value in content.items() if isinstance(value, str)}
+    arrays = {name: value.asnumpy() for name, value in content.items() if isinstance(value, Tensor)}
+    if not set(TEXTS) <= set(texts):
+        raise InputError(f"{path}: cut off, or no checkpoint of this project; scripts/convert_checkpoint.py converts those of others")
+    if texts["format"] != FORMAT:
+        raise InputError(f"{path}: written by another version of this project ({texts['format']}, this one reads {FORMAT})")
+    if texts.pop("sha256") != _digest(arrays, texts):
+        raise InputError(f"{path}: the checkpoint is damaged (its content does not match its sha256)")
+    try:
+        config = load_config(yaml.safe_load(texts["config"]))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    state = json.loads(texts["state"])
+    return Checkpoint(
+        path=path,
+        config=config,
+        symbols=json.loads(texts["symbols"]),
+        mel_signature=json.loads(texts["mel_signature"]),
+        step=state.pop("step"),
+        epoch=state.pop("epoch"),
+        weights={name: value for name, value in arrays.items() if not name.startswith(OPTIMIZER)},
+        optimizer={name.removeprefix(OPTIMIZER): value for name, value in arrays.items() if name.startswith(OPTIMIZER)},
+        extra=state,
+    )
+
+
+def load_weights(net: nn.Cell, checkpoint: Checkpoint, ignore: Sequence[str] = ()) -> list[str]:
+    """Copy the weights of `checkpoint` into `net`: every parameter of either side must be on the other, in the same shape.
+
+    Args:
+        ignore: parameters left as they are in `net`: name prefixes up to a dot (`embedding`, `decoder.attention`) or patterns (`*.bias`).
+
+    Returns:
+        Names of the ignored parameters of `net`.
+
+    Raises:
+        InputError: parameters missing, left over or of another shape (names the first few); an `ignore` entry that matches nothing.
+    """
+    parameters = network_parameters(net)
+    names = {layer: [name for name in {**parameters, **checkpoint.weights} if _matches(name, layer)] for layer in ignore}
+    for layer, matched in names.items():
+        if not matched:
+            known = ", ".join(dict.fromkeys(name.split(".")[0] for name in parameters))
+            raise InputError(f"{checkpoint.path}: no parameter is called '{layer}'; the names begin with {known}")
+    skipped = {name for matched in names.values() for name in matched}
+    targets = {name: value for name, value in parameters.items() if name not in skipped}
+    values = {name: value for name, value in checkpoint.weights.items() if name not in skipped}
+    copy_strictly(values, targets, f"{checkpoint.path}: a checkpoint of another network than this {checkpoint.config.model.name}")
+    return [name for name in parameters if name in skipped]
+
+
+def load_optimizer(optimizer: nn.Optimizer, checkpoint: Checkpoint) -> None:
+    """Copy the optimiser state of `checkpoint` into `optimizer`, as strictly as `load_weights`."""
+    if not checkpoint.optimizer:
+        raise InputError(f"{checkpoint.path}: holds no optimiser state, so training cannot resume from it; use it with --warm_start")
+    copy_strictly(checkpoint.optimizer, optimizer_parameters(optimizer), f"{checkpoint.path}: holds the state of another optimiser")
+
+
+def copy_strictly(values: Mapping[str, np.ndarray], targets: Mapping[str, Parameter], complaint: str) -> None:
+    """Assign `values` to `targets`, which must have the same names and shapes.
+
+    Raises:
+        InputError: they have not; `complaint`, then the first three of what is missing, unknown or of another shape.
+    """
+    problems = [f"{name} is missing" for name in targets if name not in values]
+    problems += [f"{name} is not known here" for name in values if name not in targets]
+    shapes = {name: (value.shape, tuple(targets[name].shape)) for name, value in values.items() if name in targets}
+    problems += [f"{name} is {list(found)}, expected {list(wanted)}" for name, (found, wanted) in shapes.items() if found != wanted]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise InputError(f"{complaint}: {', '.join(problems[:3])}{more}")
+    assign = ops.Assign()  # `set_data` does not reach graphs that `ms.jit` has compiled
+    for name, value in values.items():
+        assign(targets[name], Tensor(value, targets[name].dtype))
+
+
+def network_parameters(net: nn.Cell) -> dict[str, Parameter]:
+    """Parameters of `net` by the names that its structure gives them."""
+    return dict(net.parameters_and_names())
+
+
+def optimizer_parameters(optimizer: nn.Optimizer) -> dict[str, Parameter]:
+    """The optimiser's own parameters by name, without the weights it updates."""
+    weights = {id(weight) for weight in optimizer.parameters}
+    return {parameter.name: parameter for parameter in optimizer.get_parameters() if id(parameter) not in weights}
+
+
+def numbered(output_dir: str | Path) -> list[Path]:
+    """The checkpoints `<network>-<step>.ckpt` of a training run, oldest first."""
+    steps = {path: re.fullmatch(r"\w+-(\d+)", path.stem) for path in Path(output_dir).glob("*.ckpt")}
+    return sorted((path for path, step in steps.items() if step), key=lambda path: int(steps[path][1]))
+
+
+def latest(output_dir: str | Path) -> Checkpoint:
+    """The newest checkpoint of a training run that can be read; a damaged one is named in a warning and the one before is taken.
+
+    Raises:
+        InputError: there is none.
+    """
+    for path in reversed(numbered(output_dir)):
+        try:
+            return load_checkpoint(path)
+        except InputError as error:
+            warnings.warn(f"{error}; trying the one before", stacklevel=2)
+    raise InputError(f"{output_dir}: no usable checkpoint to resume from")
+
+
+def prune(output_dir: str | Path, keep: int) -> None:
+    """Delete all but the newest `keep` numbered checkpoints. `best.ckpt` has no number and stays."""
+    for path in numbered(output_dir)[:-keep]:
+        path.unlink()
+
+
+def _matches(name: str, layer: str) -> bool:
+    return name == layer or name.startswith(layer.rstrip(".") + ".") or fnmatchcase(name, layer)
+
+
+def _digest(arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(texts, sort_keys=True).encode())
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """MindSpore logs what it raises as well; our callers turn it into one line."""
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(level)
