@@ -1,0 +1,48 @@
+"""Pictures of what the network did."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from src.config import AudioConfig
+from src.files import write_atomically
+
+
+def save_alignment_and_mel(
+    path: str | Path,
+    mel: np.ndarray,
+    alignment: np.ndarray,
+    title: str,
+    audio: AudioConfig,
+    target_mel: np.ndarray | None = None,
+) -> None:
+    """One PNG: the mel spectrogram, the recording's beneath it if given, and the attention over the text.
+
+    Args:
+        mel: log mel spectrogram [n_mels, frames].
+        alignment: attention weights [decoder steps, text length].
+        title: heading, such as the sentence; a long one is cut.
+        target_mel: what `mel` should have been [n_mels, frames].
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    mels = {"mel": mel} if target_mel is None else {"predicted mel": mel, "target mel": target_mel}
+    figure = Figure(figsize=(10, 3 + 2.5 * len(mels)), layout="constrained")  # a bare Figure draws with Agg and leaves pyplot alone
+    figure.suptitle(title if len(title) <= 100 else f"{title[:99]}…", parse_math=False)
+    rows = figure.subplots(len(mels) + 1, 1)
+    scale = {"vmin": min(each.min() for each in mels.values()), "vmax": max(each.max() for each in mels.values())}
+    longest = max(each.shape[1] for each in mels.values()) * audio.hop_length / audio.sample_rate
+    for axes, (name, values) in zip(rows, mels.items(), strict=False):
+        seconds = values.shape[1] * audio.hop_length / audio.sample_rate
+        image = axes.imshow(values, aspect="auto", origin="lower", interpolation="none", extent=(0, seconds, 0, len(values)), **scale)
+        axes.set(title=name, xlim=(0, longest), xlabel="time in seconds", ylabel="mel band")
+        figure.colorbar(image, ax=axes, label="ln magnitude")
+    image = rows[-1].imshow(alignment.T, aspect="auto", origin="lower", interpolation="none", vmin=0, vmax=1)
+    rows[-1].set(title="alignment", xlabel="decoder step", ylabel="symbol of the text")
+    figure.colorbar(image, ax=rows[-1], label="attention weight")
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=100)
+    write_atomically(path, content.getvalue())
