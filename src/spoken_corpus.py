@@ -1,0 +1,131 @@
+"""A corpus in the layout of LJSpeech, spoken by the `slt` voice of flite: clean, free and always the same."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import librosa
+import numpy as np
+from tqdm import tqdm
+from unidecode import unidecode
+
+from src.audio import load_wav, save_wav
+from src.errors import InputError
+
+SILENCE_DB = 50  # what is this far below the loudest moment at either end of a clip is cut off
+_MADE = {"metadata.csv", "sentences.txt", "wavs"}
+
+
+class Sentence(NamedTuple):
+    """One line of a list: where it stands, the clip's id, the text as printed and as spoken."""
+
+    where: str
+    id: str
+    text: str
+    spoken: str
+
+
+def read_sentences(path: Path, ids_path: Path | None = None) -> list[Sentence]:
+    """Read a list of one sentence per line: `text`, `id|text`, or `id|text|text as spoken` like LJSpeech's metadata.csv.
+
+    Args:
+        ids_path: file of one id per line; only those sentences are taken, in the order of the list.
+
+    Raises:
+        InputError: unreadable file, a line without text, an id that is used twice or is no file name, ids that are not in the list.
+    """
+    sentences: dict[str, Sentence] = {}
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        name, *texts = (field.strip() for field in line.split("|"))
+        sentence = Sentence(where, name, texts[0], texts[-1]) if texts else Sentence(where, f"slt-{number:05d}", name, name)
+        if len(texts) > 2 or not sentence.text or not sentence.spoken:
+            raise InputError(f"{where}: expected text, id|text or id|text|text as spoken, found '{line.strip()}'")
+        if not sentence.id or Path(sentence.id).name != sentence.id:
+            raise InputError(f"{where}: '{sentence.id}' cannot be an id, it names the wav file")
+        if sentence.id in sentences:
+            raise InputError(f"{where}: the id '{sentence.id}' was used in {sentences[sentence.id].where} already")
+        sentences[sentence.id] = sentence
+    if ids_path:
+        wanted = {line.strip() for line in _lines(ids_path)} - {""}
+        if missing := sorted(wanted - set(sentences)):
+            raise InputError(f"{ids_path}: {len(missing)} ids are not in {path}, such as '{missing[0]}'")
+        sentences = {name: sentence for name, sentence in sentences.items() if name in wanted}
+    if not sentences:
+        raise InputError(f"{ids_path or path}: no sentence to speak")
+    return list(sentences.values())
+
+
+def make_corpus(sentences: list[Sentence], output_dir: Path, sample_rate: int, workers: int) -> float:
+    """Have every sentence spoken; the folder appears complete or not at all, and is the same byte for byte each time.
+
+    The sentences are kept in it as `sentences.txt`, beside `metadata.csv` and `wavs/`. A corpus made before is replaced.
+
+    Args:
+        workers: how many processes of flite run at a time.
+
+    Returns:
+        Seconds of speech.
+
+    Raises:
+        InputError: no flite, a sentence that flite has nothing to say for, something else in `output_dir`.
+    """
+    _check_flite()
+    output_dir = output_dir.resolve()
+    if output_dir.exists():
+        found = {path.name for path in output_dir.iterdir()} if output_dir.is_dir() else {"a file"}
+        if found and not (found <= _MADE and "sentences.txt" in found):
+            raise InputError(f"{output_dir}: holds something else than a corpus made by this script; choose another --output_dir")
+    stage = output_dir.with_name(f".{output_dir.name}.{os.getpid()}")
+    try:
+        (stage / "wavs").mkdir(parents=True)
+        with ThreadPoolExecutor(workers) as pool:  # threads that wait for processes
+            lengths = pool.map(lambda sentence: _speak(sentence, stage / "wavs", sample_rate), sentences)
+            samples = sum(tqdm(lengths, total=len(sentences), desc="speaking", unit="clip"))
+        _write_lines(stage / "metadata.csv", ("|".join(sentence[1:]) for sentence in sentences))
+        _write_lines(stage / "sentences.txt", ("|".join(dict.fromkeys(sentence[1:])) for sentence in sentences))
+        shutil.rmtree(output_dir, ignore_errors=True)
+        stage.rename(output_dir)
+    except OSError as error:
+        raise InputError(f"{output_dir}: cannot be written ({error.strerror})") from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return samples / sample_rate
+
+
+def _speak(sentence: Sentence, folder: Path, sample_rate: int) -> int:
+    path = folder / f"{sentence.id}.wav"
+    subprocess.run(["flite", "-voice", "slt", "-t", unidecode(sentence.spoken), "-o", str(path)], check=True, capture_output=True)
+    wav = load_wav(path, sample_rate)
+    if np.abs(wav).max() < 0.01:  # the breath it takes when there is no word to speak
+        raise InputError(f"{sentence.where}: flite has nothing to say for '{sentence.spoken}'")
+    wav, _ = librosa.effects.trim(wav, top_db=SILENCE_DB, frame_length=512, hop_length=128)
+    save_wav(path, wav, sample_rate)
+    return len(wav)
+
+
+def _check_flite() -> None:
+    if not shutil.which("flite"):
+        raise InputError("flite is not installed; on Debian or Ubuntu: apt install flite")
+    voices = subprocess.run(["flite", "-lv"], check=True, capture_output=True, text=True).stdout
+    if "slt" not in voices.split():  # flite would take another voice without a word
+        raise InputError(f"this flite has no voice slt ({' '.join(voices.split())}); Debian's package flite has it")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
