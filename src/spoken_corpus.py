@@ -89,7 +89,7 @@ def make_corpus(sentences: list[Sentence], output_dir: Path, sample_rate: int, w
             lengths = pool.map(lambda sentence: _speak(sentence, stage / "wavs", sample_rate), sentences)
             samples = sum(tqdm(lengths, total=len(sentences), desc="speaking", unit="clip"))
         _write_lines(stage / "metadata.csv", ("|".join(sentence[1:]) for sentence in sentences))
-        _write_lines(stage / "sentences.txt", ("|".join(dict.fromkeys(sentence[1:])) for sentence in sentences))
+        _write_lines(stage / "sentences.txt", ("|".join(sentence[1 : 3 + (sentence.text != sentence.spoken)]) for sentence in sentences))
         shutil.rmtree(output_dir, ignore_errors=True)
         stage.rename(output_dir)
     except OSError as error:
@@ -120,7 +120,7 @@ def _check_flite() -> None:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        return path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text") from error
     except OSError as error:

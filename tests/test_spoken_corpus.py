@@ -65,7 +65,7 @@ def test_layout_trimming_and_rate(flite):
 def test_its_own_list_makes_the_same_bytes_again(flite):
     folder = flite()
     corpus = folder / "corpus"
-    make_corpus(read_sentences(listed(folder, "one\nX-2|two|two two\n")), corpus, 16000, workers=2)
+    make_corpus(read_sentences(listed(folder, "one\nX-2|two|two two\nthree|three\n")), corpus, 16000, workers=2)
 
     def content():
         return {path.relative_to(corpus): path.read_bytes() for path in corpus.rglob("*") if path.is_file()}
