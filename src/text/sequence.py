@@ -53,7 +53,7 @@ def prepare_input_sequence(texts: list[str], config: Config) -> tuple[Tensor, Te
     _warn(set().union(*dropped))
     for text, sequence in zip(texts, sequences, strict=True):
         if all(SYMBOLS[index] == " " for index in sequence):
-            raise InputError(f"nothing of the text {_quote(text)} can be spoken: no symbol covers any of it")
+            raise InputError(f"nothing of the text {_quote(text)} can be spoken")
     lengths = np.array([len(sequence) for sequence in sequences], np.int32)
     ids = np.zeros((len(sequences), lengths.max()), np.int32)  # (B, L)
     for row, sequence in zip(ids, sequences, strict=True):
@@ -91,7 +91,8 @@ def _vanishes(character: str, cleaned: str) -> bool:
 
 def _warn(dropped: set[str]) -> None:
     if dropped:
-        warnings.warn(f"no symbol covers these characters, they are dropped: {' '.join(sorted(dropped))}", stacklevel=3)
+        names = " ".join(character if character.isprintable() else repr(character)[1:-1] for character in sorted(dropped))
+        warnings.warn(f"no symbol covers these characters, they are dropped: {names}", stacklevel=3)
 
 
 def _quote(text: str) -> str:
