@@ -1,0 +1,290 @@
+"""The corpus on disk (MindRecord shards beside a small index), the batch shapes, and the batches of an epoch."""
+
+import functools
+import json
+import math
+import operator
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mindspore.dataset
+import numpy as np
+from mindspore.mindrecord import FileWriter
+
+from src.audio import mel_signature
+from src.config import Config
+from src.errors import InputError
+
+FORMAT = 1
+RECORDS_PER_WRITE = 64  # bounds memory: a few hundred kB each
+
+
+class Batch(NamedTuple):
+    """One static shape: `text` int32 [B, L], `text_lengths` int32 [B], `mel` float32 [B, n_mels, T], `mel_lengths` int32 [B], `indices`
+    int32 [B] into the corpus. Padding is 0. Empty items that fill up a validation batch have lengths 0 and index -1."""
+
+    text: np.ndarray
+    text_lengths: np.ndarray
+    mel: np.ndarray
+    mel_lengths: np.ndarray
+    indices: np.ndarray
+
+
+def write_split(
+    folder: Path, split: str, ids: Sequence[str], wavs: Sequence[str], texts: Sequence[list[int]], mels: Iterable[np.ndarray], n_shards: int
+) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Write one split as `{split}.mindrecord{k}` (fields id, text int32 [-1], mel float32 [-1, n_mels]) and its index `{split}_index.npz`.
+
+    Args:
+        wavs: where each recording lies, kept in the index for a vocoder, which trains on segments of waveform and mel.
+        mels: one [frames, n_mels] per clip, read lazily so that a corpus need not fit into memory.
+
+    Returns:
+        Names of the record files; the index: ids, wavs, text_lengths, mel_lengths, in the order of the records.
+    """
+    mels, mel_lengths, files = iter(mels), [], []
+    # One writer per shard rather than FileWriter(shard_num=n), which deals each write out over all shards: record i of the
+    # concatenated files has to be clip i.
+    for shard, members in enumerate(np.array_split(np.arange(len(ids)), min(n_shards, len(ids)))):
+        files.append(f"{split}.mindrecord{shard}")
+        writer = FileWriter(str(folder / files[-1]))
+        for start in range(0, len(members), RECORDS_PER_WRITE):
+            records = [
+                {"id": ids[i], "text": np.array(texts[i], np.int32), "mel": np.ascontiguousarray(next(mels), np.float32)}
+                for i in members[start : start + RECORDS_PER_WRITE]
+            ]
+            if start == 0:
+                n_mels = records[0]["mel"].shape[1]
+                fields = {"text": {"type": "int32", "shape": [-1]}, "mel": {"type": "float32", "shape": [-1, n_mels]}}
+                writer.add_schema({"id": {"type": "string"}, **fields})
+            writer.write_raw_data(records)
+            mel_lengths += [len(record["mel"]) for record in records]
+        writer.commit()
+    text_lengths = np.array([len(text) for text in texts], np.int32)
+    index = {"ids": np.array(ids), "wavs": np.array(wavs), "text_lengths": text_lengths, "mel_lengths": np.array(mel_lengths, np.int32)}
+    np.savez(folder / f"{split}_index.npz", **index)
+    return files, index
+
+
+def read_stats(folder: Path) -> dict[str, Any]:
+    """Read `stats.json`, which `scripts/preprocess.py` writes last of all.
+
+    Raises:
+        InputError: no such folder, or not a finished dataset.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such dataset folder; make one with scripts/preprocess.py")
+    try:
+        stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: not a preprocessed dataset (no readable stats.json); make one with scripts/preprocess.py") from error
+    if not isinstance(stats, dict) or stats.get("format") != FORMAT:
+        raise InputError(f"{folder}: preprocessed by another version of this program; run scripts/preprocess.py --overwrite")
+    return stats
+
+
+class Corpus:
+    """One split of a preprocessed folder: ids and lengths at once, texts and mels when they are read.
+
+    Args:
+        data_path: output folder of `scripts/preprocess.py`
+        split: "train" or "val"
+
+    Raises:
+        InputError: missing folder, split or file.
+    """
+
+    def __init__(self, data_path: str | Path, split: str = "train"):
+        self.folder, self.split = Path(data_path), split
+        self.stats = read_stats(self.folder)
+        if split not in self.stats["splits"]:
+            raise InputError(
+                f"{self.folder}: has no split '{split}', only {', '.join(self.stats['splits'])}; see data.val_fraction, --val_ids"
+            )
+        self.files = [str(self.folder / name) for name in self.stats["splits"][split]["files"]]
+        index = self.folder / f"{split}_index.npz"
+        for path in [str(index), *self.files, *(f"{path}.db" for path in self.files)]:
+            if not os.path.exists(path):
+                raise InputError(f"{path}: is missing from the dataset; run scripts/preprocess.py --overwrite")
+        with np.load(index) as arrays:
+            self.ids: list[str] = arrays["ids"].tolist()
+            self.wavs: list[str] = arrays["wavs"].tolist()
+            self.text_lengths, self.mel_lengths = arrays["text_lengths"], arrays["mel_lengths"]
+        self.n_mels: int = self.stats["mel_signature"]["n_mels"]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def check(self, config: Config) -> None:
+        """Make sure that this data is what `config` describes.
+
+        Raises:
+            InputError: names each audio or text setting in which they differ.
+        """
+        wanted = {**mel_signature(config.audio), "cleaner": config.text.cleaner}
+        found = {**self.stats["mel_signature"], "cleaner": self.stats["cleaner"]}
+        different = [f"{key} is {found.get(key)} there, {wanted[key]} in the config" for key in wanted if found.get(key) != wanted[key]]
+        if self.stats["n_symbols"] > config.model.n_symbols:
+            different.append(f"it uses {self.stats['n_symbols']} symbols, model.n_symbols is {config.model.n_symbols}")
+        if different:
+            raise InputError(
+                f"{self.folder}: was preprocessed with other settings: {'; '.join(different)}; preprocess again or change the config"
+            )
+
+    def read(self, indices: Sequence[int], workers: int = 1) -> mindspore.dataset.Dataset:
+        """A pipeline over the clips `indices` in that order, repeats allowed: columns id, text int32 [L], mel float32 [T, n_mels]."""
+        workers = min(workers, os.cpu_count() or 1)  # MindSpore refuses more
+        # A sampler takes at most as many indices as the corpus has clips, so repeats beyond that come out of a second reader.
+        pieces = [
+            mindspore.dataset.MindDataset(
+                self.files,
+                columns_list=["id", "text", "mel"],
+                sampler=mindspore.dataset.SubsetSampler([int(i) for i in indices[start : start + len(self)]]),
+                num_parallel_workers=workers,
+            )
+            for start in range(0, len(indices), len(self))
+        ]
+        return functools.reduce(operator.add, pieces)
+
+
+def plan_buckets(text_lengths: np.ndarray, mel_lengths: np.ndarray, n_buckets: int, reduction_factor: int) -> list[tuple[int, int]]:
+    """Choose at most `n_buckets` batch shapes so that the fewest mel frames are padding, by dynamic programming over the upper edges.
+
+    Args:
+        text_lengths: [N] symbols of each clip; give all clips that will be batched, validation included.
+        mel_lengths: [N] frames of each clip.
+
+    Returns:
+        Shapes (L, T), ascending in both; T is a multiple of 20 * reduction_factor, L of 16. The last one fits every clip.
+    """
+    if n_buckets < 1:
+        raise InputError(f"data.n_buckets is {n_buckets}; at least one batch shape is needed")
+    text_lengths, unit = np.asarray(text_lengths), 20 * reduction_factor
+    frames = -(-np.asarray(mel_lengths) // unit) * unit  # (N,) rounded up
+    edges, counts = np.unique(frames, return_counts=True)
+    below = np.cumsum(counts)  # clips that fit under each edge
+    # cost[j]: frames, padding included, of all clips under edge j with the buckets used so far, the last of which ends at j
+    cost, previous = edges * below, []
+    for _ in range(1, min(n_buckets, len(edges))):
+        split = cost[:, None] + edges[None, :] * (below[None, :] - below[:, None])  # (edge before, edge)
+        split[np.tril_indices(len(edges))] = np.iinfo(np.int64).max
+        best = split.argmin(0)
+        previous.append(np.where(split.min(0) < cost, best, -1))
+        cost = np.minimum(cost, split.min(0))
+    chosen = [len(edges) - 1]
+    for before in reversed(previous):
+        if before[chosen[-1]] >= 0:
+            chosen.append(int(before[chosen[-1]]))
+    return [(int(-(-text_lengths[frames <= edges[j]].max() // 16) * 16), int(edges[j])) for j in reversed(chosen)]
+
+
+class Batches:
+    """The batches of an epoch, planned on the host and read by MindSpore's data pipeline.
+
+    Each clip belongs to the first bucket that it fits. Batches are full and of one bucket's shape; what is left over in a bucket moves up
+    into the next one, so only the last batch has to be filled: by repeats when shuffling, by empty items when not. All ranks see the
+    same shape at the same step.
+
+    Args:
+        corpus: what to read
+        batch_size: clips per batch and rank
+        buckets: shapes (L, T), ascending, from `plan_buckets`
+        seed: with the epoch number it decides the order
+        shuffle: another order each epoch (training), or one fixed pass over the clips (validation)
+        rank, world_size: this process among those that share the epoch
+        workers: threads that read and pad
+
+    Raises:
+        InputError: a clip fits no bucket.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        batch_size: int,
+        buckets: Sequence[tuple[int, int]],
+        seed: int,
+        shuffle: bool,
+        rank: int = 0,
+        world_size: int = 1,
+        workers: int = 2,
+    ):
+        self.corpus, self.batch_size, self.buckets, self.workers = corpus, batch_size, list(buckets), workers
+        self.seed, self.shuffle, self.rank, self.world_size = seed, shuffle, rank, world_size
+        shapes = np.array(self.buckets)  # (buckets, 2)
+        fits = (corpus.text_lengths[:, None] <= shapes[:, 0]) & (corpus.mel_lengths[:, None] <= shapes[:, 1])  # (N, buckets)
+        if not fits.any(1).all():
+            i = int(np.argmin(fits.any(1)))
+            size = f"{corpus.text_lengths[i]} symbols, {corpus.mel_lengths[i]} frames"
+            raise InputError(
+                f"{corpus.folder}: {corpus.split} clip {corpus.ids[i]} ({size}) is larger than every batch shape {self.buckets}"
+            )
+        self.bucket_of = fits.argmax(1)  # (N,)
+
+    def __len__(self) -> int:
+        """Batches of each rank in an epoch, the same in every epoch."""
+        return math.ceil(len(self.corpus) / (self.batch_size * self.world_size))
+
+    def plan(self, epoch: int) -> list[tuple[tuple[int, int], np.ndarray]]:
+        """What each step of an epoch reads: the shape, and the clips of all ranks [batch_size * world_size], -1 for empty items."""
+        random = np.random.default_rng((self.seed, epoch))
+        size = self.batch_size * self.world_size
+        steps, left = [], np.array([], np.int64)
+        for bucket in range(len(self.buckets)):
+            clips = np.concatenate([left, np.flatnonzero(self.bucket_of == bucket)])
+            if self.shuffle:
+                clips = random.permutation(clips)
+            full = len(clips) // size * size
+            steps += [(self.buckets[bucket], step) for step in clips[:full].reshape(-1, size)]
+            left = clips[full:]
+        if len(left):
+            bucket = self.bucket_of[left].max()
+            filling = np.full(size - len(left), -1)
+            if self.shuffle:
+                others = np.setdiff1d(np.flatnonzero(self.bucket_of <= bucket), left)
+                filling = np.resize(random.permutation(others if len(others) else left), len(filling))
+            steps.append((self.buckets[bucket], np.concatenate([left, filling])))
+        if self.shuffle:
+            steps = [steps[i] for i in random.permutation(len(steps))]
+        return steps
+
+    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
+        """This rank's batches of an epoch, from position `first_batch` on exactly as in an epoch read from its start."""
+        # Every world_size-th clip, so that the ranks share out the real items of a partly empty batch evenly.
+        steps = [(shape, clips[self.rank :: self.world_size]) for shape, clips in self.plan(epoch)[first_batch:]]
+        shapes = [shape for shape, _ in steps]
+        real = [clips[clips >= 0] for _, clips in steps]
+        padded = self._read(np.concatenate(real), shapes) if steps else iter(())
+        for (shape, clips), present in zip(steps, real, strict=True):
+            # Only the last batch of a validation can be empty on this rank; the pipeline does not know of it.
+            text, mel = next(padded) if len(present) else self._pad([], [], shape)
+            exists = clips >= 0
+            text_lengths = np.where(exists, self.corpus.text_lengths[clips], 0).astype(np.int32)
+            mel_lengths = np.where(exists, self.corpus.mel_lengths[clips], 0).astype(np.int32)
+            yield Batch(text, text_lengths, mel, mel_lengths, clips.astype(np.int32))
+
+    def _read(self, clips: np.ndarray, shapes: list[tuple[int, int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        if not len(clips):
+            return iter(())
+
+        def pad(texts: list[np.ndarray], mels: list[np.ndarray], info: Any) -> tuple[np.ndarray, np.ndarray]:
+            return self._pad(texts, mels, shapes[info.get_batch_num()])
+
+        columns = ["text", "mel"]
+        rows = self.corpus.read(clips, self.workers).project(columns)
+        workers = min(self.workers, os.cpu_count() or 1)
+        batches = rows.batch(
+            self.batch_size, num_parallel_workers=workers, per_batch_map=pad, input_columns=columns, output_columns=columns
+        )
+        return iter(batches.create_tuple_iterator(num_epochs=1, output_numpy=True))
+
+    def _pad(self, texts: list[np.ndarray], mels: list[np.ndarray], shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        length, frames = shape
+        text = np.zeros((self.batch_size, length), np.int32)
+        mel = np.zeros((self.batch_size, self.corpus.n_mels, frames), np.float32)
+        for i, (symbols, spectrogram) in enumerate(zip(texts, mels, strict=True)):
+            text[i, : len(symbols)] = symbols
+            mel[i, :, : len(spectrogram)] = spectrogram.T
+        return text, mel
