@@ -1,0 +1,311 @@
+import csv
+import json
+import os
+import re
+import runpy
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from src.audio import load_wav, mel_spectrogram
+from src.config import load_config
+from src.dataset import Corpus
+from src.errors import InputError
+from src.preprocessing import clips as clips_module
+from src.preprocessing.build import preprocess
+from src.preprocessing.rows import BadRowsError
+from src.text import text_to_sequence
+
+ROOT = Path(__file__).resolve().parents[1]
+SETTINGS = {
+    **{"audio.sample_rate": 8000, "audio.n_fft": 256, "audio.win_length": 256, "audio.hop_length": 64},
+    **{"audio.n_mels": 8, "audio.fmax": 4000.0, "data.val_fraction": 0.25},
+}
+FLAGS = [text for key, value in SETTINGS.items() for text in (f"--{key}", str(value))]
+TEXTS = [
+    "Printing, in the only sense.",
+    "In being modern.",
+    "For although",
+    "Dr. Who has 3 cats.",
+    "The end of it.",
+    "Six",
+    "Seven",
+    "Eight.",
+]
+
+
+def sound(seconds, rate=8000, seed=0):
+    return 0.1 * np.random.default_rng(seed).standard_normal(int(seconds * rate))
+
+
+def write_ljspeech(folder, texts=TEXTS):
+    """A folder in the layout of LJSpeech, its clips 0.1 s per character of noise."""
+    (folder / "wavs").mkdir(parents=True)
+    for i, text in enumerate(texts):
+        soundfile.write(folder / f"wavs/clip-{i}.wav", sound(0.1 * len(text), seed=i), 8000, subtype="PCM_16")
+    (folder / "metadata.csv").write_text("".join(f"clip-{i}|raw {i}|{text}\n" for i, text in enumerate(texts)), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    return write_ljspeech(tmp_path / "LJSpeech")
+
+
+@pytest.fixture
+def run_script(monkeypatch, capsys):
+    """Run scripts/preprocess.py in this process: exit code, stdout, stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["preprocess.py", *map(str, arguments), *FLAGS])
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        with pytest.raises(SystemExit) as exit:
+            runpy.run_path(str(ROOT / "scripts/preprocess.py"), run_name="__main__")
+        return exit.value.code, *capsys.readouterr()
+
+    return run
+
+
+def config(**overrides):
+    return load_config(overrides={**SETTINGS, **{key.replace("__", "."): value for key, value in overrides.items()}})
+
+
+def stored(data_path, split):
+    corpus = Corpus(data_path, split)
+    rows = corpus.read(range(len(corpus))).create_tuple_iterator(num_epochs=1, output_numpy=True)
+    return {str(id): (text.tolist(), mel) for id, text, mel in rows}
+
+
+def test_dataset_holds_the_normalised_text_and_mel_of_every_clip(recordings, tmp_path):
+    stats, already_done = preprocess(tmp_path / "data", config(data__n_shards=2), recordings)
+    assert not already_done and stats == json.loads((tmp_path / "data/stats.json").read_text())
+    assert [stats["splits"][split]["clips"] for split in ("train", "val")] == [6, 2]
+    clips = stored(tmp_path / "data", "train") | stored(tmp_path / "data", "val")
+    for i, text in enumerate(TEXTS):
+        wav = load_wav(recordings / f"wavs/clip-{i}.wav", 8000)
+        symbols, mel = clips[f"clip-{i}"]
+        assert symbols == text_to_sequence(text)
+        np.testing.assert_array_equal(mel, mel_spectrogram(wav, config().audio).T)
+    numbers, corpus = stats["splits"]["train"], Corpus(tmp_path / "data")
+    assert numbers["frames"] == corpus.mel_lengths.sum() and numbers["mel_length"]["max"] == corpus.mel_lengths.max()
+    assert numbers["hours"] == pytest.approx(corpus.mel_lengths.sum() * 64 / 8000 / 3600, abs=1e-4)
+    assert load_config(yaml.safe_load(stats["config"])) == config(data__n_shards=2)
+    corpus.check(config())
+    assert (Path(stats["data_path"]) / corpus.wavs[0]).is_file()
+    assert not (tmp_path / "data.work").exists()
+
+
+def test_file_list_of_paths_and_texts(recordings, tmp_path):
+    (recordings / "list.txt").write_bytes(
+        "\ufeffwavs/clip-0.wav|Printing, in the only sense.\r\nwavs/clip-1.wav|In being modern.\r\n\r\n".encode()
+    )
+    preprocess(tmp_path / "beside the list", config(data__val_fraction=0.0), file_list=recordings / "list.txt")
+    (tmp_path / "list.txt").write_text((recordings / "list.txt").read_text(encoding="utf-8-sig"))
+    preprocess(tmp_path / "elsewhere", config(data__val_fraction=0.0), recordings, tmp_path / "list.txt")
+    for folder in ("beside the list", "elsewhere"):
+        assert list(stored(tmp_path / folder, "train")) == ["wavs/clip-0", "wavs/clip-1"]
+        with pytest.raises(InputError, match="no split 'val'"):
+            Corpus(tmp_path / folder, "val")
+
+
+def test_id_lists_decide_the_split(recordings, tmp_path):
+    (tmp_path / "val.txt").write_text("clip-3\nclip-1\n\nclip-99\n")
+    (tmp_path / "train.txt").write_text("clip-0\r\nclip-5\r\n")
+    (recordings / "wavs/clip-7.wav").unlink()  # in neither list: nobody needs it
+    stats, _ = preprocess(tmp_path / "both", config(), recordings, val_ids=tmp_path / "val.txt", train_ids=tmp_path / "train.txt")
+    assert Corpus(tmp_path / "both").ids == ["clip-0", "clip-5"]
+    assert Corpus(tmp_path / "both", "val").ids == ["clip-1", "clip-3"]
+    assert stats["left_out"] == 4
+    stats, _ = preprocess(tmp_path / "rest", config(), recordings, val_ids=tmp_path / "val.txt", skip_bad=True)
+    assert Corpus(tmp_path / "rest").ids == [f"clip-{i}" for i in (0, 2, 4, 5, 6)]
+    assert (stats["left_out"], stats["skipped"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("val", "train", "message"),
+    [
+        ("clip-1", "clip-1\nclip-2", "1 ids are in --val_ids and in --train_ids, such as clip-1"),
+        ("LJ1", None, "none of the 8 usable rows is in the val split"),
+        ("clip-1", "LJ1", "none of the 8 usable rows is in the train split"),
+        (None, "clip-1", "--train_ids needs --val_ids"),
+        ("\n", None, "has no ids"),
+    ],
+)
+def test_contradicting_id_lists(recordings, tmp_path, val, train, message):
+    paths = {}
+    for name, content in (("val_ids", val), ("train_ids", train)):
+        if content is not None:
+            paths[name] = tmp_path / name
+            paths[name].write_text(content)
+    with pytest.raises(InputError, match=message):
+        preprocess(tmp_path / "data", config(), recordings, **paths)
+    assert not (tmp_path / "data").exists()
+
+
+def test_split_by_fraction_follows_the_seed_not_the_order(recordings, tmp_path):
+    preprocess(tmp_path / "a", config(), recordings)
+    lines = (recordings / "metadata.csv").read_text().splitlines()
+    (recordings / "metadata.csv").write_text("\n".join(reversed(lines)))
+    preprocess(tmp_path / "b", config(), recordings)
+    preprocess(tmp_path / "c", config(train__seed=5), recordings)
+    a, b, c = (set(Corpus(tmp_path / name, "val").ids) for name in "abc")
+    assert a == b != c and len(a) == len(c) == 2
+
+
+def break_rows(recordings):
+    """Give each row but the first and the last two something wrong, add some, and return what is said of each line."""
+    wavs = recordings / "wavs"
+    (wavs / "clip-1.wav").unlink()
+    (wavs / "clip-2.wav").write_bytes((wavs / "clip-2.wav").read_bytes()[:2000])
+    soundfile.write(wavs / "clip-3.wav", np.zeros(16000), 8000)
+    (wavs / "clip-4.wav").write_bytes(b"this is no sound")
+    soundfile.write(wavs / "clip-5.wav", np.zeros(0), 8000)
+    extra = [
+        ("clip-0|raw|Again.", "clip-0: duplicate id, first on line 1"),
+        ("clip-8|two fields", "clip-8: has 2 fields, expected 3"),
+        ("clip-9|raw|", "clip-9: has no text"),
+        ("clip-9b|raw|?!", r"clip-9b: nothing that can be spoken is left of its text '\?!'"),
+        ("clip-10|raw|" + "much too much text " * 20, r"clip-10: .* outside 0\.02 to 0\.5"),
+        ("clip-11|raw|No", r"clip-11: .* outside 0\.02 to 0\.5"),
+        ("clip-12|raw|A {ZZ} phoneme.", "clip-12: .*ARPAbet"),
+    ]
+    for name in ("9", "9b", "10", "11", "12"):
+        soundfile.write(wavs / f"clip-{name}.wav", sound(2), 8000)
+    with (recordings / "metadata.csv").open("a") as file:
+        file.writelines(f"{line}\n" for line, _ in extra)
+    with (recordings / "metadata.csv").open("ab") as file:
+        file.write(b"clip-13|raw|caf\xe9\n")
+    of_wavs = [
+        "clip-1: .*clip-1.wav",
+        "clip-2: .*clip-2.wav.*truncated",
+        "clip-3: .*clip-3.wav.*silent",
+        "clip-4: .*clip-4.wav",
+        "clip-5: .*no samples",
+    ]
+    return list(enumerate(of_wavs, 2)) + list(enumerate([what for _, what in extra], 9)) + [(16, "clip-13: is not UTF-8")]
+
+
+def test_all_bad_rows_are_reported_together(recordings, tmp_path):
+    expected = break_rows(recordings)
+    with pytest.raises(BadRowsError, match=r"13 bad rows.*--skip_bad") as error:
+        preprocess(tmp_path / "data", config(), recordings)
+    assert len(error.value.lines) == len(expected)
+    for said, (line, what) in zip(error.value.lines, expected, strict=True):
+        assert re.match(rf".*metadata\.csv:{line}: {what}", said)
+    assert not (tmp_path / "data").exists()
+
+
+def test_bad_rows_can_be_skipped(recordings, tmp_path, run_script):
+    expected = break_rows(recordings)
+    code, _, errors = run_script("--data_path", recordings, "--output_dir", tmp_path / "data", "--workers", 1)
+    assert code == 2 and errors.count("metadata.csv:") == len(expected) + 1 and "Traceback" not in errors
+    code, out, _ = run_script("--data_path", recordings, "--output_dir", tmp_path / "data", "--workers", 1, "--skip_bad")
+    assert code == 0 and "skipped: 13 bad rows" in out
+    with (tmp_path / "data/skipped.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["line"]) for row in rows] == [line for line, _ in expected]
+    assert rows[0]["id"] == "clip-1" and "clip-1.wav" in rows[0]["reason"]
+    assert sorted(Corpus(tmp_path / "data").ids + Corpus(tmp_path / "data", "val").ids) == ["clip-0", "clip-6", "clip-7"]
+
+
+def test_stereo_44100_hz_and_flac(recordings, tmp_path):
+    mono = sound(0.8, 44100)
+    soundfile.write(recordings / "wavs/clip-7.wav", np.stack([mono, mono], 1), 44100)
+    (recordings / "wavs/clip-6.wav").unlink()
+    soundfile.write(recordings / "wavs/clip-6.flac", sound(0.5), 8000)
+    preprocess(tmp_path / "data", config(data__val_fraction=0.0), recordings)
+    corpus = Corpus(tmp_path / "data")
+    assert corpus.mel_lengths[7] == 1 + 6400 // 64
+    assert corpus.wavs[6] == "wavs/clip-6.flac"
+
+
+def test_finished_dataset_is_kept_or_replaced(recordings, tmp_path, run_script):
+    arguments = ["--data_path", recordings, "--output_dir", tmp_path / "data", "--workers", 1]
+    assert run_script(*arguments)[0] == 0
+    before = (tmp_path / "data/stats.json").stat().st_mtime_ns
+    code, out, _ = run_script(*arguments, "--train.batch_size", 3)  # does not concern the data
+    assert code == 0 and "already done" in out
+    code, _, errors = run_script(*arguments, "--text.cleaner", "basic_cleaners")
+    assert code == 2 and "(cleaner)" in errors and "--overwrite" in errors and len(errors.splitlines()) == 1
+    assert (tmp_path / "data/stats.json").stat().st_mtime_ns == before
+    assert run_script(*arguments, "--text.cleaner", "basic_cleaners", "--overwrite")[0] == 0
+    assert Corpus(tmp_path / "data").stats["cleaner"] == "basic_cleaners"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["LJSpeech", "data"]
+
+
+def test_a_folder_of_something_else_is_never_replaced(recordings, tmp_path):
+    with pytest.raises(InputError, match="is not a dataset made by this script"):
+        preprocess(recordings, config(), recordings, overwrite=True)
+    assert (recordings / "metadata.csv").exists()
+
+
+def test_a_run_killed_while_writing_is_taken_up(recordings, tmp_path, monkeypatch):
+    preprocess(tmp_path / "uninterrupted", config(), recordings)
+    # Killed when the records of the training split are complete but for the index.
+    program = (
+        "import os, signal, sys, numpy; from pathlib import Path\n"
+        "from src.config import load_config; from src.preprocessing.build import preprocess\n"
+        "numpy.savez = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"preprocess(Path(sys.argv[2]), load_config(overrides={SETTINGS}), Path(sys.argv[1]))"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, recordings, tmp_path / "data"], cwd=ROOT, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert not (tmp_path / "data").exists() and (tmp_path / "data.work").is_dir()
+    with pytest.raises(InputError):
+        Corpus(tmp_path / "data")
+
+    read = []
+    monkeypatch.setattr(clips_module, "load_wav", lambda path, rate: read.append(path.name) or load_wav(path, rate))
+    wav = recordings / "wavs/clip-5.wav"
+    os.utime(wav, ns=(0, 0))  # changed since: the mel of before does not count
+    preprocess(tmp_path / "data", config(), recordings)
+    assert read == ["clip-5.wav"]
+    assert not (tmp_path / "data.work").exists()
+    expected, got = stored(tmp_path / "uninterrupted", "train"), stored(tmp_path / "data", "train")
+    assert list(expected) == list(got)
+    for id in expected:
+        np.testing.assert_array_equal(expected[id][1], got[id][1])
+
+
+def test_processes_give_the_same_dataset(recordings, tmp_path, run_script, monkeypatch):
+    monkeypatch.setattr(clips_module, "ROWS_PER_WORKER", 1)
+    assert run_script("--data_path", recordings, "--output_dir", tmp_path / "one", "--workers", 1)[0] == 0
+    code, out, errors = run_script("--data_path", recordings, "--output_dir", tmp_path / "two", "--workers", 2)
+    assert code == 0 and "train: 6 clips" in out and "8/8" in errors
+    for split in ("train", "val"):
+        expected, got = stored(tmp_path / "one", split), stored(tmp_path / "two", split)
+        assert list(expected) == list(got)
+        for id in expected:
+            assert expected[id][0] == got[id][0]
+            np.testing.assert_array_equal(expected[id][1], got[id][1])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "no such dataset folder"),
+        (lambda folder: folder.mkdir(), "has no folder wavs/"),
+        (lambda folder: (folder / "wavs").mkdir(parents=True), "metadata.csv: cannot be read"),
+        (lambda folder: ((folder / "wavs").mkdir(parents=True), (folder / "metadata.csv").write_text("\n")), "has no rows"),
+    ],
+)
+def test_missing_input_is_one_clear_line(tmp_path, run_script, make, message):
+    make(tmp_path / "LJSpeech")
+    code, _, errors = run_script("--data_path", tmp_path / "LJSpeech", "--output_dir", tmp_path / "data")
+    assert code == 2 and message in errors and len(errors.splitlines()) == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_dropped_characters_are_reported_once(recordings, tmp_path, capsys):
+    for i in (3, 5):
+        text = (recordings / "metadata.csv").read_text()
+        (recordings / "metadata.csv").write_text(text.replace(f"raw {i}|", f"raw {i}|= "))
+    preprocess(tmp_path / "data", config(), recordings)
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "dropped" in line]
+    assert "metadata.csv:4: " in said and "=" in said and "(2 rows)" in said
