@@ -219,12 +219,14 @@ def latest(output_dir: str | Path) -> Checkpoint:
     Raises:
         InputError: there is none.
     """
+    if not Path(output_dir).is_dir():
+        raise InputError(f"{output_dir}: no such run to resume")
     for path in reversed(numbered(output_dir)):
         try:
             return load_checkpoint(path)
         except InputError as error:
             warnings.warn(f"{error}; trying the one before", stacklevel=2)
-    raise InputError(f"{output_dir}: no usable checkpoint to resume from")
+    raise InputError(f"{output_dir}: no usable checkpoint to resume from; delete the folder to start anew")
 
 
 def prune(output_dir: str | Path, keep: int) -> None:

@@ -10,6 +10,7 @@ import pytest
 from mindspore import Parameter, Tensor, nn, ops
 
 from src import checkpoint as checkpoint_module
+from src import runtime
 from src.checkpoint import latest, load_checkpoint, load_optimizer, load_weights, numbered, prune, save_checkpoint
 from src.config import load_config
 from src.errors import InputError
@@ -26,6 +27,11 @@ class Net(nn.Cell):
 
     def construct(self, x):
         return self.norm(self.first(x)) * self.scale
+
+
+@pytest.fixture(autouse=True)
+def graph_mode():
+    runtime.setup()
 
 
 def weights_of(net):
@@ -64,8 +70,10 @@ def test_everything_comes_back(saved, config):
 
 def test_optimizer_state_continues_where_it_was(tmp_path, config):
     def train(net, optimizer, steps):
-        weights = optimizer.parameters
-        gradients = ms.value_and_grad(lambda x: net(x).square().mean(), None, weights)
+        def loss(x):
+            return net(x).square().mean()
+
+        gradients = ms.value_and_grad(loss, None, optimizer.parameters)
         for step in range(*steps):
             optimizer(gradients(Tensor(np.full((2, 3), step, np.float32)))[1])
 

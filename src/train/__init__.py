@@ -1,0 +1,1 @@
+"""Training: the step as one graph, what is fed to it, and the loop around it."""

@@ -1,0 +1,232 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import train
+from src.checkpoint import latest, load_checkpoint, numbered
+from src.cli import run
+from src.errors import InputError
+from src.tacotron2.loss import Tacotron2Loss
+from src.train import loop
+from src.train.log import TrainingLog
+from src.train.loop import Diverged, Training
+from src.train.validate import Validator
+from tests.toy_training import SignallingStep, create_toy_network, flags, read_log, toy_config, write_corpus
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpus") / "data")
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch):
+    monkeypatch.setattr(loop, "create_model", create_toy_network)
+
+
+def train_script(*arguments, **environment):
+    """train.py on the toy network in a process of its own."""
+    call = "import sys; sys.argv[0] = 'train.py'; from tests.toy_training import main; main()"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment
+    return subprocess.run([sys.executable, "-c", call, *map(str, arguments)], env=environment, capture_output=True, text=True, check=False)
+
+
+def without_times(rows):
+    return [{key: value for key, value in row.items() if key not in ("step_time_s", "frames_per_s")} for row in rows]
+
+
+def test_a_run_killed_and_resumed_logs_what_an_uninterrupted_one_does(data, tmp_path):
+    Training(toy_config(), data, tmp_path / "whole").run()
+    arguments = ("--data_path", data, "--output_dir", tmp_path / "killed", *flags())
+    assert train_script(*arguments, KILL_AT_STEP="7").returncode == -9
+    assert read_log(tmp_path / "killed")[-1]["step"] == 6  # further than the checkpoint
+    with (tmp_path / "killed" / "log.jsonl").open("a") as log:
+        log.write('{"step": 7, "lo')  # a line that was being written
+    shutil.copy(tmp_path / "killed" / "tacotron2-4.ckpt", tmp_path / "killed" / "tacotron2-6.ckpt")
+    os.truncate(tmp_path / "killed" / "tacotron2-6.ckpt", 5000)  # and a damaged checkpoint
+
+    resumed = train_script(*arguments, "--resume", tmp_path / "killed")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "tacotron2-6.ckpt" in resumed.stderr and "from step 4" in resumed.stdout
+    rows = read_log(tmp_path / "whole")
+    assert without_times(read_log(tmp_path / "killed")) == without_times(rows)
+    assert [row["step"] for row in rows if "loss" in row] == list(range(1, 11))
+    assert [row["step"] for row in rows if "val_loss" in row] == [5, 10]
+
+    for folder in ("whole", "killed"):
+        assert latest(tmp_path / folder).step == 10
+    ends = [load_checkpoint(tmp_path / folder / "tacotron2-10.ckpt") for folder in ("whole", "killed")]
+    for name, value in ends[0].weights.items():
+        np.testing.assert_array_equal(ends[1].weights[name], value, err_msg=name)
+
+
+def test_a_finished_run_is_not_overwritten(data, tmp_path, monkeypatch, capsys):
+    config = toy_config(data__n_buckets=1, train__max_steps=1)
+    Training(config, data, tmp_path / "out").run()
+    rows = read_log(tmp_path / "out")
+    monkeypatch.setattr(sys, "argv", ["train.py", "--resume", str(tmp_path / "out")])  # data and configuration are the run's own
+    with pytest.raises(SystemExit, match="0"):
+        run(train.main)
+    assert "all 1 steps are done" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"out: is not empty; .*--resume"):
+        Training(config, data, tmp_path / "out")
+    assert read_log(tmp_path / "out") == rows
+
+
+def test_sigterm_saves_a_checkpoint_and_leaves(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(loop, "TrainStep", SignallingStep)
+    monkeypatch.setenv("TERMINATE_AT_STEP", "3")
+    script = ["train.py", "--data_path", str(data), "--output_dir", str(tmp_path / "out"), *flags(data__n_buckets=1)]
+    monkeypatch.setattr(sys, "argv", script)
+    with pytest.raises(SystemExit) as exit_code:
+        run(train.main)
+    assert exit_code.value.code == 143
+    assert "stopped by SIGTERM at step 3" in capsys.readouterr().out
+    assert [path.name for path in numbered(tmp_path / "out")] == ["tacotron2-0.ckpt", "tacotron2-3.ckpt"]
+
+
+def test_what_a_run_leaves_behind(data, tmp_path, capfd):
+    config = toy_config(data__n_buckets=1, train__checkpoint_every=2, train__keep_checkpoints=2, train__log_every=4)
+    outcome = Training(config, data, tmp_path / "out").run()
+    assert outcome.stopped_by is None and outcome.checkpoint == tmp_path / "out" / "tacotron2-10.ckpt"
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    pictures = {"alignment-and-mel-5.png", "alignment-and-mel-10.png"}
+    assert names == {"config.yaml", "log.jsonl", "best.ckpt", "tacotron2-8.ckpt", "tacotron2-10.ckpt"} | pictures
+    assert yaml.safe_load((tmp_path / "out" / "config.yaml").read_text()) == config.to_dict()
+    rows = read_log(tmp_path / "out")
+    steps, validations = [row for row in rows if "loss" in row], [row for row in rows if "val_loss" in row]
+    assert [row["step"] for row in steps] == [1, 4, 8, 10]
+    wanted = {"step", "epoch", "loss", "mel_loss", "gate_loss", "lr", "grad_norm", "step_time_s", "frames_per_s"}
+    assert all(wanted <= row.keys() for row in steps)
+    assert steps[-1]["loss"] < steps[0]["loss"]
+    assert all(0 < row["alignment_score"] <= 1 for row in validations)
+    best = load_checkpoint(tmp_path / "out" / "best.ckpt")
+    assert best.extra["best_val_loss"] == min(row["val_loss"] for row in validations) and best.optimizer == {}
+    assert load_checkpoint(outcome.checkpoint).config == config
+    output = capfd.readouterr()
+    assert output.out.startswith("tacotron2 ") and "M parameters; 8 clips in 1 batch shapes" in output.out
+    assert "loss=" in output.err and "lr=" in output.err and "step_time=" in output.err
+
+
+def test_validation_every_epoch(data, tmp_path):
+    Training(toy_config(data__n_buckets=1, train__validate_every=0, train__max_steps=7), data, tmp_path / "out").run()
+    assert [row["step"] for row in read_log(tmp_path / "out") if "val_loss" in row] == [3, 6, 7]  # 8 clips in batches of 3
+
+
+def test_bad_batches_are_skipped_counted_and_logged(tmp_path):
+    data = write_corpus(tmp_path / "data", n_train=9, spoiled=(4,))
+    Training(toy_config(data__n_buckets=1, train__max_steps=6), data, tmp_path / "out").run()
+    rows = read_log(tmp_path / "out")
+    skipped = [row for row in rows if "skipped_clips" in row]
+    assert len(skipped) >= 2 and all("train-4" in row["skipped_clips"] for row in skipped)
+    assert [row["epoch"] for row in skipped] == list(range(len(skipped)))
+    assert [row["step"] for row in rows if "loss" in row] == [1, 2, 3, 4, 5, 6]
+    assert latest(tmp_path / "out").extra["skipped_steps"] == len(skipped)
+    assert all(np.isfinite(value).all() for value in latest(tmp_path / "out").weights.values())
+
+
+def test_only_bad_batches_stop_the_run(tmp_path, monkeypatch):
+    data = write_corpus(tmp_path / "data", n_train=3, spoiled=(0, 1, 2))
+    settings = {"data__n_buckets": 1, "train__max_bad_steps": 4}
+    with pytest.raises(Diverged, match=r"after step 0: .* 4 batches in a row .*lr"):
+        Training(toy_config(**settings), data, tmp_path / "out").run()
+    script = ["train.py", "--data_path", str(data), "--output_dir", str(tmp_path / "script"), *flags(**settings)]
+    monkeypatch.setattr(sys, "argv", script)
+    with pytest.raises(SystemExit, match="4 batches in a row"):  # a message as its code: printed, and exit code 1
+        run(train.main)
+
+
+def test_a_validation_loss_reached_ends_the_run(data, tmp_path):
+    outcome = Training(toy_config(data__n_buckets=1), data, tmp_path / "out").run(target_val_loss=100.0)
+    assert outcome.progress.step == 5 and outcome.stopped_by is None
+    assert latest(tmp_path / "out").step == 5
+
+
+def test_warm_start(data, tmp_path, capsys):
+    config = toy_config(data__n_buckets=1, train__max_steps=2)
+    Training(config, data, tmp_path / "first").run()
+    source = tmp_path / "first" / "best.ckpt"
+    trained = load_checkpoint(source).weights
+    capsys.readouterr()
+    training = Training(config, data, tmp_path / "second", warm_start=source, ignore_layers=["embedding"])
+    assert "freshly initialised: embedding" in capsys.readouterr().out
+    np.testing.assert_array_equal(training.net.encoder.weight.asnumpy(), trained["encoder.weight"])
+    assert not np.array_equal(training.net.embedding.asnumpy(), trained["embedding"])
+    assert training.progress.step == 0
+    with pytest.raises(InputError, match=r"encoder\.weight is \[4, 8\], expected \[4, 16\]"):
+        Training(toy_config(model__encoder_dim=16), data, tmp_path / "third", warm_start=source)
+    assert not (tmp_path / "third").exists()
+
+
+def test_resuming_with_other_batches_begins_an_epoch(data, tmp_path, capsys):
+    config = toy_config(data__n_buckets=1, train__max_steps=4)
+    Training(config, data, tmp_path / "out").run()
+    checkpoint = latest(tmp_path / "out")
+    assert (checkpoint.epoch, checkpoint.extra["batch"]) == (1, 1)
+    other = toy_config(data__n_buckets=1, train__max_steps=6, train__batch_size=2)
+    training = Training(other, data, tmp_path / "out", resume=checkpoint)
+    assert "fresh epoch" in capsys.readouterr().out
+    assert (training.progress.step, training.progress.epoch, training.progress.batch) == (4, 2, 0)
+
+
+def test_data_of_another_config_is_refused(data, tmp_path):
+    with pytest.raises(InputError, match="sample_rate is 22050 there, 16000 in the config"):
+        Training(toy_config(audio__sample_rate=16000), data, tmp_path / "out")
+    with pytest.raises(InputError, match="no such dataset"):
+        Training(toy_config(), tmp_path / "nowhere", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resume", "nowhere"], "nowhere: no such run"),
+        ([], "--data_path and --output_dir are needed"),
+        (["--ignore_layers", "embedding"], "--warm_start"),
+        (["--train.batchsize", "3"], "did you mean 'train.batch_size'"),
+    ],
+)
+def test_arguments_that_make_no_sense(arguments, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+    with pytest.raises(SystemExit) as exit_code:
+        run(train.main)
+    error = capsys.readouterr().err
+    assert exit_code.value.code == 2 and message in error and error.count("\n") == 1
+
+
+def test_validation_does_not_depend_on_batching(data):
+    config = toy_config()
+    net, loss = create_toy_network(config), Tacotron2Loss(config)
+    corpus = loop.Corpus(data, "val")
+    results = [Validator(net, loss, corpus, batch_size, reduction_factor=1)() for batch_size in (1, 2, 5, 64)]
+    for result in results[1:]:
+        np.testing.assert_allclose(result[:4], results[0][:4], rtol=1e-5)
+    example = results[0].example
+    clip = corpus.ids.index(example.id)
+    frames, symbols = corpus.mel_lengths[clip], corpus.text_lengths[clip]
+    assert example.mel.shape == example.target_mel.shape == (4, frames) and example.alignment.shape == (frames, symbols)
+    np.testing.assert_allclose(example.alignment.sum(1), 1, rtol=1e-5)
+    assert results[0].loss == pytest.approx(results[0].mel_loss + results[0].gate_loss)
+
+
+def test_log_keeps_what_lies_before_the_checkpoint(tmp_path):
+    log = TrainingLog(tmp_path / "log.jsonl")
+    log.cut(0, 0)
+    log.write(step=1, skipped_steps=0, loss=1.5)
+    log.write(step=1, skipped_steps=1)
+    log.write(step=2, skipped_steps=1, loss=float("nan"))
+    assert log.rows()[-1] == {"step": 2, "skipped_steps": 1, "loss": None}
+    log.cut(1, 1)
+    assert [(row["step"], row["skipped_steps"]) for row in log.rows()] == [(1, 0), (1, 1)]
+    log.cut(1, 0)
+    assert len(log.rows()) == 1
+    with pytest.raises(InputError, match=r"gone/log\.jsonl"):
+        TrainingLog(tmp_path / "gone" / "log.jsonl").write(step=1)

@@ -1,0 +1,99 @@
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Parameter, Tensor, nn
+
+from src import runtime
+from src.config import TrainConfig
+from src.dataset import Batch
+from src.train.schedule import guided_attention_weight, learning_rate
+from src.train.step import TrainStep, clip_by_norm, global_norm
+
+START = np.array([1.0, -2.0, 0.5], np.float32)
+
+
+class Net(nn.Cell):
+    """Its output is its weight plus the mean of the mel."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = Parameter(Tensor(START), name="weight")
+        self.counter = Parameter(Tensor(np.zeros(1, np.float32)), name="counter", requires_grad=False)
+
+    def construct(self, text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor):
+        return self.weight + mel.mean()
+
+
+class Loss(nn.Cell):
+    def construct(self, output, mel, mel_lengths, text_lengths, guided_weight):
+        loss = (output * output).sum()
+        return loss + guided_weight, loss, loss * 0, loss * 0
+
+
+def make_batch(value=0.0):
+    ones = np.ones(2, np.int32)
+    return Batch(np.ones((2, 3), np.int32), ones, np.full((2, 4, 5), value, np.float32), ones, ones)
+
+
+@pytest.fixture
+def make_step():
+    runtime.setup(0)
+    return lambda **settings: TrainStep(Net(), Loss(), TrainConfig(**settings))
+
+
+def state(step):
+    return {parameter.name: parameter.asnumpy().copy() for parameter in (*step.net.get_parameters(), *step.optimizer.get_parameters())}
+
+
+def reference_adam(lrs, decay, max_norm):
+    """Adam with an L2 penalty after clipping, in float64 (Kingma & Ba 2015, end of sec. 2)."""
+    weight, m, v = START.astype(np.float64), 0.0, 0.0
+    for t, lr in enumerate(lrs, 1):
+        gradient = 2 * weight
+        gradient = gradient * min(1.0, max_norm / np.linalg.norm(gradient)) + decay * weight
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        weight = weight - lr * np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-8)
+    return weight
+
+
+@pytest.mark.parametrize(("decay", "max_norm"), [(0.0, 100.0), (0.1, 1.0)])
+def test_steps_are_clipped_adam_with_the_learning_rate_of_the_host(make_step, decay, max_norm):
+    step = make_step(weight_decay=decay, grad_clip=max_norm, lr=5.0)
+    lrs = [0.1, 0.02, 0.3]
+    results = [step(make_batch(), lr, 0.25) for lr in lrs]
+    np.testing.assert_allclose(step.net.weight.asnumpy(), reference_adam(lrs, decay, max_norm), rtol=1e-4)
+    assert all(result.updated for result in results)
+    np.testing.assert_allclose(results[0].grad_norm, 2 * np.linalg.norm(START), rtol=1e-5)  # before clipping
+    np.testing.assert_allclose(results[0].mel_loss, (START**2).sum(), rtol=1e-5)
+    np.testing.assert_allclose(results[0].loss, results[0].mel_loss + 0.25, rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])  # 1e30: the loss overflows
+def test_a_step_that_is_not_finite_changes_nothing(make_step, value):
+    step = make_step()
+    step(make_batch(), 0.1)
+    before = state(step)
+    assert not step(make_batch(value), 0.1).updated
+    for name, array in state(step).items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+    assert step(make_batch(), 0.1).updated
+    np.testing.assert_allclose(step.net.weight.asnumpy(), reference_adam([0.1, 0.1], 1e-6, 1.0), rtol=1e-4)
+
+
+def test_clipping():
+    gradients = (Tensor(np.array([3.0], np.float32)), Tensor(np.array([[0.0, 4.0]], np.float32)))
+    norm = global_norm(gradients)
+    assert float(norm.asnumpy()) == 5.0
+    clipped = clip_by_norm(gradients, norm, 1.0)
+    np.testing.assert_allclose(clipped[0].asnumpy(), [0.6], rtol=1e-6)
+    np.testing.assert_allclose(clipped[1].asnumpy(), [[0.0, 0.8]], rtol=1e-6)
+    np.testing.assert_array_equal(clip_by_norm(gradients, norm, 6.0)[0].asnumpy(), [3.0])
+    assert not np.isfinite(global_norm((Tensor(np.array([np.nan, 1.0], np.float32)), Tensor(1.0, ms.float32))).asnumpy())
+
+
+def test_schedules():
+    assert learning_rate(7, TrainConfig(lr=0.5)) == 0.5
+    assert guided_attention_weight(1000, TrainConfig(guided_attention=2.0)) == 2.0
+    decaying = TrainConfig(guided_attention=2.0, guided_attention_decay_steps=100)
+    assert guided_attention_weight(0, decaying) == 2.0
+    assert guided_attention_weight(100, decaying) == pytest.approx(2 / np.e)

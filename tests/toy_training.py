@@ -1,0 +1,116 @@
+"""A network that compiles in a second and a corpus of a few clips; `main` is train.py on this network.
+
+The environment variable KILL_AT_STEP makes the process kill itself by SIGKILL in that step, TERMINATE_AT_STEP by SIGTERM.
+"""
+
+import dataclasses
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+import train
+from src import runtime
+from src.audio import mel_signature
+from src.cli import run
+from src.config import Config, load_config
+from src.dataset import FORMAT, write_split
+from src.layers import BatchNorm, Linear, length_mask, uniform
+from src.train import loop
+from src.train.step import TrainStep
+
+N_MELS = 4
+SETTINGS = {
+    "audio.n_mels": N_MELS,
+    "model.encoder_dim": 8,
+    "data.n_buckets": 2,
+    "train.batch_size": 3,
+    "train.max_steps": 10,
+    "train.lr": 0.01,
+    "train.log_every": 1,
+    "train.validate_every": 5,
+    "train.checkpoint_every": 4,
+}
+
+
+class ToyNetwork(nn.Cell):
+    """In and out like Tacotron 2 with r = 1, without recurrence and without dropout."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        width, n_mels = config.model.encoder_dim, config.audio.n_mels
+        self.embedding = Parameter(uniform((config.model.n_symbols, width), 1.0), name="embedding")
+        self.encoder = Linear(n_mels, width)
+        self.norm = BatchNorm(width)
+        self.decoder = Linear(width, n_mels + 1)
+
+    def construct(self, text: Tensor, text_lengths: Tensor, mel_target: Tensor, mel_lengths: Tensor):
+        mask = length_mask(mel_lengths, mel_target.shape[2]).expand_dims(2)  # (B, T, 1)
+        hidden = ops.tanh(self.norm(self.encoder(mel_target.swapaxes(1, 2)) * mask, mask))  # (B, T, W)
+        energies = ops.matmul(hidden, ops.gather(self.embedding, text, 0).swapaxes(1, 2))  # (B, T, L)
+        text_mask = length_mask(text_lengths, text.shape[1]).expand_dims(1)
+        alignments = ops.softmax(energies - 1e4 * (1 - text_mask), -1)
+        context = ops.matmul(alignments, ops.gather(self.embedding, text, 0))
+        outputs = self.decoder(hidden + context).swapaxes(1, 2)  # (B, n_mels + 1, T)
+        n_mels = outputs.shape[1] - 1
+        return outputs[:, :n_mels], outputs[:, :n_mels] * 1.0, outputs[:, n_mels], alignments
+
+
+def create_toy_network(config: Config) -> ToyNetwork:
+    runtime.setup()
+    return ToyNetwork(config)
+
+
+def toy_config(**overrides) -> Config:
+    return load_config(overrides=SETTINGS | {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+def write_corpus(folder: Path, n_train: int = 8, n_val: int = 5, spoiled: tuple[int, ...] = (), **audio) -> Path:
+    """Clips of 5 to 60 frames; those of `train` numbered in `spoiled` hold a NaN."""
+    folder.mkdir(parents=True)
+    files = {}
+    for seed, (split, n_clips) in enumerate({"train": n_train, "val": n_val}.items()):
+        random = np.random.default_rng(seed)
+        texts = [random.integers(1, 148, n).tolist() for n in random.integers(3, 20, n_clips)]
+        mels = [random.standard_normal((n, N_MELS)).astype(np.float32) for n in random.integers(5, 60, n_clips)]
+        for clip in spoiled if split == "train" else ():
+            mels[clip][2, 1] = np.nan
+        ids = [f"{split}-{i}" for i in range(n_clips)]
+        files[split] = {"files": write_split(folder, split, ids, ids, texts, mels, 1)[0]}
+    signature = mel_signature(dataclasses.replace(toy_config().audio, **audio))
+    stats = {"format": FORMAT, "mel_signature": signature, "cleaner": "english_cleaners", "n_symbols": 148, "splits": files}
+    (folder / "stats.json").write_text(json.dumps(stats))
+    return folder
+
+
+def read_log(output_dir: Path) -> list[dict]:
+    return [json.loads(line) for line in (output_dir / "log.jsonl").read_text().splitlines()]
+
+
+def flags(**overrides) -> list[str]:
+    """SETTINGS and `overrides` as they are typed."""
+    settings = SETTINGS | {key.replace("__", "."): value for key, value in overrides.items()}
+    return [text for key, value in settings.items() for text in (f"--{key}", str(value))]
+
+
+class SignallingStep(TrainStep):
+    """Sends its own process the signal that the environment asks for, just before the step that it names."""
+
+    calls = 0
+
+    def __call__(self, *arguments):
+        self.calls += 1
+        for name, number in (("KILL_AT_STEP", signal.SIGKILL), ("TERMINATE_AT_STEP", signal.SIGTERM)):
+            if os.environ.get(name) == str(self.calls):
+                os.kill(os.getpid(), number)
+        return super().__call__(*arguments)
+
+
+def main() -> None:
+    """train.py on the toy network; call it by `python -c`, as MindSpore looks for a network's functions in an importable module."""
+    loop.create_model = create_toy_network
+    loop.TrainStep = SignallingStep
+    run(train.main)

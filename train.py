@@ -1,0 +1,50 @@
+"""Train a network on a preprocessed corpus."""
+
+from pathlib import Path
+
+from src.checkpoint import latest
+from src.cli import CommandLine, run
+from src.config import load_config
+from src.errors import InputError
+from src.train.loop import Diverged, Training
+
+
+def main() -> None:
+    """Parse the command line, train, say where the results are."""
+    command = CommandLine(
+        "Train a network on a corpus made by scripts/preprocess.py. Ctrl-C saves a checkpoint and leaves with exit code 130."
+    )
+    command.add_argument("--config", type=str, help="YAML file of the configuration (default when resuming: the run's own)")
+    command.add_argument("--data_path", type=str, help="folder made by scripts/preprocess.py (default when resuming: the run's own)")
+    command.add_argument("--output_dir", type=str, help="new folder for log, pictures and checkpoints")
+    command.add_argument("--resume", type=str, metavar="OUTPUT_DIR", help="go on with the run in this folder from its newest checkpoint")
+    command.add_argument("--warm_start", type=str, metavar="CKPT", help="begin with the weights of this checkpoint (no use when resuming)")
+    command.add_argument("--ignore_layers", type=str, metavar="A,B", help="parameters that --warm_start leaves fresh, such as embedding")
+    command.add_argument("--target_val_loss", type=float, help="stop when the validation loss is not above this")
+    arguments, overrides = command.parse()
+
+    if arguments.ignore_layers and not arguments.warm_start:
+        raise InputError("--ignore_layers says what --warm_start leaves out; give --warm_start too")
+    resume = latest(arguments.resume) if arguments.resume else None
+    output_dir = Path(arguments.output_dir or arguments.resume or "")
+    if resume and output_dir.resolve() != Path(arguments.resume).resolve():
+        raise InputError(f"--output_dir {output_dir} is not the run to --resume, {arguments.resume}; leave one of them out")
+    data_path = arguments.data_path or (resume and resume.extra.get("data_path"))
+    if not data_path or output_dir == Path():
+        raise InputError("--data_path and --output_dir are needed")
+    config = load_config(arguments.config or (Path(arguments.resume) / "config.yaml" if resume else None), overrides)
+
+    ignore_layers = [name.strip() for name in (arguments.ignore_layers or "").split(",") if name.strip()]
+    try:
+        training = Training(config, data_path, output_dir, resume, arguments.warm_start, ignore_layers)
+        outcome = training.run(arguments.target_val_loss)
+    except Diverged as error:
+        raise SystemExit(f"error: {error}") from None
+    print(f"checkpoint: {outcome.checkpoint}, best: {output_dir / 'best.ckpt'}, pictures: {output_dir}/alignment-and-mel-*.png")
+    if outcome.stopped_by:
+        print(f"stopped by {outcome.stopped_by.name} at step {outcome.progress.step}; go on with --resume {output_dir}")
+        raise SystemExit(128 + outcome.stopped_by)
+
+
+if __name__ == "__main__":
+    run(main)
