@@ -1,23 +1,33 @@
-"""Tacotron 2 in MindSpore: the public face. Everything else is reached through it."""
+"""Tacotron 2 in MindSpore: the public face. Everything else is reached through it.
 
-from typing import Any
+Imports are inside the functions so that the text and audio modules, and the worker processes of preprocessing, start
+without MindSpore.
+"""
 
-from mindspore import nn
+from typing import TYPE_CHECKING, Any
 
-from src import runtime
-from src.config import Config, load_config
-from src.text import prepare_input_sequence
+if TYPE_CHECKING:
+    from mindspore import Tensor, nn
+
+    from src.config import Config
 
 __all__ = ["__version__", "create_model", "prepare_input_sequence"]
 __version__ = "0.1.0"
 
 
+def prepare_input_sequence(texts: "list[str]", config: "Config") -> "tuple[Tensor, Tensor]":
+    """Symbol ids int32 [B, L] and lengths int32 [B] of texts, in input order; see `src.text.prepare_input_sequence`."""
+    from src import text
+
+    return text.prepare_input_sequence(texts, config)
+
+
 def create_model(
     name: str | None = None,
-    config: Config | str | None = None,
+    config: "Config | str | None" = None,
     checkpoint: str | None = None,
     overrides: dict[str, Any] | None = None,
-) -> nn.Cell:
+) -> "nn.Cell":
     """Build a network, in evaluation mode, with fresh weights or those of a checkpoint; puts MindSpore in graph mode.
 
     Args:
@@ -29,7 +39,9 @@ def create_model(
     Raises:
         InputError: unreadable or unfitting configuration or checkpoint.
     """
+    from src import runtime
     from src.checkpoint import load_checkpoint, load_weights
+    from src.config import Config, load_config
     from src.errors import InputError
     from src.tacotron2.model import Tacotron2
 

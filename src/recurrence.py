@@ -8,12 +8,13 @@ again in one product, and gathers weight gradients block by block. Gates come in
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 
-from src.layers import length_mask, uniform
+from src.layers import length_mask, spread, uniform
 
-BLOCK = 20  # steps per loop iteration: more means fewer copies of the output buffers, and a slower compilation
+BLOCK = 10  # steps per loop iteration: more means fewer copies of the output buffers, and a slower compilation
 
 matmul = ops.MatMul()
-matmul_transposed = ops.MatMul(transpose_b=True)
+transpose = ops.Transpose()
+add_bias = ops.BiasAdd()
 transposed_matmul = ops.MatMul(transpose_a=True)
 concat_last = ops.Concat(-1)
 concat_time = ops.Concat(0)
@@ -83,7 +84,7 @@ class LSTMScan(nn.Cell):
         c = ops.zeros((n_batch, n_hidden), x.dtype)
         t = Tensor(0, ms.int32)
         while t < n_blocks:
-            from_input = (matmul(x[t].reshape(k * n_batch, n_in), w_in) + bias).reshape(k, n_batch, 4 * n_hidden)
+            from_input = add_bias(matmul(x[t].reshape(k * n_batch, n_in), w_in), bias).reshape(k, n_batch, 4 * n_hidden)
             block_keep = keep[t]
             block_h, block_c = (), ()
             for step in range(k):
@@ -101,15 +102,17 @@ class LSTMScan(nn.Cell):
         n_blocks, k, n_batch, n_in = x.shape
         n_hidden = keep.shape[3]
         w_in, w_hidden = weight[:n_in], weight[n_in:]
-        inputs, c_before = concat_last((x, shift(h))), shift(c)  # (N, K, B, X + H), (N, K, B, H)
+        # Transposed once: on CPU a product with the transpose of a wide matrix takes several times as long for a small batch.
+        w_in_transposed, w_hidden_transposed = transpose(w_in, (1, 0)), transpose(w_hidden, (1, 0))
+        h_before, c_before = shift(h), shift(c)
         dx = ops.zeros((n_blocks, k * n_batch, n_in), x.dtype)
         dweight, dbias = ops.zeros_like(weight), ops.zeros_like(bias)
         dh = ops.zeros((n_batch, n_hidden), x.dtype)
         dc = ops.zeros((n_batch, n_hidden), x.dtype)
         t = Tensor(n_blocks - 1, ms.int32)
         while t >= 0:
-            block_inputs = inputs[t].reshape(k * n_batch, n_in + n_hidden)
-            gates = (matmul(block_inputs, weight) + bias).reshape(k, n_batch, 4 * n_hidden)
+            block_inputs = concat_last((x[t], h_before[t])).reshape(k * n_batch, n_in + n_hidden)
+            gates = add_bias(matmul(block_inputs, weight), bias).reshape(k, n_batch, 4 * n_hidden)
             by_c, by_h, c_by_h, f = lstm_slopes(gates, c_before[t], c[t])
             block_keep, block_dh = keep[t], dout[0][t]
             dgates = ()
@@ -117,10 +120,10 @@ class LSTMScan(nn.Cell):
                 step = k - 1 - back
                 dh = (dh + block_dh[step]) * block_keep[step]
                 dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
-                dh = matmul_transposed(dgate, w_hidden)
+                dh = matmul(dgate, w_hidden_transposed)
                 dgates = (dgate, *dgates)
             dgates = stack(dgates).reshape(k * n_batch, 4 * n_hidden)
-            dx[t] = matmul_transposed(dgates, w_in)
+            dx[t] = matmul(dgates, w_in_transposed)
             dweight = dweight + transposed_matmul(block_inputs, dgates)
             dbias = dbias + dgates.sum(0)
             t = t - 1
@@ -147,7 +150,7 @@ class LSTM(nn.Cell):
     def construct(self, x: Tensor) -> Tensor:
         blocks = into_blocks(x)
         keep = self.dropout(ops.ones((*blocks.shape[:3], self.n_hidden), x.dtype))
-        h, _ = self.scan(blocks, keep, self.weight, self.bias)
+        h, _ = self.scan(blocks, ops.stop_gradient(keep), self.weight, self.bias)
         return out_of_blocks(h)[: x.shape[0]]
 
 
@@ -164,7 +167,8 @@ class BidirectionalLSTM(nn.Cell):
         mask = length_mask(lengths, x.shape[0]).swapaxes(0, 1).expand_dims(2)  # (T, B, 1)
         forwards = self.forwards(x)
         backwards = reverse_by_length(self.backwards(reverse_by_length(x, lengths)), lengths)
-        return concat_last((forwards, backwards)) * mask
+        both = concat_last((forwards, backwards))
+        return both * spread(mask, both.shape)
 
 
 def reverse_by_length(x: Tensor, lengths: Tensor) -> Tensor:

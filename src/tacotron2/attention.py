@@ -9,8 +9,9 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import ModelConfig
-from src.layers import Linear, uniform, xavier_uniform
+from src.layers import Linear, spread, uniform, xavier_uniform
 from src.recurrence import (
+    add_bias,
     concat_last,
     into_blocks,
     lstm_slopes,
@@ -18,17 +19,16 @@ from src.recurrence import (
     lstm_step_backward,
     lstm_weight,
     matmul,
-    matmul_transposed,
     out_of_blocks,
     shift,
     stack,
+    transpose,
     transposed_matmul,
 )
 
 MASKED = -1e4  # energy of a padded position: its weight is exactly 0, and float16 can hold it
 
 batch_matmul = ops.BatchMatMul()
-batch_matmul_transposed = ops.BatchMatMul(transpose_b=True)
 transposed_batch_matmul = ops.BatchMatMul(transpose_a=True)
 
 
@@ -79,7 +79,7 @@ class AttentionScan(nn.Cell):
         summed = ops.zeros((n_batch, length), x.dtype)
         t = Tensor(0, ms.int32)
         while t < n_blocks:
-            from_input = (matmul(x[t].reshape(k * n_batch, n_in), w_in) + bias).reshape(k, n_batch, 4 * n_hidden)
+            from_input = add_bias(matmul(x[t].reshape(k * n_batch, n_in), w_in), bias).reshape(k, n_batch, 4 * n_hidden)
             block_keep = keep[t]
             block_states, block_c, block_weights = (), (), ()
             for step in range(k):
@@ -105,8 +105,13 @@ class AttentionScan(nn.Cell):
         w_in, w_state = weight[:n_in], weight[n_in:]
         states, weights, c = out
         dstates, dweights_out, _ = dout
-        before, weights_before, c_before, h = shift(states), shift(weights), shift(c), states[:, :, :, :n_hidden]
-        inputs = concat_last((x, before[:, :, :, n_hidden:], before[:, :, :, :n_hidden]))  # in the order of the rows of `weight`
+        before, weights_before, c_before = shift(states), shift(weights), shift(c)
+        w_in_transposed, w_state_transposed, query_transposed = (
+            transpose(w_in, (1, 0)),
+            transpose(w_state, (1, 0)),
+            transpose(query, (1, 0)),
+        )
+        location_transposed, memory_transposed = transpose(location, (1, 0)), transpose(memory, (0, 2, 1))
         summed_before = ops.CumSum()(out_of_blocks(weights_before), 0).reshape(weights.shape)
         history = ops.Stack(-1)((weights_before, summed_before))  # (N, K, B, L, 2)
         dx = ops.zeros((n_blocks, k * n_batch, n_in), x.dtype)
@@ -120,39 +125,43 @@ class AttentionScan(nn.Cell):
         dsummed = ops.zeros((n_batch, length), x.dtype)
         t = Tensor(n_blocks - 1, ms.int32)
         while t >= 0:
-            block_inputs = inputs[t].reshape(k * n_batch, -1)
-            gates = (matmul(block_inputs, weight) + bias).reshape(k, n_batch, 4 * n_hidden)
+            block_before = before[t].reshape(k * n_batch, n_hidden + n_memory)
+            block_x = x[t].reshape(k * n_batch, n_in)
+            block_inputs = concat_last((block_x, block_before[:, n_hidden:], block_before[:, :n_hidden]))  # as rows of `weight`
+            gates = add_bias(matmul(block_inputs, weight), bias).reshape(k, n_batch, 4 * n_hidden)
             by_c, by_h, c_by_h, f = lstm_slopes(gates, c_before[t], c[t])
-            block_h = h[t].reshape(k * n_batch, n_hidden)
+            block_h = states[t].reshape(k * n_batch, n_hidden + n_memory)[:, :n_hidden]
             columns = neighbourhood(history[t].reshape(k * n_batch, length, 2), kernel_size)  # (K * B * L, kernel_size * 2)
             queries = matmul(block_h, query).reshape(k, n_batch, 1, n_attention)
-            hidden = ops.tanh(matmul(columns, location).reshape(k, n_batch, length, n_attention) + queries + keys)
+            large = (k, n_batch, length, n_attention)
+            hidden = ops.tanh(matmul(columns, location).reshape(large) + spread(queries, large) + spread(keys, large))
             # Slope of the energy by what stands inside tanh, and by the gathered weights: the loop below only scales them.
-            slope = (1 - hidden * hidden) * v.reshape(-1)
-            location_slope = matmul_transposed(slope.reshape(-1, n_attention), location).reshape(k, n_batch, length, -1)
+            slope = (1 - hidden * hidden) * spread(v.reshape(n_attention), large)
+            location_slope = matmul(slope.reshape(-1, n_attention), location_transposed).reshape(k, n_batch, length, -1)
             block_weights, block_keep, block_dstates, block_dweights = weights[t], keep[t], dstates[t], dweights_out[t]
             dgates, dqueries, denergies, dcontexts = (), (), (), ()
             for back in range(k):
                 step = k - 1 - back
                 dcontext = dcontext + block_dstates[step][:, n_hidden:]
-                from_context = batch_matmul_transposed(dcontext.expand_dims(1), memory).squeeze(1)
+                from_context = batch_matmul(dcontext.expand_dims(1), memory_transposed).squeeze(1)
                 dweight_step = block_dweights[step] + dweights + dsummed + from_context
                 a = block_weights[step]
                 denergy = a * (dweight_step - (a * dweight_step).sum(-1, keepdims=True))  # (B, L)
                 dq = batch_matmul(denergy.expand_dims(1), slope[step]).squeeze(1)  # (B, A)
-                dhistory = neighbourhood_backward(location_slope[step] * denergy.expand_dims(2), kernel_size)
+                scale = spread(denergy.expand_dims(2), (n_batch, length, kernel_size * 2))
+                dhistory = neighbourhood_backward(location_slope[step] * scale, kernel_size)
                 dweights = dhistory[:, :, 0]
                 dsummed = dsummed + dhistory[:, :, 1]
-                dh = (dh + block_dstates[step][:, :n_hidden] + matmul_transposed(dq, query)) * block_keep[step]
+                dh = (dh + block_dstates[step][:, :n_hidden] + matmul(dq, query_transposed)) * block_keep[step]
                 dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
                 dgates, dqueries = (dgate, *dgates), (dq, *dqueries)
                 denergies, dcontexts = (denergy, *denergies), (dcontext, *dcontexts)
-                dstate = matmul_transposed(dgate, w_state)
+                dstate = matmul(dgate, w_state_transposed)
                 dcontext, dh = dstate[:, :n_memory], dstate[:, n_memory:]
             dgates = stack(dgates).reshape(k * n_batch, 4 * n_hidden)
             denergy = stack(denergies)  # (K, B, L)
-            dhidden = slope * denergy.expand_dims(3)  # (K, B, L, A)
-            dx[t] = matmul_transposed(dgates, w_in)
+            dhidden = slope * spread(denergy.expand_dims(3), large)  # (K, B, L, A)
+            dx[t] = matmul(dgates, w_in_transposed)
             dweight = dweight + transposed_matmul(block_inputs, dgates)
             dbias = dbias + dgates.sum(0)
             dquery = dquery + transposed_matmul(block_h, stack(dqueries).reshape(k * n_batch, n_attention))
@@ -172,7 +181,7 @@ def attend(query, weights, summed, memory, keys, energy_mask, v, location, kerne
     """
     n_batch, length, n_attention = keys.shape
     columns = neighbourhood(ops.Stack(-1)((weights, summed)), kernel_size)
-    hidden = ops.tanh(matmul(columns, location).reshape(n_batch, length, n_attention) + query.expand_dims(1) + keys)
+    hidden = ops.tanh(matmul(columns, location).reshape(keys.shape) + spread(query.expand_dims(1), keys.shape) + keys)
     energy = matmul(hidden.reshape(n_batch * length, n_attention), v).reshape(n_batch, length)
     weights = ops.Softmax(-1)(energy + energy_mask)
     context = batch_matmul(weights.expand_dims(1), memory).squeeze(1)
@@ -206,6 +215,15 @@ class Attention(nn.Cell):
         blocks = into_blocks(x)
         keep = self.dropout(ops.ones((*blocks.shape[:3], self.n_hidden), x.dtype))
         states, weights, _ = self.scan(
-            blocks, keep, memory, self.keys(memory), energy_mask, self.weight, self.bias, self.query, self.v, self.location()
+            blocks,
+            ops.stop_gradient(keep),
+            memory,
+            self.keys(memory),
+            energy_mask,
+            self.weight,
+            self.bias,
+            self.query,
+            self.v,
+            self.location(),
         )
         return out_of_blocks(states)[: x.shape[0]], out_of_blocks(weights)[: x.shape[0]]

@@ -3,7 +3,7 @@
 from mindspore import Tensor, nn, ops
 
 from src.config import ModelConfig
-from src.layers import ConvBatchNorm, length_mask
+from src.layers import ConvBatchNorm, length_mask, spread
 from src.recurrence import BidirectionalLSTM
 
 RELU_GAIN = 2**0.5
@@ -21,7 +21,8 @@ class Encoder(nn.Cell):
 
     def construct(self, x: Tensor, lengths: Tensor) -> Tensor:
         mask = length_mask(lengths, x.shape[1]).expand_dims(2)  # (B, L, 1)
-        x = x * mask
+        everywhere = spread(mask, x.shape)
+        x = x * everywhere
         for convolution in self.convolutions:
-            x = self.dropout(ops.relu(convolution(x, mask))) * mask
+            x = self.dropout(ops.relu(convolution(x, mask))) * everywhere
         return self.lstm(x.swapaxes(0, 1), lengths).swapaxes(0, 1)

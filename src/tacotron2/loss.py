@@ -4,7 +4,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.config import Config
-from src.layers import length_mask
+from src.layers import length_mask, spread
 
 
 class Tacotron2Loss(nn.Cell):
@@ -34,7 +34,8 @@ class Tacotron2Loss(nn.Cell):
         mel_lengths = mel_lengths.astype(ms.int32)
         frame_mask = length_mask(mel_lengths, n_frames).expand_dims(1)  # (B, 1, T)
         n_values = ops.maximum(frame_mask.sum() * n_mels, Tensor(1.0, ms.float32))
-        before, after = (mel - mel_target) * frame_mask, (mel_postnet - mel_target) * frame_mask
+        real = spread(frame_mask, mel.shape)
+        before, after = (mel - mel_target) * real, (mel_postnet - mel_target) * real
         mel_loss = ((before * before).sum() + (after * after).sum()) / n_values
 
         steps = (mel_lengths + self.reduction_factor - 1) // self.reduction_factor  # (B,), the last one holds the last real frame

@@ -3,7 +3,7 @@
 from mindspore import Tensor, nn, ops
 
 from src.config import ModelConfig
-from src.layers import ConvBatchNorm
+from src.layers import ConvBatchNorm, spread
 
 TANH_GAIN = 5 / 3
 
@@ -24,10 +24,10 @@ class Postnet(nn.Cell):
         self.reach = n_layers * (config.postnet_kernel_size // 2)  # frames on either side that one output frame depends on
 
     def construct(self, mel: Tensor, mask: Tensor) -> Tensor:
-        x = mel * mask
+        x = mel * spread(mask, mel.shape)
         for i in range(self.n_layers):
             x = self.convolutions[i](x, mask)
             if i < self.n_layers - 1:
                 x = ops.tanh(x)
-            x = self.dropout(x) * mask
-        return (mel + x) * mask
+            x = self.dropout(x) * spread(mask, x.shape)
+        return mel * spread(mask, mel.shape) + x
