@@ -40,7 +40,8 @@ def main() -> None:
         outcome = training.run(arguments.target_val_loss)
     except Diverged as error:
         raise SystemExit(f"error: {error}") from None
-    print(f"checkpoint: {outcome.checkpoint}, best: {output_dir / 'best.ckpt'}, pictures: {output_dir}/alignment-and-mel-*.png")
+    best = f", best: {output_dir / 'best.ckpt'}" if (output_dir / "best.ckpt").exists() else ""
+    print(f"checkpoint: {outcome.checkpoint}{best}, pictures: {output_dir}/alignment-and-mel-*.png")
     if outcome.stopped_by:
         print(f"stopped by {outcome.stopped_by.name} at step {outcome.progress.step}; go on with --resume {output_dir}")
         raise SystemExit(128 + outcome.stopped_by)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import train
+from src import create_model
 from src.checkpoint import latest, load_checkpoint, numbered
 from src.cli import run
 from src.errors import InputError
@@ -230,3 +231,18 @@ def test_log_keeps_what_lies_before_the_checkpoint(tmp_path):
     assert len(log.rows()) == 1
     with pytest.raises(InputError, match=r"gone/log\.jsonl"):
         TrainingLog(tmp_path / "gone" / "log.jsonl").write(step=1)
+
+
+@pytest.mark.slow
+def test_the_real_network_resumes_exactly(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "create_model", create_model)
+    widths = ("encoder_dim", "prenet_dim", "attention_rnn_dim", "attention_dim", "decoder_rnn_dim", "postnet_dim")
+    overrides = {f"model__{name}": 8 for name in widths} | {"model__reduction_factor": 2, "train__guided_attention": 1.0}
+    overrides |= {f"model__{part}_dropout": 0.0 for part in ("encoder", "prenet", "attention", "decoder", "postnet")}
+    overrides |= {"data__n_buckets": 1, "train__max_steps": 6, "train__keep_checkpoints": 5}
+    Training(toy_config(**overrides), data, tmp_path / "out").run()
+    rows = without_times(read_log(tmp_path / "out"))
+    assert rows[-2]["loss"] < rows[0]["loss"]
+    (tmp_path / "out" / "tacotron2-6.ckpt").unlink()
+    Training(toy_config(**overrides), data, tmp_path / "out", resume=latest(tmp_path / "out")).run()
+    assert without_times(read_log(tmp_path / "out")) == rows

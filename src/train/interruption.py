@@ -1,5 +1,6 @@
 """Ctrl-C and `kill` as a request to stop at a good moment."""
 
+import os
 import signal
 from types import FrameType, TracebackType
 
@@ -20,4 +21,5 @@ class Interruption:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = signal.Signals(number)
+        os.write(2, b"\nstopping after this step; once more stops at once\n")  # print may not be entered twice
         self.__exit__(None, None, None)
