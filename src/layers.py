@@ -48,6 +48,40 @@ class Linear(nn.Cell):
         return y.reshape((*x.shape[:-1], self.n_out))
 
 
+def neighbourhood(x: Tensor, kernel_size: int) -> Tensor:
+    """x (B, T, C) -> (B * T, kernel_size * C): at each position what stands around it, tap by tap, 0 beyond the edges."""
+    n_batch, n_time, n_channels = x.shape
+    edge = ops.zeros((n_batch, kernel_size // 2, n_channels), x.dtype)
+    padded = ops.Concat(1)((edge, x, edge))
+    index = Tensor((np.arange(n_time)[:, None] + np.arange(kernel_size)).reshape(-1).astype(np.int32))
+    return ops.gather(padded, index, 1).reshape(n_batch * n_time, kernel_size * n_channels)
+
+
+def neighbourhood_backward(dcolumns: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The gradient of `neighbourhood` for x of `shape` (B, T, C): dcolumns (B * T, kernel_size * C) -> (B, T, C)."""
+    n_batch, n_time, n_channels = shape
+    kernel_size = dcolumns.shape[1] // n_channels
+    seen_by = np.arange(n_time)[:, None] - np.arange(kernel_size) + kernel_size // 2  # position whose tap k is this one
+    inside = (seen_by >= 0) & (seen_by < n_time)
+    index = np.where(inside, seen_by * kernel_size + np.arange(kernel_size), n_time * kernel_size)  # the last row is 0
+    taps = dcolumns.reshape(n_batch, n_time * kernel_size, n_channels)
+    taps = ops.Concat(1)((taps, ops.zeros((n_batch, 1, n_channels), taps.dtype)))
+    gathered = ops.gather(taps, Tensor(index.reshape(-1).astype(np.int32)), 1)
+    return gathered.reshape(n_batch, n_time, kernel_size, n_channels).sum(2)
+
+
+class Convolution(nn.Cell):
+    """x (B, T, n_in), weight [kernel_size * n_in, n_out] -> (B * T, n_out); keeps x alone for its gradient, not the gathered taps."""
+
+    def construct(self, x: Tensor, weight: Tensor) -> Tensor:
+        return ops.MatMul()(neighbourhood(x, weight.shape[0] // x.shape[2]), weight)
+
+    def bprop(self, x, weight, out, dout):  # noqa: ANN001, ANN201
+        columns = neighbourhood(x, weight.shape[0] // x.shape[2])
+        dx = neighbourhood_backward(ops.MatMul(transpose_b=True)(dout, weight), x.shape)
+        return dx, ops.MatMul(transpose_a=True)(columns, dout)
+
+
 class Conv1d(nn.Cell):
     """Convolution that keeps the length: (B, T, n_in) -> (B, T, n_out). Row k * n_in + i of `weight` is tap k, channel i.
 
@@ -62,17 +96,11 @@ class Conv1d(nn.Cell):
         fan_in = n_in * kernel_size
         self.weight = Parameter(xavier_uniform((fan_in, n_out), fan_in, n_out * kernel_size, gain), name="weight")
         self.bias = Parameter(uniform((n_out,), fan_in**-0.5), name="bias")
-        self.kernel_size, self.n_out = kernel_size, n_out
+        self.convolution = Convolution()
+        self.n_out = n_out
 
     def construct(self, x: Tensor) -> Tensor:
-        n_batch, n_time, n_in = x.shape
-        edge = ops.zeros((n_batch, self.kernel_size // 2, n_in), x.dtype)
-        padded = ops.concat((edge, x, edge), 1)  # (B, T + K - 1, n_in)
-        shifted = ()
-        for tap in range(self.kernel_size):
-            shifted += (padded[:, tap : tap + n_time],)
-        columns = ops.concat(shifted, 2).reshape(n_batch * n_time, self.kernel_size * n_in)
-        return ops.BiasAdd()(ops.MatMul()(columns, self.weight), self.bias).reshape(n_batch, n_time, self.n_out)
+        return ops.BiasAdd()(self.convolution(x, self.weight), self.bias).reshape((*x.shape[:2], self.n_out))
 
 
 class BatchNorm(nn.Cell):

@@ -19,6 +19,7 @@ transposed_matmul = ops.MatMul(transpose_a=True)
 concat_last = ops.Concat(-1)
 concat_time = ops.Concat(0)
 stack = ops.Stack(0)
+unstack = ops.Unstack(0)  # copies whole steps, where indexing goes through a slow strided slice on CPU
 split_gates = ops.Split(-1, 4)
 
 
@@ -29,16 +30,16 @@ def lstm_step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return ops.sigmoid(o) * ops.tanh(c), c
 
 
-def lstm_slopes(gates: Tensor, c_before: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def lstm_slopes(gates: Tensor, c_before: Tensor, c: Tensor) -> tuple[tuple[Tensor, ...], ...]:
     """What the backward step needs, for a block at once: gates (K, B, 4H), c (K, B, H) before and after each step.
 
-    Returns d(i, f, g)/dc (K, B, 3H), d(o)/dh (K, B, H), dc/dh (K, B, H) and the forget gate (K, B, H).
+    Returns, step by step, d(i, f, g)/dc (B, 3H), d(o)/dh (B, H), dc/dh (B, H) and the forget gate (B, H).
     """
     i, f, g, o = split_gates(gates)
     i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
     tanh_c = ops.tanh(c)
     by_c = concat_last((g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g)))
-    return by_c, tanh_c * o * (1 - o), o * (1 - tanh_c * tanh_c), f
+    return unstack(by_c), unstack(tanh_c * o * (1 - o)), unstack(o * (1 - tanh_c * tanh_c)), unstack(f)
 
 
 def lstm_step_backward(dh: Tensor, dc: Tensor, by_c: Tensor, by_h: Tensor, c_by_h: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,6 +61,11 @@ def into_blocks(x: Tensor) -> Tensor:
 def out_of_blocks(x: Tensor) -> Tensor:
     """(N, K, ...) -> (N * K, ...)."""
     return x.reshape((x.shape[0] * x.shape[1], *x.shape[2:]))
+
+
+def block(x: Tensor, t: Tensor) -> Tensor:
+    """Block t of x (N, K, ...): (K, ...)."""
+    return ops.gather(x, t, 0)
 
 
 def shift(x: Tensor) -> Tensor:
@@ -84,8 +90,9 @@ class LSTMScan(nn.Cell):
         c = ops.zeros((n_batch, n_hidden), x.dtype)
         t = Tensor(0, ms.int32)
         while t < n_blocks:
-            from_input = add_bias(matmul(x[t].reshape(k * n_batch, n_in), w_in), bias).reshape(k, n_batch, 4 * n_hidden)
-            block_keep = keep[t]
+            block_x = block(x, t).reshape(k * n_batch, n_in)
+            from_input = unstack(add_bias(matmul(block_x, w_in), bias).reshape(k, n_batch, 4 * n_hidden))
+            block_keep = unstack(block(keep, t))
             block_h, block_c = (), ()
             for step in range(k):
                 h, c = lstm_step(from_input[step] + matmul(h, w_hidden), c)
@@ -111,10 +118,10 @@ class LSTMScan(nn.Cell):
         dc = ops.zeros((n_batch, n_hidden), x.dtype)
         t = Tensor(n_blocks - 1, ms.int32)
         while t >= 0:
-            block_inputs = concat_last((x[t], h_before[t])).reshape(k * n_batch, n_in + n_hidden)
+            block_inputs = concat_last((block(x, t), block(h_before, t))).reshape(k * n_batch, n_in + n_hidden)
             gates = add_bias(matmul(block_inputs, weight), bias).reshape(k, n_batch, 4 * n_hidden)
-            by_c, by_h, c_by_h, f = lstm_slopes(gates, c_before[t], c[t])
-            block_keep, block_dh = keep[t], dout[0][t]
+            by_c, by_h, c_by_h, f = lstm_slopes(gates, block(c_before, t), block(c, t))
+            block_keep, block_dh = unstack(block(keep, t)), unstack(block(dout[0], t))
             dgates = ()
             for back in range(k):
                 step = k - 1 - back

@@ -5,13 +5,13 @@ The location filters F and their projection W_l are folded into one matrix, appl
 """
 
 import mindspore as ms
-import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import ModelConfig
-from src.layers import Linear, spread, uniform, xavier_uniform
+from src.layers import Linear, neighbourhood, neighbourhood_backward, spread, uniform, xavier_uniform
 from src.recurrence import (
     add_bias,
+    block,
     concat_last,
     into_blocks,
     lstm_slopes,
@@ -24,32 +24,14 @@ from src.recurrence import (
     stack,
     transpose,
     transposed_matmul,
+    unstack,
 )
 
 MASKED = -1e4  # energy of a padded position: its weight is exactly 0, and float16 can hold it
 
 batch_matmul = ops.BatchMatMul()
 transposed_batch_matmul = ops.BatchMatMul(transpose_a=True)
-
-
-def neighbourhood(weights: Tensor, kernel_size: int) -> Tensor:
-    """weights (N, L, 2) -> (N * L, kernel_size * 2): for each position the previous and summed weights around it, 0 outside."""
-    n, length, _ = weights.shape
-    edge = ops.zeros((n, kernel_size // 2, 2), weights.dtype)
-    padded = ops.Concat(1)((edge, weights, edge))
-    index = Tensor((np.arange(length)[:, None] + np.arange(kernel_size)).reshape(-1).astype(np.int32))
-    return ops.gather(padded, index, 1).reshape(n * length, kernel_size * 2)
-
-
-def neighbourhood_backward(columns: Tensor, kernel_size: int) -> Tensor:
-    """The gradient of `neighbourhood`: columns (N, L, kernel_size * 2) -> (N, L, 2)."""
-    n, length, _ = columns.shape
-    rows = np.arange(length)[:, None] - np.arange(kernel_size) + kernel_size // 2  # position whose tap k looked at this one
-    index = np.where((rows >= 0) & (rows < length), rows * kernel_size + np.arange(kernel_size), length * kernel_size)
-    taps = columns.reshape(n, length * kernel_size, 2)
-    taps = ops.Concat(1)((taps, ops.zeros((n, 1, 2), taps.dtype)))
-    gathered = ops.gather(taps, Tensor(index.reshape(-1).astype(np.int32)), 1)
-    return gathered.reshape(n, length, kernel_size, 2).sum(2)
+split_last = ops.Split(-1, 2)
 
 
 class AttentionScan(nn.Cell):
@@ -57,20 +39,17 @@ class AttentionScan(nn.Cell):
 
     Inputs: x (N, K, B, P), keep (N, K, B, H), memory (B, L, E), keys (B, L, A), energy_mask (B, L), weight [P + E + H, 4H],
     bias [4H], query [H, A], v [A, 1], location [kernel_size * 2, A].
-    Outputs: h and context side by side (N, K, B, H + E), attention weights (N, K, B, L), cell state (N, K, B, H).
+    Outputs: h (N, K, B, H), context (N, K, B, E), attention weights (N, K, B, L), cell state (N, K, B, H).
     """
-
-    def __init__(self, kernel_size: int):
-        super().__init__()
-        self.kernel_size = kernel_size
 
     def construct(self, x, keep, memory, keys, energy_mask, weight, bias, query, v, location):  # noqa: ANN001, ANN201
         n_blocks, k, n_batch, n_in = x.shape
         n_hidden = keep.shape[3]
         _, length, n_memory = memory.shape
         w_in, w_state = weight[:n_in], weight[n_in:]
-        all_states = ops.zeros((n_blocks, k, n_batch, n_hidden + n_memory), x.dtype)
+        all_h = ops.zeros((n_blocks, k, n_batch, n_hidden), x.dtype)
         all_c = ops.zeros((n_blocks, k, n_batch, n_hidden), x.dtype)
+        all_contexts = ops.zeros((n_blocks, k, n_batch, n_memory), x.dtype)
         all_weights = ops.zeros((n_blocks, k, n_batch, length), x.dtype)
         h = ops.zeros((n_batch, n_hidden), x.dtype)
         c = ops.zeros((n_batch, n_hidden), x.dtype)
@@ -79,41 +58,40 @@ class AttentionScan(nn.Cell):
         summed = ops.zeros((n_batch, length), x.dtype)
         t = Tensor(0, ms.int32)
         while t < n_blocks:
-            from_input = add_bias(matmul(x[t].reshape(k * n_batch, n_in), w_in), bias).reshape(k, n_batch, 4 * n_hidden)
-            block_keep = keep[t]
-            block_states, block_c, block_weights = (), (), ()
+            block_x = block(x, t).reshape(k * n_batch, n_in)
+            from_input = unstack(add_bias(matmul(block_x, w_in), bias).reshape(k, n_batch, 4 * n_hidden))
+            block_keep = unstack(block(keep, t))
+            block_h, block_c, block_contexts, block_weights = (), (), (), ()
             for step in range(k):
                 h, c = lstm_step(from_input[step] + matmul(concat_last((context, h)), w_state), c)
                 h = h * block_keep[step]
-                weights, summed, context = attend(
-                    matmul(h, query), weights, summed, memory, keys, energy_mask, v, location, self.kernel_size
-                )
-                block_states += (concat_last((h, context)),)
+                weights, summed, context = attend(matmul(h, query), weights, summed, memory, keys, energy_mask, v, location)
+                block_h += (h,)
                 block_c += (c,)
+                block_contexts += (context,)
                 block_weights += (weights,)
-            all_states[t] = stack(block_states)
+            all_h[t] = stack(block_h)
             all_c[t] = stack(block_c)
+            all_contexts[t] = stack(block_contexts)
             all_weights[t] = stack(block_weights)
             t = t + 1
-        return all_states, all_weights, all_c
+        return all_h, all_contexts, all_weights, all_c
 
     def bprop(self, x, keep, memory, keys, energy_mask, weight, bias, query, v, location, out, dout):  # noqa: ANN001, ANN201
         n_blocks, k, n_batch, n_in = x.shape
         n_hidden = keep.shape[3]
         _, length, n_memory = memory.shape
-        n_attention, kernel_size = keys.shape[2], self.kernel_size
-        w_in, w_state = weight[:n_in], weight[n_in:]
-        states, weights, c = out
-        dstates, dweights_out, _ = dout
-        before, weights_before, c_before = shift(states), shift(weights), shift(c)
-        w_in_transposed, w_state_transposed, query_transposed = (
-            transpose(w_in, (1, 0)),
-            transpose(w_state, (1, 0)),
-            transpose(query, (1, 0)),
-        )
-        location_transposed, memory_transposed = transpose(location, (1, 0)), transpose(memory, (0, 2, 1))
+        n_attention, n_taps = keys.shape[2], location.shape[0]
+        large = (k, n_batch, length, n_attention)
+        h, contexts, weights, c = out
+        h_before, contexts_before, weights_before, c_before = shift(h), shift(contexts), shift(weights), shift(c)
         summed_before = ops.CumSum()(out_of_blocks(weights_before), 0).reshape(weights.shape)
         history = ops.Stack(-1)((weights_before, summed_before))  # (N, K, B, L, 2)
+        w_in_transposed = transpose(weight[:n_in], (1, 0))
+        w_context_transposed = transpose(weight[n_in : n_in + n_memory], (1, 0))
+        w_hidden_transposed = transpose(weight[n_in + n_memory :], (1, 0))
+        query_transposed, location_transposed = transpose(query, (1, 0)), transpose(location, (1, 0))
+        memory_transposed = transpose(memory, (0, 2, 1))
         dx = ops.zeros((n_blocks, k * n_batch, n_in), x.dtype)
         dmemory, dkeys = ops.zeros_like(memory), ops.zeros_like(keys)
         dweight, dbias = ops.zeros_like(weight), ops.zeros_like(bias)
@@ -125,42 +103,42 @@ class AttentionScan(nn.Cell):
         dsummed = ops.zeros((n_batch, length), x.dtype)
         t = Tensor(n_blocks - 1, ms.int32)
         while t >= 0:
-            block_before = before[t].reshape(k * n_batch, n_hidden + n_memory)
-            block_x = x[t].reshape(k * n_batch, n_in)
-            block_inputs = concat_last((block_x, block_before[:, n_hidden:], block_before[:, :n_hidden]))  # as rows of `weight`
+            # In the order of the rows of `weight`.
+            block_inputs = concat_last((block(x, t), block(contexts_before, t), block(h_before, t))).reshape(k * n_batch, -1)
             gates = add_bias(matmul(block_inputs, weight), bias).reshape(k, n_batch, 4 * n_hidden)
-            by_c, by_h, c_by_h, f = lstm_slopes(gates, c_before[t], c[t])
-            block_h = states[t].reshape(k * n_batch, n_hidden + n_memory)[:, :n_hidden]
-            columns = neighbourhood(history[t].reshape(k * n_batch, length, 2), kernel_size)  # (K * B * L, kernel_size * 2)
+            by_c, by_h, c_by_h, f = lstm_slopes(gates, block(c_before, t), block(c, t))
+            block_h = block(h, t).reshape(k * n_batch, n_hidden)
+            columns = neighbourhood(block(history, t).reshape(k * n_batch, length, 2), n_taps // 2)  # (K * B * L, taps)
             queries = matmul(block_h, query).reshape(k, n_batch, 1, n_attention)
-            large = (k, n_batch, length, n_attention)
             hidden = ops.tanh(matmul(columns, location).reshape(large) + spread(queries, large) + spread(keys, large))
             # Slope of the energy by what stands inside tanh, and by the gathered weights: the loop below only scales them.
             slope = (1 - hidden * hidden) * spread(v.reshape(n_attention), large)
-            location_slope = matmul(slope.reshape(-1, n_attention), location_transposed).reshape(k, n_batch, length, -1)
-            block_weights, block_keep, block_dstates, block_dweights = weights[t], keep[t], dstates[t], dweights_out[t]
+            location_slope = matmul(slope.reshape(-1, n_attention), location_transposed).reshape(k, n_batch * length, n_taps)
+            slopes, location_slopes = unstack(slope), unstack(location_slope)
+            block_weights = block(weights, t)
+            a, block_keep = unstack(block_weights), unstack(block(keep, t))
+            dh_out, dcontext_out, dweights_out = unstack(block(dout[0], t)), unstack(block(dout[1], t)), unstack(block(dout[2], t))
             dgates, dqueries, denergies, dcontexts = (), (), (), ()
             for back in range(k):
                 step = k - 1 - back
-                dcontext = dcontext + block_dstates[step][:, n_hidden:]
+                dcontext = dcontext + dcontext_out[step]
                 from_context = batch_matmul(dcontext.expand_dims(1), memory_transposed).squeeze(1)
-                dweight_step = block_dweights[step] + dweights + dsummed + from_context
-                a = block_weights[step]
-                denergy = a * (dweight_step - (a * dweight_step).sum(-1, keepdims=True))  # (B, L)
-                dq = batch_matmul(denergy.expand_dims(1), slope[step]).squeeze(1)  # (B, A)
-                scale = spread(denergy.expand_dims(2), (n_batch, length, kernel_size * 2))
-                dhistory = neighbourhood_backward(location_slope[step] * scale, kernel_size)
-                dweights = dhistory[:, :, 0]
-                dsummed = dsummed + dhistory[:, :, 1]
-                dh = (dh + block_dstates[step][:, :n_hidden] + matmul(dq, query_transposed)) * block_keep[step]
+                dweights = dweights_out[step] + dweights + dsummed + from_context
+                scaled = a[step] * dweights
+                denergy = scaled - a[step] * scaled.sum(-1, keepdims=True)  # (B, L), through the softmax
+                dq = batch_matmul(denergy.expand_dims(1), slopes[step]).squeeze(1)  # (B, A)
+                scale = spread(denergy.reshape(n_batch * length, 1), (n_batch * length, n_taps))
+                dhistory = neighbourhood_backward(location_slopes[step] * scale, (n_batch, length, 2))
+                dweights, dsummed_step = split_last(dhistory)
+                dweights, dsummed = dweights.squeeze(2), dsummed + dsummed_step.squeeze(2)
+                dh = (dh + dh_out[step] + matmul(dq, query_transposed)) * block_keep[step]
                 dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
                 dgates, dqueries = (dgate, *dgates), (dq, *dqueries)
                 denergies, dcontexts = (denergy, *denergies), (dcontext, *dcontexts)
-                dstate = matmul(dgate, w_state_transposed)
-                dcontext, dh = dstate[:, :n_memory], dstate[:, n_memory:]
+                dcontext, dh = matmul(dgate, w_context_transposed), matmul(dgate, w_hidden_transposed)
             dgates = stack(dgates).reshape(k * n_batch, 4 * n_hidden)
             denergy = stack(denergies)  # (K, B, L)
-            dhidden = slope * spread(denergy.expand_dims(3), large)  # (K, B, L, A)
+            dhidden = slope * spread(denergy.expand_dims(3), large)
             dx[t] = matmul(dgates, w_in_transposed)
             dweight = dweight + transposed_matmul(block_inputs, dgates)
             dbias = dbias + dgates.sum(0)
@@ -168,19 +146,19 @@ class AttentionScan(nn.Cell):
             dkeys = dkeys + dhidden.sum(0)
             dv = dv + transposed_matmul(hidden.reshape(-1, n_attention), denergy.reshape(-1, 1))
             dlocation = dlocation + transposed_matmul(columns, dhidden.reshape(-1, n_attention))
-            dmemory = dmemory + transposed_batch_matmul(block_weights.swapaxes(0, 1), ops.Stack(1)(dcontexts))
+            dmemory = dmemory + transposed_batch_matmul(transpose(block_weights, (1, 0, 2)), ops.Stack(1)(dcontexts))
             t = t - 1
         zeros_keep, zeros_mask = ops.zeros_like(keep), ops.zeros_like(energy_mask)
         return dx.reshape(x.shape), zeros_keep, dmemory, dkeys, zeros_mask, dweight, dbias, dquery, dv, dlocation
 
 
-def attend(query, weights, summed, memory, keys, energy_mask, v, location, kernel_size):  # noqa: ANN001, ANN201
+def attend(query, weights, summed, memory, keys, energy_mask, v, location):  # noqa: ANN001, ANN201
     """One step of attention: query (B, A), weights of the step before and their running sum (B, L).
 
     Returns the new weights, the new sum, both (B, L), and the context (B, E).
     """
     n_batch, length, n_attention = keys.shape
-    columns = neighbourhood(ops.Stack(-1)((weights, summed)), kernel_size)
+    columns = neighbourhood(ops.Stack(-1)((weights, summed)), location.shape[0] // 2)
     hidden = ops.tanh(matmul(columns, location).reshape(keys.shape) + spread(query.expand_dims(1), keys.shape) + keys)
     energy = matmul(hidden.reshape(n_batch * length, n_attention), v).reshape(n_batch, length)
     weights = ops.Softmax(-1)(energy + energy_mask)
@@ -203,18 +181,18 @@ class Attention(nn.Cell):
         self.location_conv = Parameter(uniform((kernel_size * 2, n_filters), bound), name="location_conv")
         self.location_dense = Parameter(xavier_uniform((n_filters, n_attention), n_filters, n_attention, gain=5 / 3), name="location_dense")
         self.dropout = nn.Dropout(p=config.attention_dropout)
-        self.n_hidden, self.kernel_size = n_hidden, kernel_size
-        self.scan = AttentionScan(kernel_size)
+        self.n_hidden = n_hidden
+        self.scan = AttentionScan()
 
     def location(self) -> Tensor:
         """Location filters and their projection as one matrix [kernel_size * 2, A]."""
         return matmul(self.location_conv, self.location_dense)
 
     def construct(self, x: Tensor, memory: Tensor, energy_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """x (T, B, P), memory (B, L, E), energy_mask (B, L) -> h and context (T, B, H + E), weights (T, B, L)."""
+        """x (T, B, P), memory (B, L, E), energy_mask (B, L) -> h and context side by side (T, B, H + E), weights (T, B, L)."""
         blocks = into_blocks(x)
         keep = self.dropout(ops.ones((*blocks.shape[:3], self.n_hidden), x.dtype))
-        states, weights, _ = self.scan(
+        h, contexts, weights, _ = self.scan(
             blocks,
             ops.stop_gradient(keep),
             memory,
@@ -226,4 +204,5 @@ class Attention(nn.Cell):
             self.v,
             self.location(),
         )
-        return out_of_blocks(states)[: x.shape[0]], out_of_blocks(weights)[: x.shape[0]]
+        states = concat_last((out_of_blocks(h), out_of_blocks(contexts)))
+        return states[: x.shape[0]], out_of_blocks(weights)[: x.shape[0]]

@@ -5,7 +5,7 @@ from mindspore import Tensor, nn, ops
 
 from src.config import Config
 from src.layers import Linear
-from src.recurrence import BLOCK, LSTM, concat_last, concat_time, lstm_step, matmul, out_of_blocks, stack
+from src.recurrence import BLOCK, LSTM, block, concat_last, concat_time, lstm_step, matmul, out_of_blocks, stack, unstack
 from src.tacotron2.attention import Attention, attend
 
 RESTING_WEIGHT = 0.5  # attention rests on the last symbol when it holds more than this
@@ -96,13 +96,13 @@ class Decoder(nn.Cell):
         reason = ops.zeros((n_batch,), ms.int32)
         t = Tensor(0, ms.int32)
         while ops.logical_and(t < n_blocks, (reason == NOT_STOPPED).any()):
-            block_keep = keep[t]
+            block_keep = unstack(block(keep, t))
             block_frames, block_weights = (), ()
             for step in range(BLOCK):
                 x = self.prenet(frame, block_keep[step])
                 h, c = lstm_step(matmul(concat_last((x, context, h)), attention.weight) + attention.bias, c)
                 weights, summed, context = attend(
-                    matmul(h, attention.query), weights, summed, memory, keys, energy_mask, attention.v, location, attention.kernel_size
+                    matmul(h, attention.query), weights, summed, memory, keys, energy_mask, attention.v, location
                 )
                 hidden, cell = lstm_step(matmul(concat_last((h, context, hidden)), lstm.weight) + lstm.bias, cell)
                 output = self.projection(concat_last((hidden, context)))
