@@ -2,28 +2,43 @@
 
 import re
 import sys
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Callable
-from typing import Any, NoReturn
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, NoReturn, get_args
 
-from jsonargparse import ArgumentParser, Namespace
-
-from src.config import KEYS, add_config_flags, nearest_key
+from src.config import KEYS, SECTIONS, load_config, nearest_key
 from src.errors import InputError
 
 
 class CommandLine(ArgumentParser):
-    """A parser with every configuration key as a dotted flag; `parse` tells which of them were given."""
+    """A parser with every configuration key as a dotted flag; `parse` tells which of them were given.
+
+    It is argparse's, as jsonargparse's would take `--text` and `--data` for whole sections.
+    """
 
     def __init__(self, description: str):
-        super().__init__(description=description)
-        add_config_flags(self)
+        super().__init__(description=description, usage="%(prog)s [--flag value ...] [--section.key value ...]", allow_abbrev=False)
+        for name, section in SECTIONS.items():
+            group = self.add_argument_group(name, section.__doc__.splitlines()[0])
+            explanations = dict(re.findall(r"^ +(\w+): (.+)$", section.__doc__, re.MULTILINE))
+            for key in fields(section):
+                kind = "|".join(map(str, get_args(key.type))) or key.type.__name__
+                explanation = f"{explanations[key.name]} ({kind}, default: {key.default})".replace("%", "%%")
+                group.add_argument(f"--{name}.{key.name}", metavar="VALUE", default=SUPPRESS, help=explanation)
 
     def parse(self, argv: list[str] | None = None) -> tuple[Namespace, dict[str, Any]]:
-        """Parse `argv` (default: the process's). Returns all arguments, and the configuration keys given as `{dotted key: value}`."""
-        given = vars(self.parse_args(argv, defaults=False).as_flat())
-        return self.parse_args(argv), {key: value for key, value in given.items() if key in KEYS}
+        """Parse `argv` (default: the process's). Returns the script's arguments, and the configuration keys given as `{dotted key: value}`."""
+        arguments = self.parse_args(argv)
+        given = {key: vars(arguments).pop(key) for key in KEYS if key in arguments}
+        try:
+            config = load_config(overrides=given)
+        except InputError as error:
+            self.error(str(error))
+        return arguments, {key: attrgetter(key)(config) for key in given}
 
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+    def error(self, message: str) -> NoReturn:
         """Print one line on stderr and exit with code 2."""
         message = " ".join(message.split())
         unknown = re.search(r"--(\w+\.\w+)", message)
