@@ -29,7 +29,7 @@ class CommandLine(ArgumentParser):
                 group.add_argument(f"--{name}.{key.name}", metavar="VALUE", default=SUPPRESS, help=explanation)
 
     def parse(self, argv: list[str] | None = None) -> tuple[Namespace, dict[str, Any]]:
-        """Parse `argv` (default: the process's). Returns the script's arguments, and the configuration keys given as `{dotted key: value}`."""
+        """Parse `argv` (default: the process's). Returns the script's arguments and the configuration keys given, `{dotted key: value}`."""
         arguments = self.parse_args(argv)
         given = {key: vars(arguments).pop(key) for key in KEYS if key in arguments}
         try:
