@@ -77,9 +77,15 @@ class Convolution(nn.Cell):
         return ops.MatMul()(neighbourhood(x, weight.shape[0] // x.shape[2]), weight)
 
     def bprop(self, x, weight, out, dout):  # noqa: ANN001, ANN201
-        columns = neighbourhood(x, weight.shape[0] // x.shape[2])
-        dx = neighbourhood_backward(ops.MatMul(transpose_b=True)(dout, weight), x.shape)
-        return dx, ops.MatMul(transpose_a=True)(columns, dout)
+        n_batch, n_time, n_in = x.shape
+        n_out = weight.shape[1]
+        kernel_size = weight.shape[0] // n_in
+        dweight = ops.MatMul(transpose_a=True)(neighbourhood(x, kernel_size), dout)
+        # By x: the same convolution over dout, with the taps in reverse order and in and out exchanged.
+        taps = ops.gather(weight.reshape(kernel_size, n_in, n_out), Tensor(np.arange(kernel_size)[::-1].astype(np.int32)), 0)
+        reversed_weight = ops.Transpose()(taps, (0, 2, 1)).reshape(kernel_size * n_out, n_in)
+        dx = ops.MatMul()(neighbourhood(dout.reshape(n_batch, n_time, n_out), kernel_size), reversed_weight)
+        return dx.reshape(x.shape), dweight
 
 
 class Conv1d(nn.Cell):

@@ -6,6 +6,7 @@ again in one product, and gathers weight gradients block by block. Gates come in
 """
 
 import mindspore as ms
+import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.layers import length_mask, spread, uniform
@@ -63,15 +64,25 @@ def out_of_blocks(x: Tensor) -> Tensor:
     return x.reshape((x.shape[0] * x.shape[1], *x.shape[2:]))
 
 
+def first_steps(x: Tensor, n_steps: int) -> Tensor:
+    """The first `n_steps` of blocks (N, K, ...), which may end in padding: (n_steps, ...)."""
+    steps = out_of_blocks(x)
+    return steps if steps.shape[0] == n_steps else steps[:n_steps]
+
+
 def block(x: Tensor, t: Tensor) -> Tensor:
     """Block t of x (N, K, ...): (K, ...)."""
     return ops.gather(x, t, 0)
 
 
-def shift(x: Tensor) -> Tensor:
-    """x (N, K, ...) one step later, zeros first: what each step finds from the one before."""
+def block_before(x: Tensor, t: Tensor) -> Tensor:
+    """What the steps of block t find from the step before each: x (N, K, ...) one step later, 0 before the first; (K, ...)."""
     steps = out_of_blocks(x)
-    return concat_time((ops.zeros_like(steps[:1]), steps[:-1])).reshape(x.shape)
+    k = x.shape[1]
+    index = t * k - 1 + Tensor(np.arange(k).astype(np.int32))
+    rows = ops.gather(steps, ops.maximum(index, Tensor(0, ms.int32)), 0)
+    exists = (index >= 0).astype(x.dtype).reshape((k,) + (1,) * (len(x.shape) - 2))
+    return rows * spread(exists, rows.shape)
 
 
 class LSTMScan(nn.Cell):
@@ -111,16 +122,15 @@ class LSTMScan(nn.Cell):
         w_in, w_hidden = weight[:n_in], weight[n_in:]
         # Transposed once: on CPU a product with the transpose of a wide matrix takes several times as long for a small batch.
         w_in_transposed, w_hidden_transposed = transpose(w_in, (1, 0)), transpose(w_hidden, (1, 0))
-        h_before, c_before = shift(h), shift(c)
         dx = ops.zeros((n_blocks, k * n_batch, n_in), x.dtype)
         dweight, dbias = ops.zeros_like(weight), ops.zeros_like(bias)
         dh = ops.zeros((n_batch, n_hidden), x.dtype)
         dc = ops.zeros((n_batch, n_hidden), x.dtype)
         t = Tensor(n_blocks - 1, ms.int32)
         while t >= 0:
-            block_inputs = concat_last((block(x, t), block(h_before, t))).reshape(k * n_batch, n_in + n_hidden)
+            block_inputs = concat_last((block(x, t), block_before(h, t))).reshape(k * n_batch, n_in + n_hidden)
             gates = add_bias(matmul(block_inputs, weight), bias).reshape(k, n_batch, 4 * n_hidden)
-            by_c, by_h, c_by_h, f = lstm_slopes(gates, block(c_before, t), block(c, t))
+            by_c, by_h, c_by_h, f = lstm_slopes(gates, block_before(c, t), block(c, t))
             block_keep, block_dh = unstack(block(keep, t)), unstack(block(dout[0], t))
             dgates = ()
             for back in range(k):
@@ -158,7 +168,7 @@ class LSTM(nn.Cell):
         blocks = into_blocks(x)
         keep = self.dropout(ops.ones((*blocks.shape[:3], self.n_hidden), x.dtype))
         h, _ = self.scan(blocks, ops.stop_gradient(keep), self.weight, self.bias)
-        return out_of_blocks(h)[: x.shape[0]]
+        return first_steps(h, x.shape[0])
 
 
 class BidirectionalLSTM(nn.Cell):

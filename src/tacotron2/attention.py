@@ -12,7 +12,9 @@ from src.layers import Linear, neighbourhood, neighbourhood_backward, spread, un
 from src.recurrence import (
     add_bias,
     block,
+    block_before,
     concat_last,
+    first_steps,
     into_blocks,
     lstm_slopes,
     lstm_step,
@@ -20,7 +22,6 @@ from src.recurrence import (
     lstm_weight,
     matmul,
     out_of_blocks,
-    shift,
     stack,
     transpose,
     transposed_matmul,
@@ -84,9 +85,7 @@ class AttentionScan(nn.Cell):
         n_attention, n_taps = keys.shape[2], location.shape[0]
         large = (k, n_batch, length, n_attention)
         h, contexts, weights, c = out
-        h_before, contexts_before, weights_before, c_before = shift(h), shift(contexts), shift(weights), shift(c)
-        summed_before = ops.CumSum()(out_of_blocks(weights_before), 0).reshape(weights.shape)
-        history = ops.Stack(-1)((weights_before, summed_before))  # (N, K, B, L, 2)
+        history = ops.Stack(-1)((weights, ops.CumSum()(out_of_blocks(weights), 0).reshape(weights.shape)))  # (N, K, B, L, 2)
         w_in_transposed = transpose(weight[:n_in], (1, 0))
         w_context_transposed = transpose(weight[n_in : n_in + n_memory], (1, 0))
         w_hidden_transposed = transpose(weight[n_in + n_memory :], (1, 0))
@@ -104,11 +103,11 @@ class AttentionScan(nn.Cell):
         t = Tensor(n_blocks - 1, ms.int32)
         while t >= 0:
             # In the order of the rows of `weight`.
-            block_inputs = concat_last((block(x, t), block(contexts_before, t), block(h_before, t))).reshape(k * n_batch, -1)
+            block_inputs = concat_last((block(x, t), block_before(contexts, t), block_before(h, t))).reshape(k * n_batch, -1)
             gates = add_bias(matmul(block_inputs, weight), bias).reshape(k, n_batch, 4 * n_hidden)
-            by_c, by_h, c_by_h, f = lstm_slopes(gates, block(c_before, t), block(c, t))
+            by_c, by_h, c_by_h, f = lstm_slopes(gates, block_before(c, t), block(c, t))
             block_h = block(h, t).reshape(k * n_batch, n_hidden)
-            columns = neighbourhood(block(history, t).reshape(k * n_batch, length, 2), n_taps // 2)  # (K * B * L, taps)
+            columns = neighbourhood(block_before(history, t).reshape(k * n_batch, length, 2), n_taps // 2)  # (K * B * L, taps)
             queries = matmul(block_h, query).reshape(k, n_batch, 1, n_attention)
             hidden = ops.tanh(matmul(columns, location).reshape(large) + spread(queries, large) + spread(keys, large))
             # Slope of the energy by what stands inside tanh, and by the gathered weights: the loop below only scales them.
@@ -204,5 +203,4 @@ class Attention(nn.Cell):
             self.v,
             self.location(),
         )
-        states = concat_last((out_of_blocks(h), out_of_blocks(contexts)))
-        return states[: x.shape[0]], out_of_blocks(weights)[: x.shape[0]]
+        return concat_last((first_steps(h, x.shape[0]), first_steps(contexts, x.shape[0]))), first_steps(weights, x.shape[0])

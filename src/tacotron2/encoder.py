@@ -21,8 +21,7 @@ class Encoder(nn.Cell):
 
     def construct(self, x: Tensor, lengths: Tensor) -> Tensor:
         mask = length_mask(lengths, x.shape[1]).expand_dims(2)  # (B, L, 1)
-        everywhere = spread(mask, x.shape)
-        x = x * everywhere
+        x = x * spread(mask, x.shape)
         for convolution in self.convolutions:
-            x = self.dropout(ops.relu(convolution(x, mask))) * everywhere
+            x = self.dropout(ops.relu(convolution(x, mask)))
         return self.lstm(x.swapaxes(0, 1), lengths).swapaxes(0, 1)

@@ -13,7 +13,7 @@ class Tacotron2Loss(nn.Cell):
     def __init__(self, config: Config):
         super().__init__()
         self.reduction_factor = config.model.reduction_factor
-        self.sigma = config.train.guided_attention_sigma
+        self.guided, self.sigma = config.train.guided_attention > 0, config.train.guided_attention_sigma
 
     def construct(self, outputs, mel_target: Tensor, mel_lengths: Tensor, text_lengths: Tensor, guided_weight: Tensor):  # noqa: ANN001, ANN201
         """Means over the real frames of the batch, so that padding does not count.
@@ -46,9 +46,12 @@ class Tacotron2Loss(nn.Cell):
         cross_entropy = ops.relu(gate) - gate * gate_target + ops.log1p(ops.exp(-ops.abs(gate)))
         gate_loss = (cross_entropy * step_mask).sum() / n_real_steps
 
-        penalty = guided_attention_penalty(steps, text_lengths, n_steps, n_symbols, self.sigma)
-        guided_loss = (alignments * penalty).sum() / n_real_steps
-        return mel_loss + gate_loss + guided_weight * guided_loss, mel_loss, gate_loss, guided_loss
+        loss, guided_loss = mel_loss + gate_loss, Tensor(0.0, ms.float32)
+        if self.guided:
+            penalty = guided_attention_penalty(steps, text_lengths, n_steps, n_symbols, self.sigma)
+            guided_loss = (alignments * penalty).sum() / n_real_steps
+            loss = loss + guided_weight * guided_loss
+        return loss, mel_loss, gate_loss, guided_loss
 
 
 def guided_attention_penalty(steps: Tensor, text_lengths: Tensor, n_steps: int, n_symbols: int, sigma: float) -> Tensor:

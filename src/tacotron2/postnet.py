@@ -24,10 +24,11 @@ class Postnet(nn.Cell):
         self.reach = n_layers * (config.postnet_kernel_size // 2)  # frames on either side that one output frame depends on
 
     def construct(self, mel: Tensor, mask: Tensor) -> Tensor:
-        x = mel * spread(mask, mel.shape)
+        mel = mel * spread(mask, mel.shape)
+        x = mel
         for i in range(self.n_layers):
             x = self.convolutions[i](x, mask)
             if i < self.n_layers - 1:
                 x = ops.tanh(x)
-            x = self.dropout(x) * spread(mask, x.shape)
-        return mel * spread(mask, mel.shape) + x
+            x = self.dropout(x)
+        return mel + x
