@@ -1,0 +1,96 @@
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor
+
+from src import runtime
+from src.layers import BatchNorm, Conv1d, length_mask
+
+
+@pytest.fixture(autouse=True)
+def graph_mode():
+    runtime.setup(0)
+
+
+def test_batch_norm_learns_from_real_positions_of_finite_batches_only():
+    draw = np.random.default_rng(0)
+    x = draw.standard_normal((2, 5, 3)).astype(np.float32) * 2 + 1
+    mask = (np.arange(5) < np.array([[5], [3]])).astype(np.float32)[:, :, None]
+    real = x[mask[:, :, 0] == 1]  # (8, C)
+    x[mask[:, :, 0] == 0] = 1e6
+    norm = BatchNorm(3)
+    norm.set_train()
+    y = norm(Tensor(x), Tensor(mask)).asnumpy()
+    wanted = (real - real.mean(0)) / np.sqrt(real.var(0) + 1e-5)
+    np.testing.assert_allclose(y[mask[:, :, 0] == 1], wanted, rtol=1e-4, atol=1e-5)
+    assert not y[mask[:, :, 0] == 0].any()
+    mean, variance = 0.1 * real.mean(0), 0.9 + 0.1 * real.var(0, ddof=1)  # as PyTorch: momentum 0.1, unbiased
+    np.testing.assert_allclose(norm.moving_mean.asnumpy(), mean, rtol=1e-5)
+    np.testing.assert_allclose(norm.moving_variance.asnumpy(), variance, rtol=1e-5)
+    for poison in (np.nan, np.inf, 1e30):  # the square of the last one overflows
+        x[0, 0, 1] = poison
+        norm(Tensor(x), Tensor(mask))
+        np.testing.assert_allclose(norm.moving_mean.asnumpy(), mean, rtol=1e-5)
+        np.testing.assert_allclose(norm.moving_variance.asnumpy(), variance, rtol=1e-5)
+
+
+def test_batch_norm_gradient():
+    draw = np.random.default_rng(0)
+    x, factors = draw.standard_normal((2, 5, 3)), draw.standard_normal((2, 5, 3))
+    gamma, beta = draw.standard_normal(3), draw.standard_normal(3)
+    mask = (np.arange(5) < np.array([[5], [3]]))[:, :, None]
+
+    def total(x, gamma, beta):
+        mean = (x * mask).sum((0, 1)) / mask.sum()
+        variance = ((x - mean) ** 2 * mask).sum((0, 1)) / mask.sum()
+        return (((x - mean) / np.sqrt(variance + 1e-5) * gamma + beta) * mask * factors).sum()
+
+    norm = BatchNorm(3)
+    norm.set_train()
+    norm.gamma.set_data(Tensor(gamma.astype(np.float32)))
+    norm.beta.set_data(Tensor(beta.astype(np.float32)))
+
+    def loss(x, mask, factors):
+        return (norm(x, mask) * factors).sum()
+
+    gradient = ms.jit(ms.grad(loss, 0, norm.trainable_params()))
+    by_x, by_weights = gradient(*(Tensor(np.asarray(value, np.float32)) for value in (x, mask, factors)))
+    arguments = {"x": x, "gamma": gamma, "beta": beta}
+    for name, found in zip(arguments, (by_x, *by_weights), strict=True):
+        for index in np.ndindex(arguments[name].shape):
+            step = np.zeros_like(arguments[name])
+            step[index] = 1e-5
+            sides = [total(**{**arguments, name: arguments[name] + sign * step}) for sign in (1, -1)]
+            np.testing.assert_allclose(found.asnumpy()[index], (sides[0] - sides[1]) / 2e-5, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_convolution_gradient_and_length():
+    draw = np.random.default_rng(0)
+    conv = Conv1d(2, 3, 5)
+    x, factors = draw.standard_normal((2, 4, 2)), draw.standard_normal((2, 4, 3))  # shorter than the kernel
+    weights = [value.asnumpy().astype(np.float64) for value in (conv.weight, conv.bias)]
+
+    def total(x, weight, bias):
+        padded = np.pad(x, ((0, 0), (2, 2), (0, 0)))
+        y = sum(padded[:, tap : tap + 4] @ weight[tap * 2 : tap * 2 + 2] for tap in range(5)) + bias
+        return (y * factors).sum()
+
+    def loss(x, factors):
+        return (conv(x) * factors).sum()
+
+    gradient = ms.jit(ms.value_and_grad(loss, 0, conv.trainable_params()))
+    value, (by_x, by_weights) = gradient(Tensor(x.astype(np.float32)), Tensor(factors.astype(np.float32)))
+    np.testing.assert_allclose(float(value), total(x, *weights), rtol=1e-5)
+    arguments = {"x": x, "weight": weights[0], "bias": weights[1]}
+    for name, found in zip(arguments, (by_x, *by_weights), strict=True):
+        for index in np.ndindex(arguments[name].shape):
+            step = np.zeros_like(arguments[name])
+            step[index] = 1e-3  # `total` is linear in each of them
+            difference = total(**{**arguments, name: arguments[name] + step}) - total(**arguments)
+            np.testing.assert_allclose(found.asnumpy()[index], difference / 1e-3, rtol=1e-4, atol=1e-5, err_msg=name)
+    with pytest.raises(ValueError, match="even"):
+        Conv1d(2, 3, 4)
+
+
+def test_length_mask():
+    np.testing.assert_array_equal(length_mask(Tensor(np.array([2, 0], np.int32)), 3).asnumpy(), [[1, 1, 0], [0, 0, 0]])

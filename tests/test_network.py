@@ -1,0 +1,269 @@
+"""Tacotron 2 against the public PyTorch implementation (tests/data/tiny_tacotron2.npz holds its weights, outputs and gradients),
+and what the network promises beyond it. Graphs take seconds to compile: all teacher-forced batches have one shape.
+"""
+
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, ops
+
+from src import create_model
+from src.checkpoint import copy_strictly, network_parameters
+from src.config import load_config
+from src.convert import from_nvidia, nvidia_sizes
+from src.tacotron2.loss import Tacotron2Loss, guided_attention_penalty
+
+OUTPUTS = ("mel", "mel_postnet", "gate", "alignments")
+N_SYMBOLS, N_FRAMES = 20, 30  # every batch is padded to this
+DROPOUT_OFF = {f"model.{part}_dropout": 0.0 for part in ("encoder", "prenet", "attention", "decoder", "postnet")}
+STOPPING = {"model.max_decoder_steps": 40, "model.attention_stop_frames": 6}
+TINY = {f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")}
+
+
+@pytest.fixture(scope="module")
+def reference():
+    with np.load(Path(__file__).parent / "data" / "tiny_tacotron2.npz") as file:
+        return dict(file)
+
+
+def build(reference, **overrides):
+    tensors = {name.removeprefix("w/"): value for name, value in reference.items() if name.startswith("w/")}
+    config = load_config(overrides={**nvidia_sizes(tensors), **DROPOUT_OFF, **STOPPING, **overrides})
+    net = create_model(config=config)
+    copy_strictly(from_nvidia(tensors), network_parameters(net), "tiny")
+    return net
+
+
+@pytest.fixture(scope="module")
+def net(reference):
+    return build(reference)
+
+
+def integers(values):
+    return Tensor(np.asarray(values, np.int32))
+
+
+def batch_of(texts, mels):
+    """texts [L] and mels [n_mels, T] as one padded batch. The padding is rubbish, for it must not matter."""
+    draw = np.random.default_rng(0)
+    text = draw.integers(1, 148, (len(texts), N_SYMBOLS)).astype(np.int32)
+    mel = draw.standard_normal((len(mels), mels[0].shape[0], N_FRAMES)).astype(np.float32)
+    for i in range(len(texts)):
+        text[i, : len(texts[i])] = texts[i]
+        mel[i, :, : mels[i].shape[1]] = mels[i]
+    return Tensor(text), integers([len(each) for each in texts]), Tensor(mel), integers([each.shape[1] for each in mels])
+
+
+def pair(reference, name):
+    """The batch `a` of two equal lengths, or `b0` and `b1`, which the reference ran alone: texts, mels, outputs of each item."""
+    if name == "a":
+        texts, mels, outputs = reference["a_text"], reference["a_mel"], [reference[f"a_out_{output}"] for output in OUTPUTS]
+        return texts, mels, list(zip(*outputs, strict=True))
+    items = [f"{name}{i}" for i in range(2)]
+    outputs = [[reference[f"{item}_out_{output}"][0] for output in OUTPUTS] for item in items]
+    return [reference[f"{item}_text"][0] for item in items], [reference[f"{item}_mel"][0] for item in items], outputs
+
+
+def assert_close(found, wanted, name="", tolerance=1e-4):
+    """Largest difference relative to the largest value."""
+    assert found.shape == wanted.shape, name
+    assert np.abs(found - wanted).max() <= tolerance * np.abs(wanted).max(), name
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_teacher_forced_is_the_public_implementation_whatever_the_padding(reference, net, name):
+    texts, mels, wanted = pair(reference, name)
+    outputs = [output.asnumpy() for output in net(*batch_of(texts, mels))]
+    for i, (n_symbols, n_frames) in enumerate((len(text), mel.shape[1]) for text, mel in zip(texts, mels, strict=True)):
+        mel, mel_postnet, gate, alignments = (output[i] for output in outputs)
+        assert not mel[:, n_frames:].any() and not mel_postnet[:, n_frames:].any() and not alignments[:, n_symbols:].any()
+        found = mel[:, :n_frames], mel_postnet[:, :n_frames], gate[:n_frames], alignments[:n_frames, :n_symbols]
+        for output, ours, theirs in zip(OUTPUTS, found, wanted[i], strict=True):
+            assert_close(ours, theirs, f"{name}{i} {output}")
+
+
+def loss_in_numpy(outputs, mels, r=1):
+    """The definition, item by item without padding: both mean squared errors, mean cross entropy of the gate."""
+    errors, entropies = [], []
+    for (mel, mel_postnet, gate, _), target in zip(outputs, mels, strict=True):
+        errors.append((mel - target) ** 2 + (mel_postnet - target) ** 2)
+        probability = 1 / (1 + np.exp(-gate.astype(np.float64)))
+        assert len(gate) == -(-target.shape[1] // r)
+        probability[:-1] = 1 - probability[:-1]  # the last step of all is the one that says stop
+        entropies.append(-np.log(probability))
+    return np.concatenate([error.ravel() for error in errors]).mean(), np.concatenate(entropies).mean()
+
+
+def test_loss_is_the_mean_over_real_frames(reference, net):
+    texts, mels, wanted = pair(reference, "b")
+    text, text_lengths, mel, mel_lengths = batch_of(texts, mels)
+    outputs = net(text, text_lengths, mel, mel_lengths)
+    config = load_config(overrides={"train.guided_attention": 1.0, "train.guided_attention_sigma": 0.4})
+    loss, mel_loss, gate_loss, guided_loss = Tacotron2Loss(config)(outputs, mel, mel_lengths, text_lengths, Tensor(2.0, ms.float32))
+    wanted_mel_loss, wanted_gate_loss = loss_in_numpy(wanted, mels)
+    penalties = [
+        alignment * (1 - np.exp(-((np.arange(s) / s - np.arange(t)[:, None] / t) ** 2) / (2 * 0.4**2)))
+        for alignment, (t, s) in ((each[3], each[3].shape) for each in wanted)
+    ]
+    np.testing.assert_allclose(float(mel_loss), wanted_mel_loss, rtol=1e-4)
+    np.testing.assert_allclose(float(gate_loss), wanted_gate_loss, rtol=1e-4)
+    np.testing.assert_allclose(float(guided_loss), sum(map(np.sum, penalties)) / sum(map(len, penalties)), rtol=1e-4)
+    np.testing.assert_allclose(float(loss), float(mel_loss) + float(gate_loss) + 2 * float(guided_loss), rtol=1e-5)
+
+
+def test_guided_attention_leaves_padding_alone():
+    penalty = guided_attention_penalty(integers([4, 2]), integers([3, 2]), 5, 4, 0.25).asnumpy()
+    assert penalty[0, 3, 0] > 0.9 and penalty[0, 0, 0] == 0 and penalty[1, 1, 1] == 0
+    assert not penalty[0, 4:].any() and not penalty[0, :, 3:].any() and not penalty[1, 2:].any() and not penalty[1, :, 2:].any()
+
+
+def test_loss_and_gradients_of_training_are_the_public_implementation_whatever_the_padding(reference):
+    net = build(reference)
+    net.set_train(True)
+    loss = Tacotron2Loss(net.config)
+
+    def forward(text, text_lengths, mel, mel_lengths):
+        return loss(net(text, text_lengths, mel, mel_lengths), mel, mel_lengths, text_lengths, Tensor(0.0, ms.float32))[0]
+
+    step = ms.jit(ms.value_and_grad(forward, None, net.trainable_params()))
+    value, gradients = step(*batch_of(reference["a_text"], reference["a_mel"]))
+    np.testing.assert_allclose(float(value), reference["d_loss"], rtol=1e-4)
+    theirs = {name.removeprefix("d_grad/"): value for name, value in reference.items() if name.startswith("d_grad/")}
+    # Their two biases of an LSTM have equal gradients and our one is the sum of the two; the conversion wants the buffers too.
+    theirs = {name: 0 * value if "bias_hh" in name else value for name, value in theirs.items()}
+    theirs |= {
+        name[2:]: value for name, value in reference.items() if name.startswith("w/") and ("running_" in name or "num_batches" in name)
+    }
+    wanted = from_nvidia(theirs)
+    names = [name for name, parameter in net.parameters_and_names() if parameter.requires_grad]
+    assert len(names) == len(gradients)
+    for name, found in zip(names, gradients, strict=True):
+        if np.linalg.norm(wanted[name]) < 1e-6:  # zero but for rounding: a bias that batch normalisation takes out again
+            assert np.abs(found.asnumpy()).max() < 1e-6, name
+        else:
+            assert_close(found.asnumpy(), wanted[name], name)
+
+
+def test_free_running_is_the_public_implementation(reference, net):
+    speech = net.generate(Tensor(reference["a_text"][:1]), integers([17]))
+    assert speech.mel_lengths.asnumpy().tolist() == [40] and speech.stop_reasons == ["max_decoder_steps"]
+    assert_close(speech.mel.asnumpy(), reference["c_out_mel_postnet"])
+    assert_close(speech.alignments.asnumpy(), reference["c_out_alignments"])
+    mel, lengths, alignments = net.infer(Tensor(reference["a_text"][:1]), integers([17]))
+    np.testing.assert_array_equal(mel.asnumpy(), speech.mel.asnumpy())
+    np.testing.assert_array_equal(alignments.asnumpy(), speech.alignments.asnumpy())
+    assert lengths.asnumpy().tolist() == [40]
+
+
+def three_texts(reference):
+    text = np.full((3, 17), 7, np.int32)  # rubbish beyond the ends
+    for i, symbols in enumerate((reference["a_text"][0], reference["b1_text"][0], [30])):
+        text[i, : len(symbols)] = symbols
+    return text, np.array([17, 12, 1], np.int32)
+
+
+def test_each_item_of_a_batch_is_what_it_is_alone(reference, net, monkeypatch):
+    text, lengths = three_texts(reference)
+    for dropout, seeds in ((0.0, [0, 0, 0]), (0.5, [(5, 0), (5, 1), 6])):
+        monkeypatch.setattr(net.config.model, "prenet_dropout", dropout)
+        together = net.generate(Tensor(text), Tensor(lengths), seeds)
+        frames = together.mel_lengths.asnumpy()
+        for i, length in enumerate(lengths):
+            alone = net.generate(Tensor(text[i : i + 1, :length]), Tensor(lengths[i : i + 1]), seeds[i : i + 1])
+            assert alone.mel_lengths.asnumpy()[0] == frames[i] and alone.stop_reasons[0] == together.stop_reasons[i]
+            assert_close(together.mel.asnumpy()[i, :, : frames[i]], alone.mel.asnumpy()[0])
+            assert_close(together.alignments.asnumpy()[i, : frames[i], :length], alone.alignments.asnumpy()[0])
+            assert not together.mel.asnumpy()[i, :, frames[i] :].any() and not together.alignments.asnumpy()[i, :, length:].any()
+
+
+def test_a_seed_decides_the_dropout_of_the_prenet(reference, net, monkeypatch):
+    monkeypatch.setattr(net.config.model, "prenet_dropout", 0.5)
+    text, lengths = Tensor(reference["a_text"][:1]), integers([17])
+    mels = [net.generate(text, lengths, seed).mel.asnumpy() for seed in (1, 1, 2, [(1, 0)])]
+    np.testing.assert_array_equal(mels[0], mels[1])
+    np.testing.assert_array_equal(mels[0], mels[3])  # one seed for all means (seed, index of the item)
+    assert np.abs(mels[0] - mels[2]).max() > 1e-3
+
+
+@pytest.fixture
+def change_gate(net):
+    """Multiplies and shifts the logit of the gate."""
+    parameters = net.decoder.projection.weight, net.decoder.projection.bias
+    before = [parameter.asnumpy().copy() for parameter in parameters]
+
+    def change(factor, shift):
+        for parameter, value, added in zip(parameters, before, (0.0, shift), strict=True):
+            changed = value.copy()
+            changed[..., -1] = factor * changed[..., -1] + added
+            ops.Assign()(parameter, Tensor(changed))
+
+    yield change
+    change(1.0, 0.0)
+
+
+def test_every_item_stops_for_its_own_reason(reference, net, change_gate):
+    text, lengths = three_texts(reference)
+    speech = net.generate(Tensor(text), Tensor(lengths))
+    # A single symbol holds all attention from the first frame on, and model.attention_stop_frames is 6.
+    assert speech.stop_reasons == ["max_decoder_steps", "max_decoder_steps", "attention"]
+    assert speech.mel_lengths.asnumpy().tolist() == [40, 40, 6]
+    change_gate(1.0, 100.0)
+    speech = net.generate(Tensor(text), Tensor(lengths))
+    assert speech.stop_reasons == ["gate"] * 3 and speech.mel_lengths.asnumpy().tolist() == [1, 1, 1]
+
+
+def test_an_item_ends_with_the_first_step_whose_gate_is_above_the_threshold(reference, net, change_gate):
+    gate = -reference["c_out_gate"][0, :, 0]  # the other way round it rises at first
+    assert gate[5] > gate[:5].max() + 1e-3
+    change_gate(-1.0, -(gate[5] + gate[:5].max()) / 2)
+    speech = net.generate(Tensor(reference["a_text"][:1]), integers([17]))
+    assert speech.stop_reasons == ["gate"] and speech.mel_lengths.asnumpy().tolist() == [6]
+    assert_close(speech.alignments.asnumpy(), reference["c_out_alignments"][:, :6])
+
+
+@pytest.mark.parametrize("r", [2, 3])
+def test_r_frames_a_step(r):
+    n_mels, n_frames = 4, 7
+    n_steps = -(-n_frames // r)  # the last step is not full
+    np.random.seed(r)
+    overrides = {"audio.n_mels": n_mels, "model.reduction_factor": r, "model.max_decoder_steps": n_steps, "train.guided_attention": 1.0}
+    net = create_model(config=load_config(overrides={**TINY, **DROPOUT_OFF, **overrides}))
+    draw = np.random.default_rng(r)
+    text, text_lengths = Tensor(draw.integers(1, 148, (2, 5)).astype(np.int32)), integers([5, 4])
+    target, lengths = draw.standard_normal((2, n_mels, n_frames)).astype(np.float32), np.array([7, 5], np.int32)
+
+    def teacher_forced(mel):
+        return [output.asnumpy() for output in net(text, text_lengths, Tensor(mel), Tensor(lengths))]
+
+    before = teacher_forced(target)
+    mel, mel_postnet, gate, alignments = before
+    assert mel.shape == mel_postnet.shape == (2, n_mels, n_frames)
+    assert gate.shape == (2, n_steps) and alignments.shape == (2, n_steps, 5)
+    for frame in range(n_frames):
+        changed = target.copy()
+        changed[:, :, frame] += 1
+        difference = np.abs(teacher_forced(changed)[0] - mel).max(1)  # (B, T)
+        first = (frame // r + 1) * r  # a step hears the frames of the step before
+        assert not difference[:, :first].any()
+        assert (difference[0, first:] > 0).all()
+        assert frame < lengths[1] or not difference.any(1)[1]  # padding is not heard
+
+    outputs = tuple(map(Tensor, before))
+    _, mel_loss, gate_loss, _ = Tacotron2Loss(net.config)(outputs, Tensor(target), Tensor(lengths), text_lengths, Tensor(0.0, ms.float32))
+    items = [(mel[i, :, :n], mel_postnet[i, :, :n], gate[i, : -(-n // r)], None) for i, n in enumerate(lengths)]
+    wanted = loss_in_numpy(items, [target[i, :, :n] for i, n in enumerate(lengths)], r)
+    np.testing.assert_allclose((float(mel_loss), float(gate_loss)), wanted, rtol=1e-4)
+
+    if r == 3:  # what it says by itself, it says again when that is its teacher
+        norm, bias = net.postnet.convolutions[-1].norm, net.decoder.projection.bias
+        ops.Assign()(norm.gamma, ops.zeros_like(norm.gamma))  # no postnet, so that free running shows the decoder's frames
+        ops.Assign()(bias, Tensor(np.append(bias.asnumpy()[:-1], np.float32(-100))))  # and no end
+        speech = net.generate(text, text_lengths)
+        said = speech.mel.asnumpy()
+        assert said.shape == (2, n_mels, n_steps * r) and speech.mel_lengths.asnumpy().tolist() == [n_steps * r] * 2
+        again = teacher_forced(said[:, :, :n_frames])
+        for i, n in enumerate(lengths):
+            assert_close(again[0][i, :, :n], said[i, :, :n])
+        np.testing.assert_allclose(again[3][0], speech.alignments.asnumpy()[0], atol=1e-5)

@@ -1,0 +1,205 @@
+"""The scans and their hand-written gradients against plain loops in NumPy, differentiated numerically in float64."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn, ops
+
+from src import runtime
+from src.checkpoint import network_parameters
+from src.config import load_config
+from src.recurrence import BLOCK, LSTM, BidirectionalLSTM, into_blocks
+from src.tacotron2.attention import MASKED, Attention
+
+T, B, L = 2 * BLOCK + 3, 2, 5  # three blocks, the last one not full
+TEXT_LENGTHS = np.array([5, 3])
+SIZES = {
+    "model.prenet_dim": 3,
+    "model.encoder_dim": 4,
+    "model.attention_rnn_dim": 5,
+    "model.attention_dim": 3,
+    "model.location_filters": 2,
+    "model.location_kernel_size": 3,
+}
+
+
+@pytest.fixture(autouse=True)
+def graph_mode():
+    runtime.setup(0)
+
+
+class FixedDropout(nn.Cell):
+    """Takes the place of a dropout; its mask (T, B, H) is known."""
+
+    def __init__(self, mask):
+        super().__init__()
+        self.mask = Tensor(mask.astype(np.float32))
+
+    def construct(self, ones):
+        return ones * into_blocks(self.mask)
+
+
+class WeightedSum(nn.Cell):
+    """A scalar that depends on all outputs of a recurrence."""
+
+    def __init__(self, recurrence, factors):
+        super().__init__()
+        self.recurrence, self.factors = recurrence, [Tensor(factor.astype(np.float32)) for factor in factors]
+
+    def construct(self, *inputs):
+        outputs = self.recurrence(*inputs)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        total = Tensor(0.0, ms.float32)
+        for i in range(len(outputs)):
+            total = total + (outputs[i] * self.factors[i]).sum()
+        return total
+
+
+class Gradient(nn.Cell):
+    """The value of a cell and its gradients by the first `n_inputs` inputs and all weights."""
+
+    def __init__(self, cell, n_inputs):
+        super().__init__()
+        self.cell = cell
+        self.gradient = ms.value_and_grad(cell, tuple(range(n_inputs)), cell.trainable_params())
+
+    def construct(self, *inputs):
+        return self.gradient(*inputs)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_step(x, h, c, weight, bias):
+    i, f, g, o = np.split(np.concatenate((x, h), 1) @ weight + bias, 4, 1)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def lstm_loop(keep, x, weight, bias):
+    h = c = np.zeros((B, keep.shape[2]))
+    outputs = []
+    for t in range(T):
+        h, c = lstm_step(x[t], h, c, weight, bias)
+        h = h * keep[t]
+        outputs.append(h)
+    return (np.stack(outputs),)
+
+
+def attention_loop(keep, x, memory, **w):
+    taps, n_filters = w["location_conv"].shape[0] // 2, w["location_conv"].shape[1]
+    filters = w["location_conv"].reshape(taps, 2, n_filters)
+    h = c = np.zeros((B, keep.shape[2]))
+    context, weights, summed = np.zeros((B, memory.shape[2])), np.zeros((B, L)), np.zeros((B, L))
+    states, all_weights = [], []
+    for t in range(T):
+        h, c = lstm_step(np.concatenate((x[t], context), 1), h, c, w["weight"], w["bias"])
+        h = h * keep[t]
+        padded = np.pad(np.stack((weights, summed), 2), ((0, 0), (taps // 2, taps // 2), (0, 0)))
+        located = sum(padded[:, k : k + L] @ filters[k] for k in range(taps)) @ w["location_dense"]  # (B, L, A)
+        energy = (np.tanh((h @ w["query"])[:, None] + located + memory @ w["keys.weight"]) @ w["v"])[:, :, 0]
+        exponentials = np.exp(energy) * (np.arange(L) < TEXT_LENGTHS[:, None])
+        weights = exponentials / exponentials.sum(1, keepdims=True)
+        summed = summed + weights
+        context = (weights[:, :, None] * memory).sum(1)
+        states.append(np.concatenate((h, context), 1))
+        all_weights.append(weights)
+    return np.stack(states), np.stack(all_weights)
+
+
+def numeric_gradient(function, value, eps=1e-5):
+    gradient = np.zeros_like(value)
+    for index in np.ndindex(value.shape):
+        sides = []
+        for change in (eps, -eps):
+            moved = value.copy()
+            moved[index] += change
+            sides.append(function(moved))
+        gradient[index] = (sides[0] - sides[1]) / (2 * eps)
+    return gradient
+
+
+def check(cell, loop, keep, inputs, constants=()):
+    """Value and gradients of `cell`, by `inputs` (by name) and by its weights, are those of `loop`."""
+    draw = np.random.default_rng(1)
+    weights = {name: value.asnumpy().astype(np.float64) for name, value in network_parameters(cell).items()}
+    arguments = {**inputs, **weights}
+    factors = [draw.standard_normal(output.shape) for output in loop(keep, **arguments)]
+
+    def total(**changed):
+        return sum((output * factor).sum() for output, factor in zip(loop(keep, **{**arguments, **changed}), factors, strict=True))
+
+    cell.dropout = FixedDropout(keep)
+    tensors = [Tensor(value.astype(np.float32)) for value in (*inputs.values(), *constants)]
+    value, (by_inputs, by_weights) = Gradient(WeightedSum(cell, factors), len(inputs))(*tensors)
+    by_inputs = by_inputs if isinstance(by_inputs, tuple) else (by_inputs,)
+    np.testing.assert_allclose(float(value), total(), rtol=1e-4)
+    for name, found in zip(arguments, (*by_inputs, *by_weights), strict=True):
+        wanted = numeric_gradient(lambda value, name=name: total(**{name: value}), arguments[name])
+        # Energies matter only by their differences, so much cancels in their gradients; a missing term would be ten times as much.
+        np.testing.assert_allclose(found.asnumpy(), wanted, atol=1e-3 * np.abs(wanted).max(), rtol=0, err_msg=name)
+
+
+def test_lstm_with_dropout_on_its_state():
+    draw = np.random.default_rng(0)
+    keep = (draw.random((T, B, 4)) < 0.8) / 0.8
+    check(LSTM(3, 4), lstm_loop, keep, {"x": draw.standard_normal((T, B, 3))})
+
+
+def test_attention_with_dropout_on_its_state():
+    draw = np.random.default_rng(0)
+    model = load_config(overrides=SIZES).model
+    keep = (draw.random((T, B, model.attention_rnn_dim)) < 0.8) / 0.8
+    inputs = {"x": draw.standard_normal((T, B, model.prenet_dim)), "memory": draw.standard_normal((B, L, model.encoder_dim))}
+    energy_mask = MASKED * (np.arange(L) >= TEXT_LENGTHS[:, None])
+    check(Attention(model), attention_loop, keep, inputs, [energy_mask])
+
+
+def test_a_bidirectional_lstm_reads_each_item_backwards_from_its_own_end():
+    draw = np.random.default_rng(0)
+    net, lengths = BidirectionalLSTM(3, 4), np.array([7, 4], np.int32)
+    x = draw.standard_normal((7, 2, 3)).astype(np.float32)
+    y = net(Tensor(x), Tensor(lengths)).asnumpy()
+    weights = {name: value.asnumpy() for name, value in network_parameters(net).items()}
+    for item, length in enumerate(lengths):
+        for direction, order, half in (("forwards", slice(None), slice(4)), ("backwards", slice(None, None, -1), slice(4, 8))):
+            h = c = np.zeros((1, 4))
+            steps = []
+            for frame in x[:length, item][order]:
+                h, c = lstm_step(frame[None], h, c, weights[f"{direction}.weight"], weights[f"{direction}.bias"])
+                steps.append(h[0])
+            np.testing.assert_allclose(y[:length, item, half], np.stack(steps)[order], rtol=1e-4, atol=1e-5)
+        assert not y[length:, item].any()
+
+
+def compile_for(n_blocks):
+    """Compile value and gradient of both recurrences for a number of blocks."""
+    model = load_config(overrides=SIZES).model
+    x, memory = ops.ones((n_blocks * BLOCK, B, 3), ms.float32), ops.ones((B, L, model.encoder_dim), ms.float32)
+    energy_mask = ops.zeros((B, L), ms.float32)
+    Gradient(WeightedSum(LSTM(3, 4), [np.ones(1)]), 1).compile(x)
+    Gradient(WeightedSum(Attention(model), [np.ones(1), np.ones(1)]), 2).compile(x, memory, energy_mask)
+
+
+def test_graphs_of_value_and_gradient_do_not_grow_with_the_steps(tmp_path):
+    graphs = {"MS_DEV_SAVE_GRAPHS": "1", "MS_DEV_SAVE_GRAPHS_PATH": str(tmp_path)}  # read when MindSpore is imported
+    last_pass = {"MS_DEV_DUMP_IR_PASSES": "validate"}  # the last thing that happens to a graph before the backend gets it
+    environment = {**os.environ, **graphs, **last_pass, "PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run([sys.executable, __file__], check=True, env=environment, capture_output=True, cwd=tmp_path)
+    texts = [path.read_text() for path in sorted(tmp_path.rglob("*_validate_*.ir"))]
+    nodes = [len(re.findall(r"^ +%\d+\(", text, re.MULTILINE)) for text in texts]
+    lstm, attention, longer_lstm, longer_attention = (count for count in nodes if count > 100)  # the others are of a single operator
+    assert (lstm, attention) == (longer_lstm, longer_attention)
+
+
+if __name__ == "__main__":
+    runtime.setup(0)
+    compile_for(n_blocks=2)
+    compile_for(n_blocks=20)
