@@ -4,7 +4,10 @@ Imports are inside the functions so that the text and audio modules, and the wor
 without MindSpore.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("GLOG_v", "3")  # MindSpore warns about its own internals; must be set before it is imported
 
 if TYPE_CHECKING:
     from mindspore import Tensor, nn
@@ -37,9 +40,10 @@ def create_model(
         overrides: configuration values by dotted key, such as `{"model.prenet_dropout": 0.0}`.
 
     Raises:
-        InputError: unreadable or unfitting configuration or checkpoint.
+        InputError: unreadable or unfitting configuration or checkpoint; overrides that change what the checkpoint's mels mean.
     """
     from src import runtime
+    from src.audio import mel_signature
     from src.checkpoint import load_checkpoint, load_weights
     from src.config import Config, load_config
     from src.errors import InputError
@@ -53,6 +57,9 @@ def create_model(
     config = load_config(source.to_dict() if isinstance(source, Config) else source, overrides)
     if name is not None and name != config.model.name:
         raise InputError(f"asked for the network '{name}', but the configuration is of '{config.model.name}'")
+    if loaded and (signature := mel_signature(config.audio)) != loaded.mel_signature:
+        changed = [f"{key} {value} to {signature[key]}" for key, value in loaded.mel_signature.items() if signature[key] != value]
+        raise InputError(f"{checkpoint}: its mel spectrograms cannot be turned into others by overrides, which change {', '.join(changed)}")
     net = Tacotron2(config)
     if loaded:
         load_weights(net, loaded)

@@ -1,5 +1,6 @@
 """The whole network: text ids in, mel spectrogram, gate and alignment out."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import mindspore as ms
@@ -17,6 +18,7 @@ from src.tacotron2.postnet import Postnet
 TEXT_MULTIPLE = 32  # free running compiles one graph per batch size and text length rounded up to this
 POSTNET_CHUNK = 256  # frames the postnet treats at once when running free
 STOP_REASONS = ("max_decoder_steps", "gate", "attention")
+Seed = int | tuple[int, ...]
 
 
 class Speech(NamedTuple):
@@ -74,17 +76,21 @@ class Tacotron2(nn.Cell):
         mel_postnet = self.postnet(mel, mask)
         return mel.swapaxes(1, 2), mel_postnet.swapaxes(1, 2), gate.swapaxes(0, 1), alignments.swapaxes(0, 1)
 
-    def generate(self, text: Tensor, text_lengths: Tensor, seed: int = 0) -> Speech:
-        """Speak free running: text int32 (B, L) and lengths int32 (B,). `seed` draws the prenet's dropout.
+    def generate(self, text: Tensor, text_lengths: Tensor, seed: int | Sequence[Seed] = 0) -> Speech:
+        """Speak free running.
 
-        Each item gets what it would get alone, but for its own draw of the dropout.
+        Args:
+            text: int32 (B, L).
+            text_lengths: int32 (B,).
+            seed: draws the prenet's dropout; one for all, or one per item. Each item has a stream of its own: with a seed per item
+                it gets what it would get alone, in whatever batch it is.
         """
         text, text_lengths = text.asnumpy(), text_lengths.asnumpy()
         n_batch, length = text.shape
-        padded = np.zeros((n_batch, -(-length // TEXT_MULTIPLE) * TEXT_MULTIPLE), np.int32)
-        padded[:, :length] = text
+        seeds = [(seed, item) for item in range(n_batch)] if isinstance(seed, int | np.integer) else seed
+        inputs = self._free_running_inputs(text, text_lengths, self._prenet_keep(seeds))
         self.set_train(False)
-        mel, steps, alignments, reason = self.free_running(Tensor(padded), Tensor(text_lengths), Tensor(self._prenet_keep(n_batch, seed)))
+        mel, steps, alignments, reason = self.free_running(*inputs)
         steps = steps.asnumpy()
         mel_lengths = (steps * self.reduction_factor).astype(np.int32)
         mel = mel.asnumpy()[:, : mel_lengths.max()].swapaxes(1, 2)
@@ -98,13 +104,24 @@ class Tacotron2(nn.Cell):
         speech = self.generate(text, text_lengths)
         return speech.mel, speech.mel_lengths, speech.alignments
 
-    def _prenet_keep(self, n_batch: int, seed: int) -> np.ndarray:
+    def compile_generate(self, n_batch: int, length: int) -> None:
+        """Compile what `generate` runs for texts (n_batch, length), if that is not done yet: a caller can time the two apart."""
+        text, text_lengths = np.zeros((n_batch, length), np.int32), np.full(n_batch, length, np.int32)
+        self.set_train(False)
+        self.free_running.compile(*self._free_running_inputs(text, text_lengths, self._prenet_keep([0] * n_batch)))
+
+    def _free_running_inputs(self, text: np.ndarray, text_lengths: np.ndarray, keep: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        padded = np.zeros((len(text), -(-text.shape[1] // TEXT_MULTIPLE) * TEXT_MULTIPLE), np.int32)
+        padded[:, : text.shape[1]] = text
+        return Tensor(padded), Tensor(text_lengths), Tensor(keep)
+
+    def _prenet_keep(self, seeds: Sequence[Seed]) -> np.ndarray:
         """Dropout factors from the host's generator, so that a seed means the same speech on every backend."""
         model = self.config.model
-        n_steps = -(-model.max_decoder_steps // BLOCK) * BLOCK
-        shape = (n_steps, n_batch, 2 * model.prenet_dim)
+        shape = (-(-model.max_decoder_steps // BLOCK) * BLOCK, 2 * model.prenet_dim)
         keep_share = 1.0 - model.prenet_dropout
-        return (np.random.default_rng(seed).random(shape, np.float32) < keep_share).astype(np.float32) / np.float32(keep_share)
+        drawn = np.stack([np.random.default_rng(seed).random(shape, np.float32) for seed in seeds], 1)  # (T, B, 2 * prenet_dim)
+        return (drawn < keep_share).astype(np.float32) / np.float32(keep_share)
 
 
 class FreeRunning(nn.Cell):
