@@ -1,0 +1,255 @@
+"""Text to speech: lines of text -> sentences -> batches -> mel -> waveform, and everything back together line by line."""
+
+import io
+import itertools
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from mindspore import Tensor
+from tqdm import tqdm
+
+from src.audio import save_wav
+from src.config import AudioConfig, Config
+from src.errors import InputError
+from src.files import write_atomically
+from src.plotting import save_alignment_and_mel
+from src.tacotron2.model import Tacotron2
+from src.text import prepare_input_sequence, split_sentences
+from src.text.cleaners import CLEANERS
+
+BATCH_SIZE = 8  # sentences spoken at once: on CPU eight take about as long as three one by one
+WINDOW = 16 * BATCH_SIZE  # sentences that are sorted by length and held in memory together
+SHORTEST_TEXT = 32  # texts are padded to this or a power of two times it, so that few graphs are compiled
+
+Vocoder = Callable[[np.ndarray], np.ndarray]  # log mel [n_mels, frames] -> waveform [frames * hop_length]
+
+
+class Line(NamedTuple):
+    """A text to be spoken into one wav."""
+
+    number: int  # from 1; names its files and its errors
+    text: str
+
+
+class Piece(NamedTuple):
+    """A part of a line that the network speaks in one go."""
+
+    line: int  # index of the line
+    position: int  # in the line, from 0
+    text: str
+
+
+class Sentence(NamedTuple):
+    """What the network made of a piece."""
+
+    text: str
+    mel: np.ndarray  # [n_mels, frames]
+    alignment: np.ndarray  # [decoder steps, symbols]
+    stop_reason: str  # "gate", "attention" or "max_decoder_steps"
+    seconds: float  # of computing: its share of its batch, by frames
+
+    @property
+    def alignment_score(self) -> float:
+        """Mean over decoder steps of the largest attention weight, as in validation: 1 is a sharp alignment."""
+        return float(self.alignment.max(1).mean())
+
+
+@dataclass
+class Utterance:
+    """A spoken line."""
+
+    line: Line
+    sentences: list[Sentence]
+    mel: np.ndarray  # float32 [n_mels, frames], the pauses included
+    wav: np.ndarray  # float32 [frames * hop_length]
+    seconds: float  # of computing by network and vocoder; compilation is left out
+
+    @property
+    def stop_reason(self) -> str:
+        """The most worrying one of its sentences'."""
+        return max((sentence.stop_reason for sentence in self.sentences), key=("gate", "attention", "max_decoder_steps").index)
+
+    @property
+    def alignment(self) -> np.ndarray:
+        """The alignments of the sentences one after the other, [decoder steps, symbols]."""
+        sizes = np.array([sentence.alignment.shape for sentence in self.sentences])
+        joined = np.zeros(sizes.sum(0), np.float32)
+        for sentence, (step, symbol) in zip(self.sentences, sizes.cumsum(0) - sizes, strict=True):
+            n_steps, n_symbols = sentence.alignment.shape
+            joined[step : step + n_steps, symbol : symbol + n_symbols] = sentence.alignment
+        return joined
+
+    @property
+    def alignment_score(self) -> float:
+        """Mean over decoder steps of the largest attention weight, as in validation: 1 is a sharp alignment."""
+        return float(np.concatenate([sentence.alignment.max(1) for sentence in self.sentences]).mean())
+
+
+def read_lines(path: str | Path) -> tuple[list[Line], list[int]]:
+    """The lines of a text file, numbered as an editor does, and the numbers of blank ones between them, which are left out.
+
+    Raises:
+        InputError: no such file, not UTF-8, no text in it.
+    """
+    try:
+        texts = Path(path).read_text(encoding="utf-8-sig").rstrip().split("\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    lines = [Line(number, text.strip()) for number, text in enumerate(texts, 1)]
+    if not lines[-1].text:
+        raise InputError(f"{path}: there is no text in it")
+    return [line for line in lines if line.text], [line.number for line in lines if not line.text]
+
+
+def split_line(line: Line, config: Config) -> list[str]:
+    """A line in pieces for the network. One without a letter after cleaning, such as a row of dots, has no sound and is left out.
+
+    Raises:
+        InputError: nothing of the line can be spoken; names it.
+    """
+    clean = CLEANERS[config.text.cleaner]
+    pieces = [piece for piece in split_sentences(line.text, config.text.max_sentence_length) if re.search("[A-Za-z]", clean(piece))]
+    if not pieces:
+        raise InputError(f"line {line.number}: nothing of {_quote(line.text)} can be spoken")
+    return pieces
+
+
+def synthesise(net: Tacotron2, lines: Sequence[Line], vocoder: Vocoder, seed: int = 0, progress: bool = False) -> Iterator[Utterance]:
+    """Speak `lines`, one utterance each, in their order.
+
+    Long lines are spoken sentence by sentence. Sentences of similar length share a batch, wherever they come from, and each has its
+    own stream of random numbers, drawn from `seed` and its position in its line: what a line sounds like does not depend on the others.
+
+    Args:
+        vocoder: turns the log mel of a sentence into its waveform.
+        progress: show a progress bar over the batches.
+
+    Raises:
+        InputError: nothing of a line can be spoken, or the network's output is not finite.
+    """
+    pieces = [Piece(i, position, text) for i, line in enumerate(lines) for position, text in enumerate(split_line(line, net.config))]
+    ids, lengths = (value.asnumpy() for value in prepare_input_sequence([piece.text for piece in pieces], net.config))
+    plan = plan_batches(pieces, lengths)
+    vocoder(np.full((net.config.audio.n_mels, 32), np.log(net.config.audio.mel_floor), np.float32))  # loads what it needs, untimed
+    shapes = set()
+    with tqdm(total=sum(map(len, plan)), unit="batch", dynamic_ncols=True, disable=not progress) as bar:
+        for window in plan:
+            spoken: dict[int, Sentence] = {}
+            for batch in window:
+                text = _pad(ids[batch], lengths[batch])
+                if text.shape not in shapes:
+                    bar.set_postfix_str(f"compiling for {text.shape[0]} texts of up to {text.shape[1]} symbols")
+                    net.compile_generate(*text.shape)
+                    shapes.add(text.shape)
+                    bar.set_postfix_str("")
+                seeds = [(seed, pieces[i].position) for i in batch]
+                spoken |= zip(batch, _speak(net, [pieces[i].text for i in batch], text, lengths[batch], seeds), strict=True)
+                bar.update()
+            for i, members in itertools.groupby(sorted(spoken), key=lambda member: pieces[member].line):
+                yield _join(lines[i], [spoken[member] for member in members], vocoder, net.config)
+
+
+def plan_batches(pieces: Sequence[Piece], lengths: np.ndarray) -> list[list[list[int]]]:
+    """Which pieces are spoken together: windows of whole lines, which bound the memory, and in them batches of similar length.
+
+    All batches have one size, so that graphs are shared; what is missing to the last of a window is filled with repeats of one piece.
+    """
+    windows: list[list[int]] = [[]]
+    for i, piece in enumerate(pieces):
+        if piece.position == 0 and len(windows[-1]) >= WINDOW:
+            windows.append([])
+        windows[-1].append(i)
+    n_batches = -(-len(pieces) // BATCH_SIZE)
+    size = -(-len(pieces) // n_batches)
+    plan = []
+    for window in windows:
+        ordered = sorted(window, key=lambda i: lengths[i])
+        ordered += ordered[-1:] * (-len(ordered) % size)
+        plan.append([ordered[start : start + size] for start in range(0, len(ordered), size)])
+    return plan
+
+
+def save(utterance: Utterance, output_dir: Path, name: str, audio: AudioConfig) -> dict[str, Any]:
+    """Write `{name}.wav`, `{name}_mel.npy` and `{name}.png`, and return what a summary says about the utterance.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    save_wav(output_dir / f"{name}.wav", utterance.wav, audio.sample_rate)
+    mel = io.BytesIO()
+    np.save(mel, utterance.mel)
+    write_atomically(output_dir / f"{name}_mel.npy", mel.getvalue())
+    save_alignment_and_mel(output_dir / f"{name}.png", utterance.mel, utterance.alignment, utterance.line.text, audio)
+    seconds = len(utterance.wav) / audio.sample_rate
+    return {
+        "line": utterance.line.number,
+        "wav": f"{name}.wav",
+        "mel": f"{name}_mel.npy",
+        "picture": f"{name}.png",
+        "text": utterance.line.text,
+        "frames": utterance.mel.shape[1],
+        "seconds": seconds,
+        "stop_reason": utterance.stop_reason,
+        "alignment_score": utterance.alignment_score,
+        "real_time_factor": utterance.seconds / seconds,
+        "sentences": [
+            {"text": each.text, "frames": each.mel.shape[1], "stop_reason": each.stop_reason, "alignment_score": each.alignment_score}
+            for each in utterance.sentences
+        ],
+    }
+
+
+def _pad(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    width = SHORTEST_TEXT
+    while width < lengths.max():
+        width *= 2
+    padded = np.zeros((len(ids), width), np.int32)
+    padded[:, : lengths.max()] = ids[:, : lengths.max()]
+    return padded
+
+
+def _speak(net: Tacotron2, texts: list[str], text: np.ndarray, lengths: np.ndarray, seeds: list[tuple[int, int]]) -> list[Sentence]:
+    began = time.perf_counter()
+    speech = net.generate(Tensor(text), Tensor(lengths), seeds)
+    seconds = time.perf_counter() - began
+    mels, frames, alignments = speech.mel.asnumpy(), speech.mel_lengths.asnumpy(), speech.alignments.asnumpy()
+    steps = frames // net.config.model.reduction_factor
+    for mel, sentence in zip(mels, texts, strict=True):
+        if not np.isfinite(mel).all():
+            raise InputError(
+                f"the network's output for {_quote(sentence)} is not finite: its weights have diverged, take an earlier checkpoint"
+            )
+    return [
+        Sentence(
+            texts[i],
+            mels[i, :, : frames[i]],
+            alignments[i, : steps[i], : lengths[i]],
+            speech.stop_reasons[i],
+            seconds * frames[i] / frames.sum(),
+        )
+        for i in range(len(texts))
+    ]
+
+
+def _join(line: Line, sentences: list[Sentence], vocoder: Vocoder, config: Config) -> Utterance:
+    audio = config.audio
+    pause = round(config.text.sentence_pause * audio.sample_rate / audio.hop_length)  # frames, so that mel and wav stay in step
+    silent_mel = np.full((audio.n_mels, pause), np.log(audio.mel_floor), np.float32)
+    silence = np.zeros(pause * audio.hop_length, np.float32)
+    began = time.perf_counter()
+    wavs = [vocoder(sentence.mel) for sentence in sentences]
+    seconds = time.perf_counter() - began + sum(sentence.seconds for sentence in sentences)
+    mel = np.concatenate([part for sentence in sentences for part in (silent_mel, sentence.mel)][1:], 1)
+    wav = np.concatenate([part for each in wavs for part in (silence, each)][1:])
+    return Utterance(line, sentences, mel, wav, seconds)
+
+
+def _quote(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")
