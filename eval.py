@@ -67,8 +67,12 @@ def _lines(text: str | None, text_file: Path | None, data_path: Path | None) -> 
         return []
     lines, blank = read_lines(text_file)
     if blank:
-        print(f"{text_file}: left out the blank line{'s' * (len(blank) > 1)} {', '.join(map(str, blank))}", file=sys.stderr)
+        print(f"{text_file}: blank lines are left out: {_first(blank)}", file=sys.stderr)
     return lines
+
+
+def _first(items: list[Any]) -> str:
+    return ", ".join(map(str, items[:5])) + (f" and {len(items) - 5} more" if len(items) > 5 else "")
 
 
 def _speak(net: Tacotron2, lines: list[Line], output_dir: Path, facts: dict[str, Any]) -> None:
@@ -87,8 +91,8 @@ def _speak(net: Tacotron2, lines: list[Line], output_dir: Path, facts: dict[str,
     summary = {**facts, "vocoder": "griffinlim", "sample_rate": audio.sample_rate, **whole, "lines": rows}
     write_atomically(output_dir / "summary.json", (json.dumps(summary, indent=2, ensure_ascii=False) + "\n").encode())
     if cut:
-        limit, more = net.config.model.max_decoder_steps, f" and {len(cut) - 5} more" if len(cut) > 5 else ""
-        print(f"warning: did not end before model.max_decoder_steps ({limit}): {', '.join(cut[:5])}{more}", file=sys.stderr)
+        limit = net.config.model.max_decoder_steps
+        print(f"warning: did not end before model.max_decoder_steps ({limit}): {_first(cut)}", file=sys.stderr)
     print(f"{output_dir}: {len(rows)} wav, {spoken:.1f} s of speech at {whole['real_time_factor']:.2f} x real time, see summary.json")
 
 
@@ -103,8 +107,8 @@ def _clear(output_dir: Path) -> None:
 
 
 def _cut_off(utterance: Utterance) -> list[str]:
-    sentences = [each.text for each in utterance.sentences if each.stop_reason == "max_decoder_steps"]
-    return [f"line {utterance.line.number} ('{text if len(text) < 60 else text[:57] + '...'}')" for text in sentences]
+    n, all_of_them = sum(each.stop_reason == "max_decoder_steps" for each in utterance.sentences), len(utterance.sentences)
+    return [f"line {utterance.line.number}" + (f" ({n} of {all_of_them} sentences)" if all_of_them > 1 else "")] if n else []
 
 
 def _measure(net: Tacotron2, data_path: Path, output_dir: Path, facts: dict[str, Any]) -> None:

@@ -108,7 +108,7 @@ def read_lines(path: str | Path) -> tuple[list[Line], list[int]]:
     return [line for line in lines if line.text], [line.number for line in lines if not line.text]
 
 
-def split_line(line: Line, config: Config) -> list[str]:
+def speakable_pieces(line: Line, config: Config) -> list[str]:
     """A line in pieces for the network. One without a letter after cleaning, such as a row of dots, has no sound and is left out.
 
     Raises:
@@ -134,7 +134,7 @@ def synthesise(net: Tacotron2, lines: Sequence[Line], vocoder: Vocoder, seed: in
     Raises:
         InputError: nothing of a line can be spoken, or the network's output is not finite.
     """
-    pieces = [Piece(i, position, text) for i, line in enumerate(lines) for position, text in enumerate(split_line(line, net.config))]
+    pieces = [Piece(i, position, text) for i, line in enumerate(lines) for position, text in enumerate(speakable_pieces(line, net.config))]
     ids, lengths = (value.asnumpy() for value in prepare_input_sequence([piece.text for piece in pieces], net.config))
     plan = plan_batches(pieces, lengths)
     vocoder(np.full((net.config.audio.n_mels, 32), np.log(net.config.audio.mel_floor), np.float32))  # loads what it needs, untimed
