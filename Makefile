@@ -1,0 +1,50 @@
+# From an untouched checkout, with Python 3.10, 3.11 or 3.12:
+#   make demo       train a small network on the clips of demo_corpus for a few minutes, and let it speak
+#   make test       the tests
+#   make lint       style
+#   make benchmark  ours against torchaudio; PEER_PYTHON=... is a Python that has it, otherwise it is installed too
+# Whichever comes first makes the virtual environment. PYTHON=/path/to/python3.11 and VENV=folder choose others than make would.
+
+VENV ?= .venv
+PEER_VENV ?= .venv-peer
+STEPS ?= 600
+DEMO_TEXT ?= Italy is contentedly stagnant.
+
+# Named after the requirements and the Python, so that a change in either installs again.
+INSTALLED := $(VENV)/.installed-$(firstword $(shell (cat requirements.txt requirements-dev.txt; echo '$(PYTHON)') | cksum))
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test lint benchmark clean
+
+# Run again, it goes on where it was interrupted, and leaves out what is done.
+demo: $(INSTALLED)
+	$(RUN) scripts/preprocess.py --data_path demo_corpus --output_dir data/demo --config config/tacotron2_small.yaml
+	@ls demo/training/*.ckpt >/dev/null 2>&1 || rm -rf demo/training
+	@if [ -e demo/training ]; then from='--resume demo/training'; \
+	else from='--config config/tacotron2_small.yaml --data_path data/demo --output_dir demo/training'; fi; \
+	set -x; $(RUN) train.py $$from --train.max_steps $(STEPS)
+	$(RUN) eval.py --checkpoint "$$(ls -t demo/training/tacotron2-*.ckpt | head -n 1)" --text "$(DEMO_TEXT)" --output_dir demo/speech
+	@echo; echo 'It says "$(DEMO_TEXT)": demo/speech/0001.wav'
+	@echo 'Its mel spectrogram and alignment: demo/speech/0001.png'
+
+test: $(INSTALLED)
+	$(RUN) -m pytest
+
+lint: $(INSTALLED)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+benchmark: PEER_PYTHON ?= $(PEER_VENV)/bin/python
+benchmark: $(INSTALLED) $(if $(PEER_PYTHON),,$(PEER_VENV)/.installed)
+	$(RUN) scripts/benchmark.py --peer_python $(PEER_PYTHON) $(BENCHMARK_FLAGS)
+
+$(INSTALLED):
+	@PYTHON='$(PYTHON)' bash scripts/install.sh '$(VENV)' requirements-dev.txt
+	@touch $@
+
+$(PEER_VENV)/.installed: requirements-benchmark.txt
+	@PYTHON='$(PYTHON)' bash scripts/install.sh '$(PEER_VENV)' requirements-benchmark.txt torchaudio==2.11.0
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-peer data/demo data/demo.work demo .pytest_cache .ruff_cache

@@ -1,0 +1,308 @@
+"""Ours against torchaudio's Tacotron 2 (PyTorch, eager) on this machine's CPU: same sizes, same loss, same optimiser, runs in turn.
+
+The peer lives in a process of its own, with any Python that has it:
+    pip install torch==2.13.0
+    pip install --no-deps torchaudio==2.11.0
+    python scripts/benchmark.py --peer_python /path/to/that/python --json benchmark.json
+Each number is the median of the counted runs, with smallest and largest in brackets; a ratio is one of medians, below 1 when ours
+needs less. Ours is the training step of train.py and the free running of eval.py, not a copy of them.
+"""
+
+import contextlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tqdm import tqdm
+
+from src.cli import CommandLine, run
+from src.config import load_config
+from src.errors import InputError
+from src.files import write_atomically
+
+HERE = Path(__file__).resolve().parent
+OURS, PEER = "ours", "torchaudio"
+SHAPES = [(4, 100, 80), (16, 400, 100)]
+LATER_STEPS = 2  # the quicker one stands for the share of the first step that is not compilation
+
+
+@dataclass
+class Row:
+    """One comparison: the first side's median is divided by the second's."""
+
+    name: str
+    title: str
+    unit: str
+    samples: dict[str, list[float]]
+
+    @property
+    def ratio(self) -> float:
+        """Ratio of the medians."""
+        first, second = (statistics.median(values) for values in self.samples.values())
+        return first / second
+
+    def to_dict(self) -> dict[str, Any]:
+        """This row as it goes into the JSON file."""
+        sides = {
+            side: {"median": statistics.median(values), "min": min(values), "max": max(values), "samples": values}
+            for side, values in self.samples.items()
+        }
+        return {"name": self.name, "title": self.title, "unit": self.unit, "ratio": self.ratio, "sides": sides}
+
+    def __str__(self) -> str:
+        def describe(side: str, values: list[float]) -> str:
+            median, least, most = (f"{value:.3g}" for value in (statistics.median(values), min(values), max(values)))
+            return f"{side} {median} {self.unit} ({least}..{most})"
+
+        sides = [describe(side, values) for side, values in self.samples.items()]
+        return f"{self.title:<38} {sides[0]:<38} {sides[1]:<42} ratio {self.ratio:.3f}"
+
+
+class WorkerFailed(RuntimeError):
+    """A worker ended before it was told to, for want of memory for example."""
+
+
+class Worker:
+    """A process that holds one side's state and does one run when told, idle otherwise."""
+
+    def __init__(self, command: list[str]):
+        self.script = Path(command[1]).name
+        # A thread count meant for something else must not slow down the one side that heeds it. And threads that wait for
+        # others are to sleep: by spinning, PyTorch takes several times as long as soon as anybody else uses the machine too.
+        environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+        environment = {"OMP_WAIT_POLICY": "PASSIVE"} | environment
+        self.errors = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115  (closed on exit)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
+        try:
+            self.process = subprocess.Popen(command, text=True, env=environment, **pipes)
+        except OSError as error:
+            raise InputError(f"{command[0]}: cannot be run as a Python ({error.strerror})") from error
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+        self.errors.close()
+
+    def ask(self, command: str, **request: Any) -> dict[str, Any]:
+        """Send a request and wait for the answer; see scripts/benchmark_worker.py.
+
+        Raises:
+            InputError: the worker has nothing to work with, such as no torch.
+            WorkerFailed: it has ended for another reason.
+        """
+        self.send(command, **request)
+        return self.receive()
+
+    def send(self, command: str, **request: Any) -> None:
+        """Send a request whose answer `receive` waits for."""
+        with contextlib.suppress(OSError):  # a worker that has ended: `receive` says why
+            self.process.stdin.write(json.dumps({"command": command, **request}) + "\n")
+            self.process.stdin.flush()
+
+    def receive(self) -> dict[str, Any]:
+        """The answer to the oldest request that was sent."""
+        line = self.process.stdout.readline()
+        if not line:
+            code = self.process.wait()
+            self.errors.seek(0)
+            lines = self.errors.read().strip().splitlines() or ["no message"]
+            if code == 2:
+                raise InputError(lines[-1])
+            raise WorkerFailed(f"{self.script} ended with exit code {code}: {lines[-1]}")
+        return json.loads(line)
+
+
+class Benchmark:
+    """Makes the rows, one after another."""
+
+    def __init__(self, arguments: Namespace, config: dict[str, Any]):
+        peer_source = ["--source", arguments.peer_source] if arguments.peer_source else []
+        self.commands = {
+            OURS: [sys.executable, str(HERE / "benchmark_ours.py")],
+            PEER: [arguments.peer_python, str(HERE / "benchmark_peer.py"), "--threads", str(arguments.threads), *peer_source],
+        }
+        self.arguments, self.config = arguments, config
+
+    def versions(self) -> dict[str, str]:
+        """Versions of both sides; fails at once when a side cannot work."""
+        versions = {}
+        for side in (PEER, OURS):
+            with Worker(self.commands[side]) as worker:
+                versions |= worker.ask("versions")["versions"]
+        return versions
+
+    def rows(self) -> Iterator[Row]:
+        """All comparisons."""
+        arguments = self.arguments
+        for shape in arguments.shapes:
+            yield from self._training(*shape, memory=shape == arguments.shapes[-1])
+        yield from self._free_running()
+        yield self._compilation()
+
+    def _training(self, batch_size: int, n_frames: int, length: int, memory: bool) -> Iterator[Row]:
+        size, name = f"B {batch_size}, T {n_frames}, L {length}", f"b{batch_size}_t{n_frames}_l{length}"
+        with ExitStack() as stack:
+            workers = {side: self._worker(stack, side, "training", batch_size, n_frames, length) for side in (OURS, PEER)}
+            samples = alternate(workers, self.arguments.repeats, f"training step, {size}")
+            yield Row(f"training_step_{name}", f"training step, {size}", "s", samples)
+            if memory:  # these processes have done nothing else
+                peaks = {side: [worker.ask("peak_memory")["mib"]] for side, worker in workers.items()}
+                yield Row(f"training_peak_memory_{name}", f"peak memory, {size}", "MiB", peaks)
+
+    def _free_running(self) -> Iterator[Row]:
+        n_frames, length = self.arguments.frames, self.arguments.text_length
+        sides = {(side, batch_size): f"{side}, batch {batch_size}" for batch_size in (1, 8) for side in (OURS, PEER)}
+        with ExitStack() as stack:
+            workers = {label: self._worker(stack, side, "free_running", n, n_frames, length) for (side, n), label in sides.items()}
+            seconds = alternate(workers, self.arguments.free_running_repeats, "free running")
+        frame = {
+            label: [1e3 * value / (n_frames * batch_size) for value in seconds[label]] for (_, batch_size), label in sides.items()
+        }  # ms per frame of one text
+        for ours, peer in ((1, 1), (8, 1), (8, 8)):
+            labels = sides[OURS, ours], sides[PEER, peer]
+            name = f"free_running_batch_{ours}" + (f"_against_batch_{peer}" if peer != ours else "")
+            yield Row(name, f"free running, {n_frames} frames, a frame", "ms", {label: frame[label] for label in labels})
+
+    def _compilation(self) -> Row:
+        """Seconds of the first step less those of the quickest later one, each time in a new process."""
+        samples = {f"ours, T {n_frames}": [] for n_frames in reversed(self.arguments.compile_frames)}
+        with tqdm(total=len(samples) * self.arguments.compile_repeats, desc="compilation", leave=False) as bar:
+            for _ in range(self.arguments.compile_repeats):
+                for n_frames in self.arguments.compile_frames:
+                    bar.set_postfix_str(f"T {n_frames}")
+                    with ExitStack() as stack:
+                        worker = self._worker(stack, OURS, "training", 1, n_frames, self.arguments.text_length)
+                        first, *later = (worker.ask("run")["seconds"] for _ in range(1 + LATER_STEPS))
+                    samples[f"ours, T {n_frames}"].append(first - min(later))
+                    bar.update()
+        return Row("compile_time", f"compiling the step, L {self.arguments.text_length}", "s", samples)
+
+    def _worker(self, stack: ExitStack, side: str, task: str, batch_size: int, n_frames: int, length: int) -> Worker:
+        worker = stack.enter_context(Worker(self.commands[side]))
+        sizes = {"batch_size": batch_size, "n_frames": n_frames, "length": length}
+        worker.ask("prepare", task=task, arguments={"config": self.config, "seed": self.config["train"]["seed"], **sizes})
+        return worker
+
+
+def alternate(workers: dict[str, Worker], repeats: int, title: str) -> dict[str, list[float]]:
+    """Seconds of `repeats` runs of each worker, in turn, after one that does not count and that all do at the same time."""
+    samples: dict[str, list[float]] = {label: [] for label in workers}
+    with tqdm(total=repeats * len(workers), desc=title, leave=False) as bar:
+        bar.set_postfix_str("warming up")
+        for worker in workers.values():
+            worker.send("run")
+        for worker in workers.values():
+            worker.receive()
+        for number in range(repeats):
+            for label, worker in workers.items():
+                bar.set_postfix_str(f"{label}, run {number + 1} of {repeats}")
+                samples[label].append(worker.ask("run")["seconds"])
+                bar.update()
+    return samples
+
+
+def describe_machine() -> dict[str, Any]:
+    """What the numbers were measured on, and how busy it was at the start."""
+    cpu = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        cpu = names[0] if names else cpu
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    load = {"load_average_at_start": round(os.getloadavg()[0], 2)}
+    return {"cpu": cpu, "cores": count_cores(), "memory_gib": round(memory, 1), "system": platform.platform(), **load}
+
+
+def count_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def positive(text: str) -> int:
+    """A count from the command line."""
+    if int(text) < 1:
+        raise ArgumentTypeError(f"{text} is less than 1")
+    return int(text)
+
+
+def read_shape(text: str) -> tuple[int, int, int]:
+    """Batch size, frames and text length from "16x400x100"."""
+    try:
+        batch_size, n_frames, length = (positive(number) for number in text.split("x"))
+    except (ValueError, ArgumentTypeError):
+        raise ArgumentTypeError(f"'{text}' is not batch size x frames x text length, such as 16x400x100") from None
+    return batch_size, n_frames, length
+
+
+def main() -> None:
+    """Parse, measure, print the rows and write them."""
+    parser = CommandLine(__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, help="YAML file of the network; without it, full width")
+    parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="file to write machine, settings and rows to")
+    parser.add_argument("--quick", action="store_true", help="one counted run where the default is several: under two minutes")
+    parser.add_argument("--peer_python", type=str, default=sys.executable, help="Python that has torch (default: this one)")
+    parser.add_argument("--peer_source", type=str, help="torchaudio's models/tacotron2.py, when that Python has no torchaudio")
+    parser.add_argument("--threads", type=positive, default=count_cores(), help="threads of PyTorch; MindSpore takes all cores by itself")
+    parser.add_argument(
+        "--shapes", nargs="+", type=read_shape, default=SHAPES, help="training: batch size x frames x text length, such as 16x400x100"
+    )
+    parser.add_argument("--frames", type=positive, default=200, help="free running: frames to speak")
+    parser.add_argument("--text_length", type=positive, default=100, help="free running and compilation: symbols of a text")
+    parser.add_argument("--compile_frames", type=positive, nargs=2, default=[200, 800], help="compilation: the two sizes to compare")
+    parser.add_argument("--repeats", type=positive, default=5, help="counted training steps of each side")
+    parser.add_argument("--free_running_repeats", type=positive, default=10, help="counted runs of each side")
+    parser.add_argument("--compile_repeats", type=positive, default=3, help="compilations of each size")
+    arguments, overrides = parser.parse()
+    config = load_config(arguments.config, overrides)
+    if config.model.reduction_factor != 1:
+        raise InputError("torchaudio's Tacotron 2 makes one frame a step; model.reduction_factor must be 1 to compare")
+    if arguments.quick:
+        arguments.repeats, arguments.free_running_repeats, arguments.compile_repeats = 1, 3, 1
+    try:
+        measure(Benchmark(arguments, config.to_dict()), arguments)
+    except WorkerFailed as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+def measure(benchmark: Benchmark, arguments: Namespace) -> None:
+    """Print each row as it is made, and write all of them so far to `arguments.json`."""
+    kinds = ("repeats", "frames", "length", "shapes", "threads")
+    result = {
+        "machine": describe_machine(),
+        "versions": {"python": platform.python_version(), **benchmark.versions()},
+        "settings": {name: value for name, value in vars(arguments).items() if name.endswith(kinds)},
+        "config": benchmark.config,
+        "ratios": {},
+        "rows": [],
+    }
+
+    def write() -> None:
+        write_atomically(arguments.json, (json.dumps(result, indent=1) + "\n").encode())
+
+    write()  # a path that cannot be written is better known before the measurements
+    print(", ".join(f"{name} {version}" for name, version in result["versions"].items()), end="; ")
+    print("{cpu}, {cores} cores, load {load_average_at_start}".format(**result["machine"]), flush=True)
+    for row in benchmark.rows():
+        print(row, flush=True)
+        result["rows"].append(row.to_dict())
+        result["ratios"][row.name] = row.ratio
+        write()
+    print(f"written: {arguments.json}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,64 @@
+"""Worker of scripts/benchmark.py for this repository: the training step of train.py and the free running of eval.py, as they are."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import mindspore as ms
+import numpy as np
+from benchmark_worker import serve
+from mindspore import Tensor
+
+import src
+from src import create_model, runtime
+from src.config import load_config
+from src.dataset import Batch
+from src.tacotron2.loss import Tacotron2Loss
+from src.train.step import TrainStep
+
+
+def training(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
+    """A run is one optimiser step; the first one compiles."""
+    config = load_config(config)
+    runtime.setup(seed)
+    net = create_model(config=config)
+    step = TrainStep(net, Tacotron2Loss(config), config.train)
+    random = np.random.default_rng(seed)
+    batch = Batch(
+        text=random.integers(1, config.model.n_symbols, (batch_size, length), np.int32),
+        text_lengths=np.full(batch_size, length, np.int32),
+        mel=random.standard_normal((batch_size, config.audio.n_mels, n_frames), np.float32),
+        mel_lengths=np.full(batch_size, n_frames, np.int32),
+        indices=np.arange(batch_size, dtype=np.int32),
+    )
+
+    def run() -> None:
+        if not step(batch, config.train.lr).updated:
+            raise ArithmeticError("the loss or the gradient is not finite")
+        ms.runtime.synchronize()
+
+    return run
+
+
+def free_running(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
+    """A run speaks `n_frames` frames per text: no gate is above 1, and the attention's rule needs more frames than there are."""
+    config = load_config(
+        config, {"model.gate_threshold": 1.0, "model.attention_stop_frames": n_frames + 1, "model.max_decoder_steps": n_frames}
+    )
+    runtime.setup(seed)
+    net = create_model(config=config)
+    text = Tensor(np.random.default_rng(seed).integers(1, config.model.n_symbols, (batch_size, length), np.int32))
+    text_lengths = Tensor(np.full(batch_size, length, np.int32))
+
+    def run() -> None:
+        speech = net.generate(text, text_lengths, seed)
+        if speech.mel.shape != (batch_size, config.audio.n_mels, n_frames):
+            raise AssertionError(f"spoke {speech.mel.shape}")
+
+    return run
+
+
+if __name__ == "__main__":
+    serve({"training": training, "free_running": free_running}, {"tacotron2": src.__version__, "mindspore": ms.__version__})

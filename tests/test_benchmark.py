@@ -1,0 +1,95 @@
+import json
+import sys
+
+import pytest
+
+from scripts import benchmark
+from scripts.benchmark import Row, Worker, WorkerFailed, alternate
+from src.errors import InputError
+
+# Speaks the protocol of scripts/benchmark_worker.py; each run is appended to a file, so that a test sees the order.
+STAND_IN = """
+import sys
+sys.path.insert(0, "scripts")
+from benchmark_worker import serve
+
+name, record = sys.argv[1:]
+
+def task(**sizes):
+    def run():
+        print("noise on stdout")
+        with open(record, "a") as file:
+            file.write(name)
+    return run
+
+serve({"training": task, "free_running": task}, {name: "1.0"})
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    script = tmp_path / "stand_in.py"
+    script.write_text(STAND_IN)
+    return lambda name: [sys.executable, str(script), name, str(tmp_path / "record")]
+
+
+def test_workers_run_in_turn_after_one_run_that_does_not_count(stand_in, tmp_path):
+    with Worker(stand_in("a")) as a, Worker(stand_in("b")) as b:
+        for worker in (a, b):
+            worker.ask("prepare", task="training", arguments={})
+        samples = alternate({"a": a, "b": b}, 3, "")
+        assert a.ask("versions") == {"versions": {"a": "1.0"}}
+        assert a.ask("peak_memory")["mib"] > 1
+    record = (tmp_path / "record").read_text()
+    assert sorted(record[:2]) == ["a", "b"]
+    assert record[2:] == "ababab"
+    assert [len(samples[side]) for side in "ab"] == [3, 3]
+    assert min(samples["a"] + samples["b"]) > 0
+
+
+@pytest.mark.parametrize(("code", "error"), [("print('no torch', file=sys.stderr); sys.exit(2)", InputError), ("1 / 0", WorkerFailed)])
+def test_a_worker_that_ends_says_why(code, error, tmp_path):
+    script = tmp_path / "worker.py"
+    script.write_text(f"import sys; {code}")
+    with Worker([sys.executable, str(script)]) as worker, pytest.raises(error, match=r"no torch|ZeroDivisionError"):
+        worker.ask("versions")
+
+
+def test_no_such_python():
+    with pytest.raises(InputError, match="/nowhere/python"):
+        Worker(["/nowhere/python", "x.py"])
+
+
+def test_ratio_is_one_of_medians():
+    row = Row("step", "step", "s", {"ours": [1.0, 9.0, 2.0], "peer": [8.0, 4.0, 1.0]})
+    assert row.ratio == 0.5
+    assert row.to_dict()["sides"]["ours"] == {"median": 2.0, "min": 1.0, "max": 9.0, "samples": [1.0, 9.0, 2.0]}
+    assert "ours 2 s (1..9)" in str(row)
+    assert "ratio 0.500" in str(row)
+
+
+def test_every_printed_ratio_is_in_the_json(stand_in, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "benchmark.json"
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--quick", "--json", str(path), "--shapes", "2x3x4", "5x6x7"])
+    make = benchmark.Benchmark.__init__
+
+    def with_stand_ins(self, *arguments):
+        make(self, *arguments)
+        self.commands = {side: stand_in(side) for side in self.commands}
+
+    monkeypatch.setattr(benchmark.Benchmark, "__init__", with_stand_ins)
+    benchmark.main()
+    result = json.loads(path.read_text())
+    printed = [float(line.split("ratio ")[1]) for line in capsys.readouterr().out.splitlines() if "ratio " in line]
+    assert printed == [round(ratio, 3) for ratio in result["ratios"].values()]
+    assert list(result["ratios"]) == [
+        "training_step_b2_t3_l4",
+        "training_step_b5_t6_l7",
+        "training_peak_memory_b5_t6_l7",
+        "free_running_batch_1",
+        "free_running_batch_8_against_batch_1",
+        "free_running_batch_8",
+        "compile_time",
+    ]
+    assert {"cpu", "cores"} <= set(result["machine"])
+    assert result["versions"] | {"ours": "1.0", "torchaudio": "1.0"} == result["versions"]

@@ -1,0 +1,92 @@
+"""What holds for the repository as a whole."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+
+from src.config import KEYS, load_config
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ["train.py", "eval.py", *(f"scripts/{path.name}" for path in sorted((ROOT / "scripts").glob("*.py")))]
+SCRIPTS = [script for script in SCRIPTS if "CommandLine(" in (ROOT / script).read_text()]
+
+
+def sources():
+    return [*ROOT.glob("*.py"), *ROOT.glob("src/**/*.py"), *ROOT.glob("scripts/*.py")]
+
+
+def test_every_imported_package_is_required():
+    required = {re.split(r"[\[<>=]", line)[0].lower() for line in (ROOT / "requirements.txt").read_text().splitlines()}
+    ours = {"src", "train", "benchmark_worker"}
+    only_the_peer = {"torch"}
+    distributions = packages_distributions()
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            for name in {name.split(".")[0] for name in names} - sys.stdlib_module_names - ours - only_the_peer:
+                assert {package.lower() for package in distributions[name]} & required, f"{path} imports {name}"
+
+
+def test_no_module_under_src_is_named_like_one_of_the_standard_library():
+    names = {path.stem for path in (ROOT / "src").iterdir()}
+    assert not names & sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_configurations_are_complete(path):
+    load_config(path)
+    content = yaml.safe_load(path.read_text())
+    assert sorted(f"{section}.{key}" for section, keys in content.items() for key in keys) == sorted(KEYS)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_names_every_configuration_key(script):
+    done = subprocess.run([sys.executable, script, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert [key for key in KEYS if f"--{key}" not in done.stdout] == []
+
+
+def test_make_demo_speaks_a_sentence_of_the_corpus():
+    text = re.search(r"^DEMO_TEXT \?= (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    assert text in {line.split("|")[1] for line in (ROOT / "demo_corpus" / "metadata.csv").read_text().splitlines()}
+
+
+@pytest.mark.parametrize("file", ["Makefile", "README.md", "README_CN.md"])
+def test_named_files_exist(file):
+    if not (ROOT / file).exists():
+        pytest.skip("not written yet")
+    named = re.findall(r"(?:scripts|config|demo_corpus)/[\w./-]*\w|\b(?:train|eval|export)\.py", (ROOT / file).read_text())
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def install(folder, **environment):
+    command = ["bash", "scripts/install.sh", str(folder), "requirements.txt"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | environment)
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
+def test_a_wrong_python_is_one_line(tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'Traceback' >&2\nexit 1\n")
+    python.chmod(0o755)
+    done = install(tmp_path / "venv", PYTHON=str(python))
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: \S+/python is not Python 3.10, 3.11 or 3.12 .*\n", done.stderr)
+    assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
+def test_a_folder_that_is_no_environment_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    done = install(tmp_path)
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: \S+ is not a virtual environment .*\n", done.stderr)
+    assert os.listdir(tmp_path) == ["thesis.txt"]
