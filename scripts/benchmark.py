@@ -12,21 +12,22 @@ import contextlib
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmark_report import Row, count_cores, describe_machine
 from tqdm import tqdm
 
+import src
 from src.cli import CommandLine, run
 from src.config import load_config
 from src.errors import InputError
@@ -35,39 +36,6 @@ from src.files import write_atomically
 HERE = Path(__file__).resolve().parent
 OURS, PEER = "ours", "torchaudio"
 SHAPES = [(4, 100, 80), (16, 400, 100)]
-LATER_STEPS = 2  # the quicker one stands for the share of the first step that is not compilation
-
-
-@dataclass
-class Row:
-    """One comparison: the first side's median is divided by the second's."""
-
-    name: str
-    title: str
-    unit: str
-    samples: dict[str, list[float]]
-
-    @property
-    def ratio(self) -> float:
-        """Ratio of the medians."""
-        first, second = (statistics.median(values) for values in self.samples.values())
-        return first / second
-
-    def to_dict(self) -> dict[str, Any]:
-        """This row as it goes into the JSON file."""
-        sides = {
-            side: {"median": statistics.median(values), "min": min(values), "max": max(values), "samples": values}
-            for side, values in self.samples.items()
-        }
-        return {"name": self.name, "title": self.title, "unit": self.unit, "ratio": self.ratio, "sides": sides}
-
-    def __str__(self) -> str:
-        def describe(side: str, values: list[float]) -> str:
-            median, least, most = (f"{value:.3g}" for value in (statistics.median(values), min(values), max(values)))
-            return f"{side} {median} {self.unit} ({least}..{most})"
-
-        sides = [describe(side, values) for side, values in self.samples.items()]
-        return f"{self.title:<38} {sides[0]:<38} {sides[1]:<42} ratio {self.ratio:.3f}"
 
 
 class WorkerFailed(RuntimeError):
@@ -109,7 +77,7 @@ class Worker:
         return self.receive()
 
     def send(self, command: str, **request: Any) -> None:
-        """Send a request whose answer `receive` waits for."""
+        """Send a request; `receive` waits for its answer."""
         with contextlib.suppress(OSError):  # a worker that has ended: `receive` says why
             self.process.stdin.write(json.dumps({"command": command, **request}) + "\n")
             self.process.stdin.flush()
@@ -139,12 +107,10 @@ class Benchmark:
         self.arguments, self.config = arguments, config
 
     def versions(self) -> dict[str, str]:
-        """Versions of both sides; fails at once when a side cannot work."""
-        versions = {}
-        for side in (PEER, OURS):
-            with Worker(self.commands[side]) as worker:
-                versions |= worker.ask("versions")["versions"]
-        return versions
+        """Versions of both sides; fails at once when the peer cannot work."""
+        with Worker(self.commands[PEER]) as worker:
+            peer = worker.ask("versions")["versions"]
+        return {"tacotron2": src.__version__, "mindspore": version("mindspore"), **peer}
 
     def rows(self) -> Iterator[Row]:
         """All comparisons."""
@@ -156,47 +122,49 @@ class Benchmark:
 
     def _training(self, batch_size: int, n_frames: int, length: int, memory: bool) -> Iterator[Row]:
         size, name = f"B {batch_size}, T {n_frames}, L {length}", f"b{batch_size}_t{n_frames}_l{length}"
+        sides = {side: (side, batch_size) for side in (OURS, PEER)}
         with ExitStack() as stack:
-            workers = {side: self._worker(stack, side, "training", batch_size, n_frames, length) for side in (OURS, PEER)}
+            workers = self._prepare(stack, "training", sides, n_frames, length)
             samples = alternate(workers, self.arguments.repeats, f"training step, {size}")
             yield Row(f"training_step_{name}", f"training step, {size}", "s", samples)
             if memory:  # these processes have done nothing else
-                peaks = {side: [worker.ask("peak_memory")["mib"]] for side, worker in workers.items()}
-                yield Row(f"training_peak_memory_{name}", f"peak memory, {size}", "MiB", peaks)
+                peaks = {side: [worker.ask("peak_memory")["gib"]] for side, worker in workers.items()}
+                yield Row(f"training_peak_memory_{name}", f"peak memory, {size}", "GiB", peaks)
 
     def _free_running(self) -> Iterator[Row]:
-        n_frames, length = self.arguments.frames, self.arguments.text_length
-        sides = {(side, batch_size): f"{side}, batch {batch_size}" for batch_size in (1, 8) for side in (OURS, PEER)}
+        n_frames = self.arguments.frames
+        sides = {f"{side}, batch {batch_size}": (side, batch_size) for batch_size in (1, 8) for side in (OURS, PEER)}
         with ExitStack() as stack:
-            workers = {label: self._worker(stack, side, "free_running", n, n_frames, length) for (side, n), label in sides.items()}
-            seconds = alternate(workers, self.arguments.free_running_repeats, "free running")
+            workers = self._prepare(stack, "free_running", sides, n_frames, self.arguments.text_length)
+            samples = alternate(workers, self.arguments.free_running_repeats, "free running")
         frame = {
-            label: [1e3 * value / (n_frames * batch_size) for value in seconds[label]] for (_, batch_size), label in sides.items()
+            label: [1e3 * seconds / (n_frames * sides[label][1]) for seconds in samples[label]] for label in sides
         }  # ms per frame of one text
         for ours, peer in ((1, 1), (8, 1), (8, 8)):
-            labels = sides[OURS, ours], sides[PEER, peer]
             name = f"free_running_batch_{ours}" + (f"_against_batch_{peer}" if peer != ours else "")
+            labels = f"{OURS}, batch {ours}", f"{PEER}, batch {peer}"
             yield Row(name, f"free running, {n_frames} frames, a frame", "ms", {label: frame[label] for label in labels})
 
     def _compilation(self) -> Row:
-        """Seconds of the first step less those of the quickest later one, each time in a new process."""
-        samples = {f"ours, T {n_frames}": [] for n_frames in reversed(self.arguments.compile_frames)}
-        with tqdm(total=len(samples) * self.arguments.compile_repeats, desc="compilation", leave=False) as bar:
-            for _ in range(self.arguments.compile_repeats):
-                for n_frames in self.arguments.compile_frames:
-                    bar.set_postfix_str(f"T {n_frames}")
-                    with ExitStack() as stack:
-                        worker = self._worker(stack, OURS, "training", 1, n_frames, self.arguments.text_length)
-                        first, *later = (worker.ask("run")["seconds"] for _ in range(1 + LATER_STEPS))
-                    samples[f"ours, T {n_frames}"].append(first - min(later))
-                    bar.update()
-        return Row("compile_time", f"compiling the step, L {self.arguments.text_length}", "s", samples)
+        """Seconds of the first step less those of the second, each time in a new process."""
+        length = self.arguments.text_length
+        samples = {f"{OURS}, T {n_frames}": [] for n_frames in reversed(self.arguments.compile_frames)}
+        for n_frames in tqdm(self.arguments.compile_frames * self.arguments.compile_repeats, desc="compilation", leave=False):
+            with ExitStack() as stack:
+                worker = self._prepare(stack, "training", {OURS: (OURS, 1)}, n_frames, length)[OURS]
+                first, second = worker.ask("run")["seconds"], worker.ask("run")["seconds"]
+            samples[f"{OURS}, T {n_frames}"].append(first - second)
+        return Row("compile_time", f"compiling the training step, L {length}", "s", samples)
 
-    def _worker(self, stack: ExitStack, side: str, task: str, batch_size: int, n_frames: int, length: int) -> Worker:
-        worker = stack.enter_context(Worker(self.commands[side]))
-        sizes = {"batch_size": batch_size, "n_frames": n_frames, "length": length}
-        worker.ask("prepare", task=task, arguments={"config": self.config, "seed": self.config["train"]["seed"], **sizes})
-        return worker
+    def _prepare(self, stack: ExitStack, task: str, sides: dict[str, tuple[str, int]], n_frames: int, length: int) -> dict[str, Worker]:
+        """A worker for each (side, batch size), ready to run."""
+        workers = {label: stack.enter_context(Worker(self.commands[side])) for label, (side, _) in sides.items()}
+        common = {"config": self.config, "seed": self.config["train"]["seed"], "n_frames": n_frames, "length": length}
+        for label, worker in workers.items():
+            worker.send("prepare", task=task, arguments={**common, "batch_size": sides[label][1]})
+        for worker in workers.values():
+            worker.receive()
+        return workers
 
 
 def alternate(workers: dict[str, Worker], repeats: int, title: str) -> dict[str, list[float]]:
@@ -214,22 +182,6 @@ def alternate(workers: dict[str, Worker], repeats: int, title: str) -> dict[str,
                 samples[label].append(worker.ask("run")["seconds"])
                 bar.update()
     return samples
-
-
-def describe_machine() -> dict[str, Any]:
-    """What the numbers were measured on, and how busy it was at the start."""
-    cpu = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-        cpu = names[0] if names else cpu
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    load = {"load_average_at_start": round(os.getloadavg()[0], 2)}
-    return {"cpu": cpu, "cores": count_cores(), "memory_gib": round(memory, 1), "system": platform.platform(), **load}
-
-
-def count_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def positive(text: str) -> int:

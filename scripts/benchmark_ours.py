@@ -11,7 +11,6 @@ import numpy as np
 from benchmark_worker import serve
 from mindspore import Tensor
 
-import src
 from src import create_model, runtime
 from src.config import load_config
 from src.dataset import Batch
@@ -61,4 +60,4 @@ def free_running(config: dict, seed: int, batch_size: int, n_frames: int, length
 
 
 if __name__ == "__main__":
-    serve({"training": training, "free_running": free_running}, {"tacotron2": src.__version__, "mindspore": ms.__version__})
+    serve({"training": training, "free_running": free_running})

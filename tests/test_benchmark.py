@@ -1,10 +1,10 @@
 import json
 import sys
 
+import benchmark
 import pytest
+from benchmark import Row, Worker, WorkerFailed, alternate
 
-from scripts import benchmark
-from scripts.benchmark import Row, Worker, WorkerFailed, alternate
 from src.errors import InputError
 
 # Speaks the protocol of scripts/benchmark_worker.py; each run is appended to a file, so that a test sees the order.
@@ -39,7 +39,7 @@ def test_workers_run_in_turn_after_one_run_that_does_not_count(stand_in, tmp_pat
             worker.ask("prepare", task="training", arguments={})
         samples = alternate({"a": a, "b": b}, 3, "")
         assert a.ask("versions") == {"versions": {"a": "1.0"}}
-        assert a.ask("peak_memory")["mib"] > 1
+        assert a.ask("peak_memory")["gib"] > 0.001
     record = (tmp_path / "record").read_text()
     assert sorted(record[:2]) == ["a", "b"]
     assert record[2:] == "ababab"
@@ -92,4 +92,4 @@ def test_every_printed_ratio_is_in_the_json(stand_in, tmp_path, monkeypatch, cap
         "compile_time",
     ]
     assert {"cpu", "cores"} <= set(result["machine"])
-    assert result["versions"] | {"ours": "1.0", "torchaudio": "1.0"} == result["versions"]
+    assert result["versions"]["torchaudio"] == "1.0"
