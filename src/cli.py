@@ -5,10 +5,9 @@ import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import fields
-from operator import attrgetter
 from typing import Any, NoReturn, get_args
 
-from src.config import KEYS, SECTIONS, load_config, nearest_key
+from src.config import KEYS, SECTIONS, nearest_key, typed
 from src.errors import InputError
 
 
@@ -33,10 +32,9 @@ class CommandLine(ArgumentParser):
         arguments = self.parse_args(argv)
         given = {key: vars(arguments).pop(key) for key in KEYS if key in arguments}
         try:
-            config = load_config(overrides=given)
+            return arguments, typed(given)
         except InputError as error:
             self.error(str(error))
-        return arguments, {key: attrgetter(key)(config) for key in given}
 
     def error(self, message: str) -> NoReturn:
         """Print one line on stderr and exit with code 2."""

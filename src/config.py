@@ -139,11 +139,11 @@ class TrainConfig:
         max_steps: optimiser steps of the whole run
         lr: learning rate of Adam
         weight_decay: L2 penalty
-        grad_clip: largest global norm of the gradient
+        grad_clip: largest global norm of the gradient; a huge value turns clipping off
         seed: seed of initial weights, shuffling and dropout
         log_every: steps between two rows of log.jsonl
         validate_every: steps between two validations; 0 means once per epoch
-        checkpoint_every: steps between two checkpoints
+        checkpoint_every: steps between two checkpoints; 0 means once per epoch
         keep_checkpoints: how many of the newest checkpoints stay
         max_bad_steps: this many non-finite steps in a row end the run
         guided_attention: weight of the guided-attention loss; 0 turns it off
@@ -190,10 +190,18 @@ SECTIONS = {section.name: section.default_factory for section in dataclasses.fie
 KEYS = [f"{name}.{key.name}" for name, section in SECTIONS.items() for key in dataclasses.fields(section)]
 
 
-def add_config_flags(parser: ArgumentParser) -> None:
-    """Give `parser` every configuration key as a dotted flag, with type, default and explanation in `--help`."""
-    for name, section in SECTIONS.items():
-        parser.add_argument(f"--{name}", type=section, help=section.__doc__.splitlines()[0])
+MAY_BE_ZERO = {
+    "audio.fmin",
+    "text.sentence_pause",
+    *(key for key in KEYS if key.endswith("_dropout")),
+    "model.attention_stop_frames",
+    "data.val_fraction",
+    "data.min_seconds_per_character",
+    *(f"train.{name}" for name in ("weight_decay", "seed", "validate_every", "checkpoint_every")),
+    *(f"train.{name}" for name in ("guided_attention", "guided_attention_decay_steps")),
+}
+BELOW_ONE = {*(key for key in KEYS if key.endswith("_dropout")), "model.gate_threshold", "data.val_fraction"}
+ODD = {"model.encoder_kernel_size", "model.postnet_kernel_size", "model.location_kernel_size"}
 
 
 def load_config(source: str | Path | dict[str, Any] | None = None, overrides: dict[str, Any] | None = None) -> Config:
@@ -204,38 +212,74 @@ def load_config(source: str | Path | dict[str, Any] | None = None, overrides: di
         overrides: values by dotted key, such as `{"model.prenet_dropout": 0.0}`.
 
     Raises:
-        InputError: unreadable file, unknown key (names the nearest valid one), value of the wrong type.
+        InputError: unreadable file, unknown key (names the nearest valid one), value of the wrong type or out of range.
     """
     where = "config"
     if isinstance(source, str | Path):
         where, source = str(source), _read_yaml(Path(source))
-    values: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    values: dict[str, Any] = {}
     for section, keys in (source or {}).items():
         if section not in SECTIONS or not isinstance(keys, dict):
             raise InputError(f"{where}: no section '{section}'; the sections are {', '.join(SECTIONS)}")
-        values[section] = {key: value for key, value in keys.items() if _check_key(f"{section}.{key}", where)}
-    for key, value in (overrides or {}).items():
-        _check_key(key, "override")
+        values |= {f"{section}.{key}": value for key, value in keys.items()}
+    config = _parse(values, where) if overrides is None else _parse({**_flat(_parse(values, where)), **overrides}, "override")
+    _check_values(config, where)
+    return config
+
+
+def typed(overrides: dict[str, Any]) -> dict[str, Any]:
+    """`overrides` by dotted key with their values, which may be texts, turned into the types of the configuration.
+
+    Raises:
+        InputError: unknown key or value of the wrong type.
+    """
+    config = _flat(_parse(overrides, "flag"))
+    return {key: config[key] for key in overrides}
+
+
+def _parse(values: dict[str, Any], where: str) -> Config:
+    sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    for key, value in values.items():
+        if key not in KEYS:
+            raise InputError(f"{where}: unknown key '{key}'; did you mean '{nearest_key(key)}'?")
         section, name = key.split(".")
-        values[section][name] = value
+        sections[section][name] = value
     parser = ArgumentParser(exit_on_error=False)
-    add_config_flags(parser)
+    for name, section in SECTIONS.items():
+        parser.add_argument(f"--{name}", type=section)
     try:
-        parsed = parser.parse_object(values)
+        parsed = parser.parse_object(sections)
     except ArgumentError as error:
         raise InputError(f"{where}: {' '.join(str(error).split())}") from error
     return Config(**{name: section(**vars(parsed[name])) for name, section in SECTIONS.items()})
 
 
+def _flat(config: Config) -> dict[str, Any]:
+    return {f"{section}.{name}": value for section, keys in config.to_dict().items() for name, value in keys.items()}
+
+
+def _check_values(config: Config, where: str) -> None:
+    for key, value in _flat(config).items():
+        if isinstance(value, str):
+            continue
+        if not (value > 0 or (value == 0 and key in MAY_BE_ZERO)):
+            raise InputError(f"{where}: {key} is {value}, but must be {'at least' if key in MAY_BE_ZERO else 'above'} 0")
+        if key in BELOW_ONE and value >= 1:
+            raise InputError(f"{where}: {key} is {value}, but must be below 1")
+        if key in ODD and value % 2 == 0:
+            raise InputError(f"{where}: {key} is {value}, but must be odd")
+    audio, model = config.audio, config.model
+    if audio.win_length > audio.n_fft:
+        raise InputError(f"{where}: audio.win_length ({audio.win_length}) must not be above audio.n_fft ({audio.n_fft})")
+    if not audio.fmin < audio.fmax <= audio.sample_rate / 2:
+        raise InputError(f"{where}: audio.fmin < audio.fmax <= half of audio.sample_rate does not hold: {audio.fmin}, {audio.fmax}")
+    if model.encoder_dim % 2:
+        raise InputError(f"{where}: model.encoder_dim is {model.encoder_dim}, but must be even: half of it is for each direction")
+
+
 def nearest_key(key: str) -> str:
     """The valid dotted key most like `key`."""
     return difflib.get_close_matches(key, KEYS, n=1, cutoff=0.0)[0]
-
-
-def _check_key(key: str, where: str) -> bool:
-    if key not in KEYS:
-        raise InputError(f"{where}: unknown key '{key}'; did you mean '{nearest_key(key)}'?")
-    return True
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

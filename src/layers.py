@@ -1,7 +1,7 @@
 """The layers both networks are built from. All of them keep channels last, (B, T, C), and weights as [in, out].
 
-A convolution is a gather of shifted frames and one matrix product: on CPU this is two orders of magnitude faster than
-the Conv2D kernel that `nn.Conv1d` uses, and matrix products are what the accelerators are best at.
+A convolution is a gather of shifted frames and one matrix product: on CPU this is far faster than the Conv2D kernel that
+`nn.Conv1d` uses, and matrix products are what the accelerators are best at.
 """
 
 import mindspore as ms
@@ -21,8 +21,8 @@ def xavier_uniform(shape: tuple[int, ...], fan_in: int, fan_out: int, gain: floa
 def spread(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """x broadcast to `shape` by an operator of its own.
 
-    An arithmetic operator that broadcasts by itself takes three times as long on CPU, and its kernel keeps index tables four
-    times the size of its output for as long as the graph lives: 50 MB for each product of a (16, 400, 512) with a mask.
+    An arithmetic operator that broadcasts by itself is slower on CPU, and its kernel keeps index tables several times the
+    size of its output for as long as the graph lives.
     """
     return ops.broadcast_to(x, shape)
 
@@ -110,10 +110,7 @@ class Conv1d(nn.Cell):
 
 
 class BatchNorm(nn.Cell):
-    """Batch normalisation (Ioffe & Szegedy 2015) of (B, T, C) whose training statistics leave padded positions out.
-
-    A batch whose statistics are not finite leaves the moving averages as they were.
-    """
+    """Batch normalisation (Ioffe & Szegedy 2015) of (B, T, C) whose training statistics leave padded positions out."""
 
     def __init__(self, n_channels: int):
         super().__init__()
@@ -136,17 +133,14 @@ class BatchNorm(nn.Cell):
 
     def _update(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
         unbiased = variance * count / ops.maximum(count - 1.0, Tensor(1.0, ms.float32))
-        finite = ops.isfinite((mean + unbiased).sum())
-        new_mean = BATCH_NORM_MOMENTUM * self.moving_mean + (1 - BATCH_NORM_MOMENTUM) * mean
-        new_variance = BATCH_NORM_MOMENTUM * self.moving_variance + (1 - BATCH_NORM_MOMENTUM) * unbiased
-        self.assign(self.moving_mean, ops.where(finite, new_mean, self.moving_mean))
-        self.assign(self.moving_variance, ops.where(finite, new_variance, self.moving_variance))
+        self.assign(self.moving_mean, BATCH_NORM_MOMENTUM * self.moving_mean + (1 - BATCH_NORM_MOMENTUM) * mean)
+        self.assign(self.moving_variance, BATCH_NORM_MOMENTUM * self.moving_variance + (1 - BATCH_NORM_MOMENTUM) * unbiased)
 
 
 class MaskedNormalization(nn.Cell):
     """(x - mean) / sqrt(variance + eps) * gamma + beta over the real positions of (B, T, C), with its own gradient.
 
-    Automatic differentiation keeps twenty arrays of the size of x; this keeps x. Also returns mean and biased variance (C,),
+    Automatic differentiation would keep many arrays of the size of x; this keeps x alone. Also returns mean and biased variance (C,),
     through which no gradient flows.
     """
 

@@ -4,7 +4,9 @@ import pytest
 import yaml
 
 from src import create_model
+from src.cli import CommandLine
 from src.config import Config, load_config
+from src.errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "config"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -24,3 +26,43 @@ def test_the_small_network_is_a_tenth_of_the_large_one():
     networks = [create_model(config=str(FOLDER / f"tacotron2_{name}.yaml")) for name in ("small", "ljspeech")]
     small, large = (sum(weight.size for weight in net.trainable_params()) for net in networks)
     assert small == pytest.approx(large / 10, rel=0.15)
+
+
+def test_unknown_key_names_the_nearest_one():
+    with pytest.raises(InputError, match=r"did you mean 'model.prenet_dropout'"):
+        load_config(overrides={"model.prenet_dropot": 0.1})
+    with pytest.raises(InputError, match=r"did you mean 'train.batch_size'"):
+        load_config({"train": {"batchsize": 3}})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("train.batch_size", 0, "above 0"),
+        ("train.log_every", 0, "above 0"),
+        ("train.grad_clip", 0.0, "above 0"),
+        ("train.seed", -1, "at least 0"),
+        ("model.prenet_dropout", 1.0, "below 1"),
+        ("model.reduction_factor", 0, "above 0"),
+        ("model.location_kernel_size", 30, "odd"),
+        ("model.encoder_dim", 33, "even"),
+        ("audio.win_length", 2048, "n_fft"),
+        ("audio.fmax", 12000.0, "half of"),
+        ("train.lr", "fast", "float"),
+        ("model.n_symbols", 1.5, "int"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(key, value, complaint):
+    with pytest.raises(InputError, match=complaint) as error:
+        load_config(overrides={key: value})
+    assert key in str(error.value) or key.split(".")[0] in str(error.value)
+
+
+def test_flags_are_checked_together_with_the_file_they_overlay():
+    _, overrides = CommandLine("Test.").parse(["--audio.fmax", "11500"])
+    assert load_config({"audio": {"sample_rate": 24000}}, overrides).audio.fmax == 11500.0
+
+
+def test_a_configuration_survives_its_yaml():
+    config = load_config(overrides={"model.prenet_dropout": 0.0, "train.lr": 2e-4})
+    assert load_config(yaml.safe_load(config.to_yaml())) == config

@@ -12,7 +12,7 @@ def graph_mode():
     runtime.setup(0)
 
 
-def test_batch_norm_learns_from_real_positions_of_finite_batches_only():
+def test_batch_norm_learns_from_real_positions_only():
     draw = np.random.default_rng(0)
     x = draw.standard_normal((2, 5, 3)).astype(np.float32) * 2 + 1
     mask = (np.arange(5) < np.array([[5], [3]])).astype(np.float32)[:, :, None]
@@ -27,11 +27,6 @@ def test_batch_norm_learns_from_real_positions_of_finite_batches_only():
     mean, variance = 0.1 * real.mean(0), 0.9 + 0.1 * real.var(0, ddof=1)  # as PyTorch: momentum 0.1, unbiased
     np.testing.assert_allclose(norm.moving_mean.asnumpy(), mean, rtol=1e-5)
     np.testing.assert_allclose(norm.moving_variance.asnumpy(), variance, rtol=1e-5)
-    for poison in (np.nan, np.inf, 1e30):  # the square of the last one overflows
-        x[0, 0, 1] = poison
-        norm(Tensor(x), Tensor(mask))
-        np.testing.assert_allclose(norm.moving_mean.asnumpy(), mean, rtol=1e-5)
-        np.testing.assert_allclose(norm.moving_variance.asnumpy(), variance, rtol=1e-5)
 
 
 def test_batch_norm_gradient():

@@ -67,9 +67,9 @@ def pair(reference, name):
 
 
 def assert_close(found, wanted, name="", tolerance=1e-4):
-    """Largest difference relative to the largest value."""
+    """Norm of the difference relative to that of the reference."""
     assert found.shape == wanted.shape, name
-    assert np.abs(found - wanted).max() <= tolerance * np.abs(wanted).max(), name
+    assert np.linalg.norm(found - wanted) <= tolerance * np.linalg.norm(wanted), name
 
 
 @pytest.mark.parametrize("name", ["a", "b"])

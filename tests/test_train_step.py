@@ -1,7 +1,7 @@
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, Tensor, nn, ops
 
 from src import runtime
 from src.config import TrainConfig
@@ -13,7 +13,7 @@ START = np.array([1.0, -2.0, 0.5], np.float32)
 
 
 class Net(nn.Cell):
-    """Its output is its weight plus the mean of the mel."""
+    """Its output is its weight plus the mean of the mel. Counts its steps, as batch norm gathers its statistics: going forward."""
 
     def __init__(self):
         super().__init__()
@@ -21,6 +21,8 @@ class Net(nn.Cell):
         self.counter = Parameter(Tensor(np.zeros(1, np.float32)), name="counter", requires_grad=False)
 
     def construct(self, text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor):
+        if self.training:
+            ops.Assign()(self.counter, self.counter + text_lengths.sum())
         return self.weight + mel.mean()
 
 
@@ -76,7 +78,9 @@ def test_a_step_that_is_not_finite_changes_nothing(make_step, value):
     assert not step(make_batch(value), 0.1).updated
     for name, array in state(step).items():
         np.testing.assert_array_equal(array, before[name], err_msg=name)
+    assert before["counter"] == 2
     assert step(make_batch(), 0.1).updated
+    assert step.net.counter.asnumpy() == 4
     np.testing.assert_allclose(step.net.weight.asnumpy(), reference_adam([0.1, 0.1], 1e-6, 1.0), rtol=1e-4)
 
 

@@ -97,6 +97,7 @@ class Training:
         if resume:
             load_weights(self.net, resume)
             load_optimizer(self.step.optimizer, resume)
+            self._restore_best()
         elif warm_start:
             fresh = load_weights(self.net, load_checkpoint(warm_start), ignore_layers)
             print(f"warm start from {warm_start}; freshly initialised: {', '.join(fresh) or 'nothing'}")
@@ -154,6 +155,12 @@ class Training:
                 speed.resume()
         raise AssertionError("there is always another batch")
 
+    def _restore_best(self) -> None:
+        """`best.ckpt` may be newer than the checkpoint that is resumed from; a worse one must not take its place."""
+        if (self.output_dir / "best.ckpt").exists():
+            best = load_checkpoint(self.output_dir / "best.ckpt").extra["best_val_loss"]
+            self.progress.best_val_loss = min(best, self.progress.best_val_loss or best)
+
     def _is_due(self, every: int, updated: bool) -> bool:
         if every == 0:
             return self.progress.batch == len(self.batches)
@@ -189,7 +196,7 @@ class Training:
         picture = self.output_dir / f"alignment-and-mel-{progress.step}.png"
         title = f"{clip.id}, step {progress.step}, teacher forced"
         save_alignment_and_mel(picture, clip.mel, clip.alignment, title, self.config.audio, clip.target_mel)
-        if progress.best_val_loss is None or validation.loss < progress.best_val_loss:
+        if math.isfinite(validation.loss) and (progress.best_val_loss is None or validation.loss < progress.best_val_loss):
             progress.best_val_loss = validation.loss
             self._save("best.ckpt")
         return validation.loss

@@ -17,7 +17,7 @@ class StepResult(NamedTuple):
     gate_loss: float
     guided_loss: float
     grad_norm: float  # global norm before clipping
-    updated: bool  # False: loss or gradient was not finite, and weights, moments and counters are as they were
+    updated: bool  # False: loss or gradient was not finite, and weights, moments, counters and batch-norm statistics are as they were
 
 
 class TrainStep:
@@ -45,6 +45,7 @@ class TrainStep:
             use_amsgrad=False,
         )
         assign, max_norm = ops.Assign(), config.grad_clip
+        statistics = [parameter for parameter in net.get_parameters() if not parameter.requires_grad]
 
         def forward(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor, guided_weight: Tensor):
             outputs = net(text, text_lengths, mel, mel_lengths)
@@ -54,12 +55,17 @@ class TrainStep:
 
         @ms.jit
         def step(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor, lr: Tensor, guided_weight: Tensor):
+            before = ()
+            for statistic in statistics:
+                before += (statistic + 0,)  # a copy: the forward pass updates it in place
             losses, gradients = value_and_gradient(text, text_lengths, mel, mel_lengths, guided_weight)
             norm = global_norm(gradients)
             finite = ops.logical_and(ops.isfinite(losses[0]), ops.isfinite(norm))
             assign(optimizer.learning_rate, lr)
             if finite:
                 optimizer(clip_by_norm(gradients, norm, max_norm))
+            for statistic, value in zip(statistics, before):  # noqa: B905  graph mode knows no strict
+                assign(statistic, ops.where(finite, statistic, value))
             return (*losses, norm, finite)
 
         self._step = step
