@@ -46,5 +46,7 @@ $(PEER_VENV)/.installed: requirements-benchmark.txt
 	@PYTHON='$(PYTHON)' bash scripts/install.sh '$(PEER_VENV)' requirements-benchmark.txt torchaudio==2.11.0
 	@touch $@
 
+# Only environments that install.sh made: VENV may name one that serves other things too.
 clean:
-	rm -rf .venv .venv-peer data/demo data/demo.work demo .pytest_cache .ruff_cache
+	for venv in '$(VENV)' '$(PEER_VENV)'; do [ ! -e "$$venv/.made-by-install" ] || rm -rf "$$venv"; done
+	rm -rf data/demo data/demo.work demo .pytest_cache .ruff_cache

@@ -15,7 +15,7 @@ from typing import Any
 from src import create_model, runtime
 from src.audio import griffin_lim
 from src.cli import CommandLine, run
-from src.errors import InputError
+from src.errors import InputError, some_of
 from src.evaluate import evaluate
 from src.files import write_atomically
 from src.plotting import save_alignment_and_mel
@@ -67,12 +67,8 @@ def _lines(text: str | None, text_file: Path | None, data_path: Path | None) -> 
         return []
     lines, blank = read_lines(text_file)
     if blank:
-        print(f"{text_file}: blank lines are left out: {_first(blank)}", file=sys.stderr)
+        print(f"{text_file}: blank lines are left out: {some_of(blank, 5)}", file=sys.stderr)
     return lines
-
-
-def _first(items: list[Any]) -> str:
-    return ", ".join(map(str, items[:5])) + (f" and {len(items) - 5} more" if len(items) > 5 else "")
 
 
 def _speak(net: Tacotron2, lines: list[Line], output_dir: Path, facts: dict[str, Any]) -> None:
@@ -92,7 +88,7 @@ def _speak(net: Tacotron2, lines: list[Line], output_dir: Path, facts: dict[str,
     write_atomically(output_dir / "summary.json", (json.dumps(summary, indent=2, ensure_ascii=False) + "\n").encode())
     if cut:
         limit = net.config.model.max_decoder_steps
-        print(f"warning: did not end before model.max_decoder_steps ({limit}): {_first(cut)}", file=sys.stderr)
+        print(f"warning: did not end before model.max_decoder_steps ({limit}): {some_of(cut, 5)}", file=sys.stderr)
     print(f"{output_dir}: {len(rows)} wav, {spoken:.1f} s of speech at {whole['real_time_factor']:.2f} x real time, see summary.json")
 
 

@@ -2,25 +2,23 @@
 
 import sys
 from pathlib import Path
-from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from jsonargparse import ArgumentParser
-
-from src.cli import run
+from src.cli import CommandLine, run
 from src.convert import convert
 
 
 def main() -> None:
     """Parse the command line, convert, report."""
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument("source", type=str, help="checkpoint to convert: a PyTorch file of plain tensors")
-    parser.add_argument("destination", type=str, help="path of the .ckpt to write")
-    parser.add_argument("--source", dest="layout", type=Literal["auto", "nvidia"], default="auto", help="layout of the source")
-    parser.add_argument("--config", type=str, help="YAML file with what tensors do not tell, such as the audio settings")
-    arguments = parser.parse_args()
-    config = convert(arguments.source, arguments.destination, arguments.layout, arguments.config)
+    parser = CommandLine(__doc__)
+    parser.usage = "%(prog)s SOURCE DEST.ckpt [--flag value ...] [--section.key value ...]"
+    parser.add_argument("source", metavar="SOURCE", help="checkpoint to convert: a PyTorch file of plain tensors")
+    parser.add_argument("destination", metavar="DEST.ckpt", help="path of the .ckpt to write")
+    parser.add_argument("--source", dest="layout", choices=("auto", "nvidia"), default="auto", help="layout of the source")
+    parser.add_argument("--config", help="YAML file with what tensors do not tell, such as the audio settings; keys can be flags too")
+    arguments, overrides = parser.parse()
+    config = convert(arguments.source, arguments.destination, arguments.layout, arguments.config, overrides)
     print(
         f"{arguments.destination}: {config.model.name}, {config.audio.n_mels} mel bands, reduction factor {config.model.reduction_factor}"
     )

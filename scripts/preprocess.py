@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--train_ids", type=Path, help="file with one training id per line; without it, all ids that are not in --val_ids")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--skip_bad", action="store_true", help="leave bad rows out and list them in skipped.csv, instead of stopping")
-    parser.add_argument("--overwrite", action="store_true", help="replace a dataset that was made with other settings")
+    parser.add_argument("--overwrite", action="store_true", help="replace a dataset made of other recordings or with other settings")
     arguments, overrides = parser.parse()
     config = load_config(arguments.config, overrides)
     options = {
@@ -43,7 +43,7 @@ def main() -> None:
         print(*error.lines, sep="\n", file=sys.stderr)
         raise
     if already_done:
-        print(f"{arguments.output_dir} is already done, with these settings; --overwrite makes it again")
+        print(f"{arguments.output_dir} is already done, of these recordings and with these settings; --overwrite makes it again")
     for split, numbers in stats["splits"].items():
         print(f"{split}: {numbers['clips']} clips, {numbers['hours']:.2f} hours, {numbers['frames']} frames")
     if stats["skipped"]:

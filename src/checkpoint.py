@@ -20,7 +20,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from src.audio import mel_signature
 from src.config import Config, load_config
-from src.errors import InputError
+from src.errors import InputError, some_of
 from src.text import SYMBOLS
 
 FORMAT = "mindspore-tts 1"
@@ -189,8 +189,7 @@ def copy_strictly(values: Mapping[str, np.ndarray], targets: Mapping[str, Parame
     shapes = {name: (value.shape, tuple(targets[name].shape)) for name, value in values.items() if name in targets}
     problems += [f"{name} is {list(found)}, expected {list(wanted)}" for name, (found, wanted) in shapes.items() if found != wanted]
     if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise InputError(f"{complaint}: {', '.join(problems[:3])}{more}")
+        raise InputError(f"{complaint}: {some_of(problems)}")
     assign = ops.Assign()  # `set_data` does not reach graphs that `ms.jit` has compiled
     for name, value in values.items():
         assign(targets[name], Tensor(value, targets[name].dtype))
@@ -214,19 +213,31 @@ def numbered(output_dir: str | Path) -> list[Path]:
 
 
 def latest(output_dir: str | Path) -> Checkpoint:
-    """The newest checkpoint of a training run that can be read; a damaged one is named in a warning and the one before is taken.
+    """The newest checkpoint of a training run that can be read.
+
+    Newer ones that are damaged are renamed to `<name>.damaged`, so that `prune` does not count them, and named in a warning.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or a damaged one cannot be renamed.
     """
     if not Path(output_dir).is_dir():
         raise InputError(f"{output_dir}: no such run to resume")
+    damaged: dict[Path, InputError] = {}
     for path in reversed(numbered(output_dir)):
         try:
-            return load_checkpoint(path)
+            checkpoint = load_checkpoint(path)
         except InputError as error:
-            warnings.warn(f"{error}; trying the one before", stacklevel=2)
-    raise InputError(f"{output_dir}: no usable checkpoint to resume from; delete the folder to start anew")
+            damaged[path] = error
+            continue
+        for other, problem in damaged.items():
+            try:
+                other.rename(f"{other}.damaged")
+            except OSError as error:
+                raise InputError(f"{problem}; it cannot be renamed out of the way ({error.strerror})") from error
+            warnings.warn(f"{problem}; renamed to {other.name}.damaged, {path.name} is taken instead", stacklevel=2)
+        return checkpoint
+    reason = f" ({next(iter(damaged.values()))})" if damaged else ""
+    raise InputError(f"{output_dir}: no usable checkpoint to resume from{reason}; delete the folder to start anew")
 
 
 def prune(output_dir: str | Path, keep: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from src import create_model
 from src.checkpoint import copy_strictly, network_parameters, save_checkpoint
 from src.config import Config, load_config
-from src.errors import InputError
+from src.errors import InputError, some_of
 from src.text import SYMBOLS
 
 LSTM = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -31,7 +31,13 @@ class Entry(NamedTuple):
     convert: Callable[..., tuple[np.ndarray, ...]]  # their arrays -> our arrays
 
 
-def convert(source: str | Path, destination: str | Path, layout: str = "auto", config: str | Path | None = None) -> Config:
+def convert(
+    source: str | Path,
+    destination: str | Path,
+    layout: str = "auto",
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
     """Read a foreign checkpoint and write it as ours.
 
     Args:
@@ -39,12 +45,13 @@ def convert(source: str | Path, destination: str | Path, layout: str = "auto", c
         destination: path of the `.ckpt` to write.
         layout: `nvidia`, or `auto` to tell by the tensors' names.
         config: YAML file with what tensors do not tell (audio settings above all); None means the LJSpeech defaults.
+        overrides: dotted keys that go before that file, `{"audio.mel_floor": 1e-4}`.
 
     Returns:
         The configuration stored in the new checkpoint, sizes as the tensors have them.
 
     Raises:
-        InputError: unreadable or unknown file, a tensor missing, left over or of the wrong shape.
+        InputError: unreadable or unknown file, a tensor missing, left over or of the wrong shape; overrides that the tensors contradict.
     """
     source, destination = Path(source), Path(destination)
     if destination.suffix != ".ckpt":
@@ -53,7 +60,11 @@ def convert(source: str | Path, destination: str | Path, layout: str = "auto", c
     try:
         recognise(tensors, layout)
         weights = from_nvidia(tensors)
-        converted = load_config(config, nvidia_sizes(tensors))
+        sizes = nvidia_sizes(tensors)
+        for key in set(sizes) & set(overrides or {}):
+            if overrides[key] != sizes[key]:
+                raise InputError(f"{key} is {sizes[key]} by its tensors, not {overrides[key]}")
+        converted = load_config(config, {**(overrides or {}), **sizes})
         net = create_model(config=converted)
     except ValueError as error:
         raise InputError(f"{source}: {error}") from error
@@ -94,7 +105,7 @@ def from_nvidia(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             raise InputError(f"shapes that do not go together: {shapes}") from error
         weights |= {name: np.ascontiguousarray(array, np.float32) for name, array in zip(entry.ours, made, strict=True)}
     if rest:
-        raise InputError(f"no use for tensor {', '.join(list(rest)[:3])}" + (f" and {len(rest) - 3} more" if len(rest) > 3 else ""))
+        raise InputError(f"no use for tensor {some_of(list(rest))}")
     return weights
 
 

@@ -153,7 +153,7 @@ def plan_buckets(text_lengths: np.ndarray, mel_lengths: np.ndarray, n_buckets: i
     """Choose at most `n_buckets` batch shapes so that the fewest mel frames are padding, by dynamic programming over the upper edges.
 
     Args:
-        text_lengths: [N] symbols of each clip; give all clips that will be batched, validation included.
+        text_lengths: [N] symbols of each clip that is to be batched in these shapes, such as one split's.
         mel_lengths: [N] frames of each clip.
 
     Returns:

@@ -1,5 +1,17 @@
-"""The one exception for bad input: whatever a user can mend."""
+"""The one exception for bad input: whatever a user can mend; and what keeps its message to one line."""
+
+from collections.abc import Sequence
 
 
 class InputError(ValueError):
     """Input that cannot be used. The message is one line: which file and line, what is wrong, what to do."""
+
+
+def quote(text: str) -> str:
+    """`text` in quotation marks, cut off when it is long."""
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")
+
+
+def some_of(items: Sequence[object], limit: int = 3) -> str:
+    """The first few of `items`, and how many more there are."""
+    return ", ".join(map(str, items[:limit])) + (f" and {len(items) - limit} more" if len(items) > limit else "")

@@ -120,7 +120,7 @@ class LSTMScan(nn.Cell):
         n_blocks, k, n_batch, n_in = x.shape
         n_hidden = keep.shape[3]
         w_in, w_hidden = weight[:n_in], weight[n_in:]
-        # Transposed once: on CPU a product with the transpose of a wide matrix takes several times as long for a small batch.
+        # Transposed once: on CPU a product with the transpose of a wide matrix is slow for a small batch.
         w_in_transposed, w_hidden_transposed = transpose(w_in, (1, 0)), transpose(w_hidden, (1, 0))
         dx = ops.zeros((n_blocks, k * n_batch, n_in), x.dtype)
         dweight, dbias = ops.zeros_like(weight), ops.zeros_like(bias)

@@ -15,14 +15,14 @@ from tqdm import tqdm
 
 from src.audio import save_wav
 from src.config import AudioConfig, Config
-from src.errors import InputError
+from src.errors import InputError, quote
 from src.files import write_atomically
 from src.plotting import save_alignment_and_mel
 from src.tacotron2.model import Tacotron2
 from src.text import prepare_input_sequence, split_sentences
 from src.text.cleaners import CLEANERS
 
-BATCH_SIZE = 8  # sentences spoken at once: on CPU eight take about as long as three one by one
+BATCH_SIZE = 8  # sentences spoken at once, which takes less time than one by one
 WINDOW = 16 * BATCH_SIZE  # sentences that are sorted by length and held in memory together
 SHORTEST_TEXT = 32  # texts are padded to this or a power of two times it, so that few graphs are compiled
 
@@ -51,7 +51,7 @@ class Sentence(NamedTuple):
     mel: np.ndarray  # [n_mels, frames]
     alignment: np.ndarray  # [decoder steps, symbols]
     stop_reason: str  # "gate", "attention" or "max_decoder_steps"
-    seconds: float  # of computing: its share of its batch, by frames
+    seconds: float  # of computing: its share of its batch's time, by frames
 
     @property
     def alignment_score(self) -> float:
@@ -117,7 +117,7 @@ def speakable_pieces(line: Line, config: Config) -> list[str]:
     clean = CLEANERS[config.text.cleaner]
     pieces = [piece for piece in split_sentences(line.text, config.text.max_sentence_length) if re.search("[A-Za-z]", clean(piece))]
     if not pieces:
-        raise InputError(f"line {line.number}: nothing of {_quote(line.text)} can be spoken")
+        raise InputError(f"line {line.number}: nothing of {quote(line.text)} can be spoken")
     return pieces
 
 
@@ -150,7 +150,8 @@ def synthesise(net: Tacotron2, lines: Sequence[Line], vocoder: Vocoder, seed: in
                     shapes.add(text.shape)
                     bar.set_postfix_str("")
                 seeds = [(seed, pieces[i].position) for i in batch]
-                spoken |= zip(batch, _speak(net, [pieces[i].text for i in batch], text, lengths[batch], seeds), strict=True)
+                members = list(dict.fromkeys(batch))  # repeats that fill the batch stand at its end
+                spoken |= zip(members, _speak(net, [pieces[i].text for i in members], text, lengths[batch], seeds), strict=True)
                 bar.update()
             for i, members in itertools.groupby(sorted(spoken), key=lambda member: pieces[member].line):
                 yield _join(lines[i], [spoken[member] for member in members], vocoder, net.config)
@@ -216,15 +217,16 @@ def _pad(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def _speak(net: Tacotron2, texts: list[str], text: np.ndarray, lengths: np.ndarray, seeds: list[tuple[int, int]]) -> list[Sentence]:
+    """Speak a batch [B, L], of which the first `texts` are wanted; they share its time."""
     began = time.perf_counter()
     speech = net.generate(Tensor(text), Tensor(lengths), seeds)
     seconds = time.perf_counter() - began
-    mels, frames, alignments = speech.mel.asnumpy(), speech.mel_lengths.asnumpy(), speech.alignments.asnumpy()
+    mels, frames, alignments = (array.asnumpy()[: len(texts)] for array in (speech.mel, speech.mel_lengths, speech.alignments))
     steps = frames // net.config.model.reduction_factor
     for mel, sentence in zip(mels, texts, strict=True):
         if not np.isfinite(mel).all():
             raise InputError(
-                f"the network's output for {_quote(sentence)} is not finite: its weights have diverged, take an earlier checkpoint"
+                f"the network's output for {quote(sentence)} is not finite: its weights have diverged, take an earlier checkpoint"
             )
     return [
         Sentence(
@@ -249,7 +251,3 @@ def _join(line: Line, sentences: list[Sentence], vocoder: Vocoder, config: Confi
     mel = np.concatenate([part for sentence in sentences for part in (silent_mel, sentence.mel)][1:], 1)
     wav = np.concatenate([part for each in wavs for part in (silence, each)][1:])
     return Utterance(line, sentences, mel, wav, seconds)
-
-
-def _quote(text: str) -> str:
-    return repr(text if len(text) <= 80 else f"{text[:77]}...")

@@ -121,6 +121,11 @@ def test_griffin_lim_is_reproducible_by_seed():
     assert np.abs(griffin_lim(mel, AUDIO, seed=1) - griffin_lim(mel, AUDIO, seed=2)).max() > 1e-3
 
 
+def test_griffin_lim_of_a_network_that_diverges():
+    mel = np.where(np.arange(40) % 2, 1e4, -1e4) * np.ones((80, 1))
+    assert np.isfinite(griffin_lim(mel, AUDIO)).all()
+
+
 @pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")
 def test_griffin_lim_of_one_frame():
     assert griffin_lim(np.zeros((80, 1)), AUDIO).shape == (256,)

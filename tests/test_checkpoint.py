@@ -221,15 +221,20 @@ def test_latest_skips_a_damaged_one_and_prune_keeps_the_best(tmp_path, config):
         warnings.simplefilter("error")
         assert latest(tmp_path).step == 1000
     (tmp_path / "tacotron2-1000.ckpt").write_bytes(b"cut")
-    with pytest.warns(UserWarning, match=r"tacotron2-1000\.ckpt"):
+    with pytest.warns(UserWarning, match=r"tacotron2-1000\.ckpt: .*renamed to tacotron2-1000\.ckpt\.damaged"):
+        assert latest(tmp_path).step == 100
+    assert (tmp_path / "tacotron2-1000.ckpt.damaged").read_bytes() == b"cut"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         assert latest(tmp_path).step == 100
     prune(tmp_path, keep=2)
-    assert [path.name for path in numbered(tmp_path)] == ["tacotron2-100.ckpt", "tacotron2-1000.ckpt"]
+    assert [path.name for path in numbered(tmp_path)] == ["tacotron2-90.ckpt", "tacotron2-100.ckpt"]
     assert (tmp_path / "best.ckpt").exists()
     for path in numbered(tmp_path):
-        path.unlink()
-    with pytest.raises(InputError, match="no usable checkpoint"):
+        path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"no usable checkpoint .*tacotron2-100\.ckpt: the checkpoint is empty"):
         latest(tmp_path)
+    assert len(numbered(tmp_path)) == 2  # without one to fall back to, nothing is touched
 
 
 def test_loaded_weights_reach_an_already_compiled_graph(saved):

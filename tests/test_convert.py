@@ -1,4 +1,6 @@
+import runpy
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from src.convert import convert, from_nvidia, nvidia_sizes, read_torch, recognis
 from src.errors import InputError
 from src.text import SYMBOLS
 
+ROOT = Path(__file__).resolve().parents[1]
 E, P, A_RNN, D_RNN, A, F, K, POST, M, R = 8, 6, 10, 12, 4, 3, 7, 9, 5, 2  # every width another number, so that mix-ups show
 QUERY = "decoder.attention_layer.query_layer.linear_layer.weight"
 
@@ -142,6 +145,30 @@ def test_from_file_to_file(tmp_path, monkeypatch):
     net = create_model(checkpoint=str(tmp_path / "x.ckpt"))
     load_weights(net, loaded)
     np.testing.assert_array_equal(loaded.weights["embedding"], nvidia_tensors()["embedding.weight"])
+
+
+def test_the_script(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("src.convert.read_torch", lambda path: nvidia_tensors())
+
+    def script(*arguments):
+        monkeypatch.setattr(sys, "argv", ["convert_checkpoint.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit:
+            runpy.run_path(str(ROOT / "scripts/convert_checkpoint.py"), run_name="__main__")
+        return exit.value.code, *capsys.readouterr()
+
+    destination = tmp_path / "x.ckpt"
+    code, out, _ = script("x.pt", destination, "--source", "nvidia", "--audio.sample_rate", 16000)
+    assert code == 0 and out.startswith(f"{destination}: tacotron2, {M} mel bands, reduction factor {R}")
+    assert load_checkpoint(destination).config.audio.sample_rate == 16000
+    destination.unlink()
+    for arguments, message in (
+        (("x.pt",), "required: DEST.ckpt"),
+        (("x.pt", destination, "--source", "other"), "invalid choice: 'other'"),
+        (("x.pt", destination, "--audio.sample_rte", 1), "did you mean 'audio.sample_rate'?"),
+        (("x.pt", destination, "--model.encoder_dim", 512), f"model.encoder_dim is {E} by its tensors, not 512"),
+    ):
+        code, _, errors = script(*arguments)
+        assert code == 2 and message in errors and len(errors.splitlines()) == 1 and not destination.exists()
 
 
 def test_pytorch_files(tmp_path):

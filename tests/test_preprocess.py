@@ -3,6 +3,7 @@ import json
 import os
 import re
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,14 +115,16 @@ def test_file_list_of_paths_and_texts(recordings, tmp_path):
             Corpus(tmp_path / folder, "val")
 
 
-def test_id_lists_decide_the_split(recordings, tmp_path):
-    (tmp_path / "val.txt").write_text("clip-3\nclip-1\n\nclip-99\n")
+def test_id_lists_decide_the_split(recordings, tmp_path, capsys):
+    (tmp_path / "val.txt").write_text("\ufeffclip-3\nclip-1\n\nclip-99\n", encoding="utf-8")
     (tmp_path / "train.txt").write_text("clip-0\r\nclip-5\r\n")
     (recordings / "wavs/clip-7.wav").unlink()  # in neither list: nobody needs it
     stats, _ = preprocess(tmp_path / "both", config(), recordings, val_ids=tmp_path / "val.txt", train_ids=tmp_path / "train.txt")
     assert Corpus(tmp_path / "both").ids == ["clip-0", "clip-5"]
     assert Corpus(tmp_path / "both", "val").ids == ["clip-1", "clip-3"]
     assert stats["left_out"] == 4
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "ids are" in line]
+    assert said == f"{tmp_path / 'val.txt'}: 1 of 3 ids are of no row, such as clip-99"
     stats, _ = preprocess(tmp_path / "rest", config(), recordings, val_ids=tmp_path / "val.txt", skip_bad=True)
     assert Corpus(tmp_path / "rest").ids == [f"clip-{i}" for i in (0, 2, 4, 5, 6)]
     assert (stats["left_out"], stats["skipped"]) == (0, 1)
@@ -237,6 +240,36 @@ def test_finished_dataset_is_kept_or_replaced(recordings, tmp_path, run_script):
     assert run_script(*arguments, "--text.cleaner", "basic_cleaners", "--overwrite")[0] == 0
     assert Corpus(tmp_path / "data").stats["cleaner"] == "basic_cleaners"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["LJSpeech", "data"]
+
+
+def test_other_recordings_under_the_same_list_are_noticed(recordings, tmp_path):
+    preprocess(tmp_path / "data", config(), recordings)
+    another = write_ljspeech(tmp_path / "another voice")
+    with pytest.raises(InputError, match=r"other recordings.*data_path, recordings_sha256.*--overwrite"):
+        preprocess(tmp_path / "data", config(), another)
+    os.utime(recordings / "wavs/clip-5.wav", ns=(0, 0))
+    with pytest.raises(InputError, match=r"\(recordings_sha256\).*--overwrite"):
+        preprocess(tmp_path / "data", config(), recordings)
+    assert not preprocess(tmp_path / "data", config(), recordings, overwrite=True)[1]
+    assert preprocess(tmp_path / "data", config(), recordings)[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="mounting needs root")
+@pytest.mark.parametrize("size", ["40k", "1m"])  # room for some mels; for all of them, but for no records
+def test_a_disk_that_fills(recordings, tmp_path, run_script, size):
+    (tmp_path / "disk").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", tmp_path / "disk"]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("this machine does not allow mounting")
+    try:
+        code, _, errors = run_script("--data_path", recordings, "--output_dir", tmp_path / "disk/data", "--workers", 1)
+        (said,) = [line for line in errors.splitlines() if "data.work" in line]
+        assert code == 2 and said.startswith("error: ") and "cannot be written" in said and "Traceback" not in errors
+        assert os.listdir(tmp_path / "disk") == ["data.work"] and os.listdir(tmp_path / "disk/data.work") == ["mels"]
+        for path in (tmp_path / "disk/data.work/mels").iterdir():
+            assert len(np.load(path))
+    finally:
+        subprocess.run(["umount", "--lazy", tmp_path / "disk"], check=True)  # MindSpore may still hold a file open
 
 
 def test_a_folder_of_something_else_is_never_replaced(recordings, tmp_path):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -171,6 +172,15 @@ def test_a_network_that_has_diverged_is_named_as_such(monkeypatch):
     monkeypatch.setattr(net, "generate", lambda *_: broken)
     with pytest.raises(InputError, match=r"'abc' is not finite.* diverged"):
         speak(["abc"], net)
+
+
+def test_no_time_is_lost_to_the_repeats_that_fill_a_batch(monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr("src.synthesis.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    net = FakeNetwork()
+    utterances = speak([f"Text of {'x' * i}." for i in range(9)], net)  # two batches of five
+    seconds = sum(sentence.seconds for utterance in utterances for sentence in utterance.sentences)
+    assert len(net.shapes) == 2 and seconds == pytest.approx(2)
 
 
 def test_files_of_an_utterance(tmp_path):

@@ -24,7 +24,7 @@ from src.preprocessing.rows import BadRow, Row, Source
 from src.text import SYMBOLS, text_to_sequence
 
 SILENCE = 1e-3  # a recording that stays within ± this (-60 dB) is silent
-ROWS_PER_WORKER = 200  # starting a process takes about as long as this many clips
+ROWS_PER_WORKER = 200  # with fewer, starting a process does not pay
 
 
 class Clip(NamedTuple):
@@ -38,7 +38,10 @@ class Clip(NamedTuple):
 
 
 def prepare_clip(row: Row, folder: Path, config: Config, cache: Path) -> Clip | BadRow:
-    """Encode a row's text and compute its mel, kept in `cache` under a hash of the audio settings and the file's identity."""
+    """Encode a row's text and compute its mel, kept in `cache` under a hash of the audio settings and the file's identity.
+
+    What is wrong with the row comes back as a `BadRow`; an `OSError` is of the cache, where nothing can be written.
+    """
     problems, text = [], []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -83,9 +86,12 @@ def _cached_mel(wav_path: Path, config: Config, cache: Path) -> Path:
         if len(wav) < config.audio.n_fft:
             raise InputError(f"{wav_path}: shorter than one window of {config.audio.n_fft} samples")
         unfinished = path.with_suffix(f".{os.getpid()}")
-        with unfinished.open("wb") as file:
-            np.save(file, mel_spectrogram(wav, config.audio).T.astype(np.float32, order="C"))  # (frames, n_mels)
-        os.replace(unfinished, path)
+        try:
+            with unfinished.open("wb") as file:
+                np.save(file, mel_spectrogram(wav, config.audio).T.astype(np.float32, order="C"))  # (frames, n_mels)
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
     return path
 
 

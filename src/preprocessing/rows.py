@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import sys
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -100,18 +102,21 @@ def _parse_line(line: int, raw: bytes, ljspeech: Path | None) -> Row | BadRow:
     return Row(line, fields[0], wav, fields[2])
 
 
-def read_ids(path: Path) -> set[str]:
-    """Read one id per line.
+def read_ids(path: Path, known: Collection[str]) -> set[str]:
+    """Read one id per line; one line on stderr counts those that are not among the `known` ids of the rows.
 
     Raises:
         InputError: unreadable or empty file.
     """
     try:
-        ids = {line.strip() for line in path.read_text(encoding="utf-8").split("\n")} - {""}
+        ids = {line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")} - {""}
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a list of ids ({error})") from error
     if not ids:
         raise InputError(f"{path}: has no ids")
+    unknown = ids.difference(known)
+    if 0 < len(unknown) < len(ids):  # a list of nothing else is refused by `split_ids`
+        print(f"{path}: {len(unknown)} of {len(ids)} ids are of no row, such as {min(unknown)}", file=sys.stderr)
     return ids
 
 

@@ -32,8 +32,8 @@ _ABBREVIATION = re.compile(rf"\b({'|'.join(ABBREVIATIONS)})\.")
 def english_cleaners(text: str) -> str:
     """Plain ASCII in lower case; numbers and abbreviations as words; one space for each run of white space.
 
-    Equal to the front end that the public Tacotron 2 checkpoints were trained with, its oddities included: a pound sign becomes the letters
-    "ps", a per cent sign disappears.
+    Made after the front end that the public Tacotron 2 checkpoints were trained with, its oddities included (a pound sign becomes the
+    letters "ps", a per cent sign disappears), except for some numbers that it reads as others: see `src.text.numerals`.
     """
     text = spell_numbers(unidecode(text).lower())
     return _collapse(_ABBREVIATION.sub(lambda match: ABBREVIATIONS[match[1]], text))

@@ -1,4 +1,15 @@
-"""Digits to words, as the public Tacotron front end reads them: "1807" is a year, "$3.50" is money, "10th" is an ordinal."""
+"""Digits to words, as the public Tacotron front end reads them: "1807" is a year, "$3.50" is money, "10th" is an ordinal.
+
+On purpose it differs where that one says another number:
+
+    text         public front end                      ours
+    3.141        three point one hundred forty-one     three point one four one
+    0.05         zero point five                       zero point zero five
+    $2.5         two dollars, five cents               two point five dollars
+    $3 million   three dollars million                 three million dollars
+
+An ordinal must end with its word ("1st", not "1stly"), and numbers too long for a name are read digit by digit.
+"""
 
 import re
 

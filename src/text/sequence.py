@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.config import Config
-from src.errors import InputError
+from src.errors import InputError, quote
 from src.text.cleaners import CLEANERS
 from src.text.symbols import PAD, SYMBOLS
 
@@ -53,7 +53,7 @@ def prepare_input_sequence(texts: list[str], config: Config) -> tuple[Tensor, Te
     _warn(set().union(*dropped))
     for text, sequence in zip(texts, sequences, strict=True):
         if all(SYMBOLS[index] == " " for index in sequence):
-            raise InputError(f"nothing of the text {_quote(text)} can be spoken")
+            raise InputError(f"nothing of the text {quote(text)} can be spoken")
     lengths = np.array([len(sequence) for sequence in sequences], np.int32)
     ids = np.zeros((len(sequences), lengths.max()), np.int32)  # (B, L)
     for row, sequence in zip(ids, sequences, strict=True):
@@ -81,7 +81,7 @@ def _encode(text: str, cleaner: str) -> tuple[list[int], set[str]]:
 def _phonemes(part: str, text: str) -> list[int]:
     for phoneme in part.split():
         if f"@{phoneme}" not in _IDS:
-            raise InputError(f"'{phoneme}' in {{{part}}} is not an ARPAbet phoneme such as AH0 or NG (text {_quote(text)})")
+            raise InputError(f"'{phoneme}' in {{{part}}} is not an ARPAbet phoneme such as AH0 or NG (text {quote(text)})")
     return [_IDS[f"@{phoneme}"] for phoneme in part.split()]
 
 
@@ -93,7 +93,3 @@ def _warn(dropped: set[str]) -> None:
     if dropped:
         names = " ".join(character if character.isprintable() else repr(character)[1:-1] for character in sorted(dropped))
         warnings.warn(f"no symbol covers these characters, they are dropped: {names}", stacklevel=3)
-
-
-def _quote(text: str) -> str:
-    return repr(text if len(text) <= 80 else f"{text[:77]}...")
