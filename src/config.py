@@ -200,7 +200,7 @@ MAY_BE_ZERO = {
     *(f"train.{name}" for name in ("weight_decay", "seed", "validate_every", "checkpoint_every")),
     *(f"train.{name}" for name in ("guided_attention", "guided_attention_decay_steps")),
 }
-BELOW_ONE = {*(key for key in KEYS if key.endswith("_dropout")), "model.gate_threshold", "data.val_fraction"}
+BELOW_ONE = {*(key for key in KEYS if key.endswith("_dropout")), "data.val_fraction"}
 ODD = {"model.encoder_kernel_size", "model.postnet_kernel_size", "model.location_kernel_size"}
 
 
