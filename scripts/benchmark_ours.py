@@ -42,10 +42,9 @@ def training(config: dict, seed: int, batch_size: int, n_frames: int, length: in
 
 
 def free_running(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
-    """A run speaks `n_frames` frames per text: no gate is above 1, and the attention's rule needs more frames than there are."""
-    config = load_config(
-        config, {"model.gate_threshold": 1.0, "model.attention_stop_frames": n_frames + 1, "model.max_decoder_steps": n_frames}
-    )
+    """A run speaks `n_frames` frames per text: no fresh gate is as sure, and the attention's rule needs more frames than there are."""
+    limits = {"model.gate_threshold": 0.999999, "model.attention_stop_frames": n_frames + 1, "model.max_decoder_steps": n_frames}
+    config = load_config(config, limits)
     runtime.setup(seed)
     net = create_model(config=config)
     text = Tensor(np.random.default_rng(seed).integers(1, config.model.n_symbols, (batch_size, length), np.int32))

@@ -84,8 +84,8 @@ class Peer:
         return run
 
     def free_running(self, config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
-        """A run speaks `n_frames` frames per text: no gate is above 1."""
-        net = self._build(config, seed, gate_threshold=1.0, decoder_max_step=n_frames).eval()
+        """A run speaks `n_frames` frames per text: no fresh gate is as sure."""
+        net = self._build(config, seed, gate_threshold=0.999999, decoder_max_step=n_frames).eval()
         text = torch.randint(1, config["model"]["n_symbols"], (batch_size, length))
         text_lengths = torch.full((batch_size,), length)
         warnings.filterwarnings("ignore", "Reached max decoder steps")

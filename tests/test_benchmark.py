@@ -2,9 +2,11 @@ import json
 import sys
 
 import benchmark
+import benchmark_ours
 import pytest
 from benchmark import Row, Worker, WorkerFailed, alternate
 
+from src.config import load_config
 from src.errors import InputError
 
 # Speaks the protocol of scripts/benchmark_worker.py; each run is appended to a file, so that a test sees the order.
@@ -93,3 +95,13 @@ def test_every_printed_ratio_is_in_the_json(stand_in, tmp_path, monkeypatch, cap
     ]
     assert {"cpu", "cores"} <= set(result["machine"])
     assert result["versions"]["torchaudio"] == "1.0"
+
+
+WIDTHS = ("encoder_dim", "prenet_dim", "attention_rnn_dim", "attention_dim", "decoder_rnn_dim", "postnet_dim")
+
+
+@pytest.mark.parametrize("task", [benchmark_ours.training, benchmark_ours.free_running])
+def test_ours_runs(task):
+    layers = {"model.encoder_layers": 1, "model.postnet_layers": 1, "audio.n_mels": 4}
+    config = load_config(overrides={f"model.{width}": 4 for width in WIDTHS} | layers).to_dict()
+    task(config, seed=0, batch_size=2, n_frames=7, length=5)()
