@@ -27,13 +27,13 @@ def main() -> None:
         raise InputError("--ignore_layers says what --warm_start leaves out; give --warm_start too")
     resume = latest(arguments.resume) if arguments.resume else None
     if not (arguments.output_dir or arguments.resume):
-        raise InputError("--output_dir is needed")
+        raise InputError("--data_path and --output_dir are needed, or --resume")
     output_dir = Path(arguments.output_dir or arguments.resume)
     if resume and output_dir.resolve() != Path(arguments.resume).resolve():
         raise InputError(f"--output_dir {output_dir} is not the run to --resume, {arguments.resume}; leave one of them out")
     data_path = arguments.data_path or (resume and resume.extra.get("data_path"))
     if not data_path:
-        raise InputError("--data_path is needed")
+        raise InputError("--data_path and --output_dir are needed, or --resume")
     config = load_config(arguments.config or (Path(arguments.resume) / "config.yaml" if resume else None), overrides)
 
     ignore_layers = [name.strip() for name in (arguments.ignore_layers or "").split(",") if name.strip()]
