@@ -122,9 +122,8 @@ class Benchmark:
 
     def _training(self, batch_size: int, n_frames: int, length: int, memory: bool) -> Iterator[Row]:
         size, name = f"B {batch_size}, T {n_frames}, L {length}", f"b{batch_size}_t{n_frames}_l{length}"
-        sides = {side: (side, batch_size) for side in (OURS, PEER)}
         with ExitStack() as stack:
-            workers = self._prepare(stack, "training", sides, n_frames, length)
+            workers = self._prepare(stack, "training", {side: (side, batch_size, n_frames, length) for side in (OURS, PEER)})
             samples = alternate(workers, self.arguments.repeats, f"training step, {size}")
             yield Row(f"training_step_{name}", f"training step, {size}", "s", samples)
             if memory:  # these processes have done nothing else
@@ -132,36 +131,34 @@ class Benchmark:
                 yield Row(f"training_peak_memory_{name}", f"peak memory, {size}", "GiB", peaks)
 
     def _free_running(self) -> Iterator[Row]:
-        n_frames = self.arguments.frames
-        sides = {f"{side}, batch {batch_size}": (side, batch_size) for batch_size in (1, 8) for side in (OURS, PEER)}
+        n_frames, length = self.arguments.frames, self.arguments.text_length
+        sides = {f"{side}, batch {n}": (side, n, n_frames, length) for n in (1, 8) for side in (OURS, PEER)}
         with ExitStack() as stack:
-            workers = self._prepare(stack, "free_running", sides, n_frames, self.arguments.text_length)
-            samples = alternate(workers, self.arguments.free_running_repeats, "free running")
-        frame = {
-            label: [1e3 * seconds / (n_frames * sides[label][1]) for seconds in samples[label]] for label in sides
-        }  # ms per frame of one text
+            samples = alternate(self._prepare(stack, "free_running", sides), self.arguments.free_running_repeats, "free running")
+        frame = {label: [1e3 * seconds / (n_frames * sides[label][1]) for seconds in samples[label]] for label in sides}  # ms, of one text
         for ours, peer in ((1, 1), (8, 1), (8, 8)):
             name = f"free_running_batch_{ours}" + (f"_against_batch_{peer}" if peer != ours else "")
             labels = f"{OURS}, batch {ours}", f"{PEER}, batch {peer}"
             yield Row(name, f"free running, {n_frames} frames, a frame", "ms", {label: frame[label] for label in labels})
 
     def _compilation(self) -> Row:
-        """Seconds of the first step less those of the second, each time in a new process."""
-        length = self.arguments.text_length
-        samples = {f"{OURS}, T {n_frames}": [] for n_frames in reversed(self.arguments.compile_frames)}
-        for n_frames in tqdm(self.arguments.compile_frames * self.arguments.compile_repeats, desc="compilation", leave=False):
+        """Seconds of the first step less those of the second, each time in new processes."""
+        length, frames = self.arguments.text_length, self.arguments.compile_frames
+        sides = {f"{OURS}, T {n_frames}": (OURS, 1, n_frames, length) for n_frames in sorted(frames, reverse=True)}
+        samples: dict[str, list[float]] = {label: [] for label in sides}
+        for _ in tqdm(range(self.arguments.compile_repeats), desc="compilation", leave=False):
             with ExitStack() as stack:
-                worker = self._prepare(stack, "training", {OURS: (OURS, 1)}, n_frames, length)[OURS]
-                first, second = worker.ask("run")["seconds"], worker.ask("run")["seconds"]
-            samples[f"{OURS}, T {n_frames}"].append(first - second)
+                for label, worker in self._prepare(stack, "training", sides).items():
+                    first, second = worker.ask("run")["seconds"], worker.ask("run")["seconds"]
+                    samples[label].append(first - second)
         return Row("compile_time", f"compiling the training step, L {length}", "s", samples)
 
-    def _prepare(self, stack: ExitStack, task: str, sides: dict[str, tuple[str, int]], n_frames: int, length: int) -> dict[str, Worker]:
-        """A worker for each (side, batch size), ready to run."""
-        workers = {label: stack.enter_context(Worker(self.commands[side])) for label, (side, _) in sides.items()}
-        common = {"config": self.config, "seed": self.config["train"]["seed"], "n_frames": n_frames, "length": length}
+    def _prepare(self, stack: ExitStack, task: str, sides: dict[str, tuple[str, int, int, int]]) -> dict[str, Worker]:
+        """A worker, ready to run, for each (side, batch size, frames, text length)."""
+        workers = {label: stack.enter_context(Worker(self.commands[side])) for label, (side, *_) in sides.items()}
         for label, worker in workers.items():
-            worker.send("prepare", task=task, arguments={**common, "batch_size": sides[label][1]})
+            sizes = dict(zip(("batch_size", "n_frames", "length"), sides[label][1:], strict=True))
+            worker.send("prepare", task=task, arguments={"config": self.config, "seed": self.config["train"]["seed"], **sizes})
         for worker in workers.values():
             worker.receive()
         return workers
@@ -205,7 +202,9 @@ def main() -> None:
     parser = CommandLine(__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, help="YAML file of the network; without it, full width")
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="file to write machine, settings and rows to")
-    parser.add_argument("--quick", action="store_true", help="one counted run where the default is several: under two minutes")
+    parser.add_argument(
+        "--quick", action="store_true", help="one run where several are the default, and the last of the --shapes only: two minutes"
+    )
     parser.add_argument("--peer_python", type=str, default=sys.executable, help="Python that has torch (default: this one)")
     parser.add_argument("--peer_source", type=str, help="torchaudio's models/tacotron2.py, when that Python has no torchaudio")
     parser.add_argument("--threads", type=positive, default=count_cores(), help="threads of PyTorch; MindSpore takes all cores by itself")
@@ -223,7 +222,8 @@ def main() -> None:
     if config.model.reduction_factor != 1:
         raise InputError("torchaudio's Tacotron 2 makes one frame a step; model.reduction_factor must be 1 to compare")
     if arguments.quick:
-        arguments.repeats, arguments.free_running_repeats, arguments.compile_repeats = 1, 3, 1
+        arguments.repeats, arguments.free_running_repeats, arguments.compile_repeats = 1, 2, 1
+        arguments.shapes = arguments.shapes[-1:]
     try:
         measure(Benchmark(arguments, config.to_dict()), arguments)
     except WorkerFailed as error:

@@ -72,7 +72,7 @@ def test_ratio_is_one_of_medians():
 
 def test_every_printed_ratio_is_in_the_json(stand_in, tmp_path, monkeypatch, capsys):
     path = tmp_path / "benchmark.json"
-    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--quick", "--json", str(path), "--shapes", "2x3x4", "5x6x7"])
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--repeats", "2", "--json", str(path), "--shapes", "2x3x4", "5x6x7"])
     make = benchmark.Benchmark.__init__
 
     def with_stand_ins(self, *arguments):
