@@ -10,6 +10,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 PYTORCH_BATCH_NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.9
+RELU_GAIN, TANH_GAIN = 2**0.5, 5 / 3  # of initial weights before these activations
 
 
 def xavier_uniform(shape: tuple[int, ...], fan_in: int, fan_out: int, gain: float = 1.0) -> Tensor:

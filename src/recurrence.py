@@ -85,6 +85,12 @@ def block_before(x: Tensor, t: Tensor) -> Tensor:
     return rows * spread(exists, rows.shape)
 
 
+def gates_from_input(x: Tensor, t: Tensor, w_in: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
+    """The share of the gates that block t of x (N, K, B, X) gives by w_in [X, 4H] and bias [4H]: K tensors (B, 4H)."""
+    _, k, n_batch, n_in = x.shape
+    return unstack(add_bias(matmul(block(x, t).reshape(k * n_batch, n_in), w_in), bias).reshape(k, n_batch, -1))
+
+
 class LSTMScan(nn.Cell):
     """x (N, K, B, X), keep (N, K, B, H), weight [X + H, 4H], bias [4H] -> h, c, both (N, K, B, H): N blocks of K steps.
 
@@ -101,8 +107,7 @@ class LSTMScan(nn.Cell):
         c = ops.zeros((n_batch, n_hidden), x.dtype)
         t = Tensor(0, ms.int32)
         while t < n_blocks:
-            block_x = block(x, t).reshape(k * n_batch, n_in)
-            from_input = unstack(add_bias(matmul(block_x, w_in), bias).reshape(k, n_batch, 4 * n_hidden))
+            from_input = gates_from_input(x, t, w_in, bias)
             block_keep = unstack(block(keep, t))
             block_h, block_c = (), ()
             for step in range(k):

@@ -10,9 +10,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-import yaml
 
-from src.config import KEYS, load_config
+from src.config import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ["train.py", "eval.py", *(f"scripts/{path.name}" for path in sorted((ROOT / "scripts").glob("*.py")))]
@@ -39,13 +38,6 @@ def test_every_imported_package_is_required():
 def test_no_module_under_src_is_named_like_one_of_the_standard_library():
     names = {path.stem for path in (ROOT / "src").iterdir()}
     assert not names & sys.stdlib_module_names
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
-def test_configurations_are_complete(path):
-    load_config(path)
-    content = yaml.safe_load(path.read_text())
-    assert sorted(f"{section}.{key}" for section, keys in content.items() for key in keys) == sorted(KEYS)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

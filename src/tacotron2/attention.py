@@ -8,13 +8,14 @@ import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import ModelConfig
-from src.layers import Linear, neighbourhood, neighbourhood_backward, spread, uniform, xavier_uniform
+from src.layers import TANH_GAIN, Linear, neighbourhood, neighbourhood_backward, spread, uniform, xavier_uniform
 from src.recurrence import (
     add_bias,
     block,
     block_before,
     concat_last,
     first_steps,
+    gates_from_input,
     into_blocks,
     lstm_slopes,
     lstm_step,
@@ -59,8 +60,7 @@ class AttentionScan(nn.Cell):
         summed = ops.zeros((n_batch, length), x.dtype)
         t = Tensor(0, ms.int32)
         while t < n_blocks:
-            block_x = block(x, t).reshape(k * n_batch, n_in)
-            from_input = unstack(add_bias(matmul(block_x, w_in), bias).reshape(k, n_batch, 4 * n_hidden))
+            from_input = gates_from_input(x, t, w_in, bias)
             block_keep = unstack(block(keep, t))
             block_h, block_c, block_contexts, block_weights = (), (), (), ()
             for step in range(k):
@@ -173,12 +173,14 @@ class Attention(nn.Cell):
         n_hidden, n_attention = config.attention_rnn_dim, config.attention_dim
         kernel_size, n_filters = config.location_kernel_size, config.location_filters
         self.weight, self.bias = lstm_weight(config.prenet_dim + config.encoder_dim, n_hidden)
-        self.query = Parameter(xavier_uniform((n_hidden, n_attention), n_hidden, n_attention, gain=5 / 3), name="query")
-        self.keys = Linear(config.encoder_dim, n_attention, bias=False, gain=5 / 3)
+        self.query = Parameter(xavier_uniform((n_hidden, n_attention), n_hidden, n_attention, gain=TANH_GAIN), name="query")
+        self.keys = Linear(config.encoder_dim, n_attention, bias=False, gain=TANH_GAIN)
         self.v = Parameter(xavier_uniform((n_attention, 1), n_attention, 1), name="v")
         bound = (2 * kernel_size) ** -0.5
         self.location_conv = Parameter(uniform((kernel_size * 2, n_filters), bound), name="location_conv")
-        self.location_dense = Parameter(xavier_uniform((n_filters, n_attention), n_filters, n_attention, gain=5 / 3), name="location_dense")
+        self.location_dense = Parameter(
+            xavier_uniform((n_filters, n_attention), n_filters, n_attention, gain=TANH_GAIN), name="location_dense"
+        )
         self.dropout = nn.Dropout(p=config.attention_dropout)
         self.n_hidden = n_hidden
         self.scan = AttentionScan()

@@ -3,10 +3,8 @@
 from mindspore import Tensor, nn, ops
 
 from src.config import ModelConfig
-from src.layers import ConvBatchNorm, length_mask, spread
+from src.layers import RELU_GAIN, ConvBatchNorm, length_mask, spread
 from src.recurrence import BidirectionalLSTM
-
-RELU_GAIN = 2**0.5
 
 
 class Encoder(nn.Cell):

@@ -3,9 +3,7 @@
 from mindspore import Tensor, nn, ops
 
 from src.config import ModelConfig
-from src.layers import ConvBatchNorm, spread
-
-TANH_GAIN = 5 / 3
+from src.layers import TANH_GAIN, ConvBatchNorm, spread
 
 
 class Postnet(nn.Cell):
