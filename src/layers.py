@@ -4,13 +4,15 @@ A convolution is a gather of shifted frames and one matrix product: on CPU this 
 `nn.Conv1d` uses, and matrix products are what the accelerators are best at.
 """
 
+from typing import Literal
+
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 PYTORCH_BATCH_NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.9
-RELU_GAIN, TANH_GAIN = 2**0.5, 5 / 3  # of initial weights before these activations
+INITIAL_GAINS = {"linear": 1.0, "relu": 2**0.5, "tanh": 5 / 3}  # of weights before these activations
 
 
 def xavier_uniform(shape: tuple[int, ...], fan_in: int, fan_out: int, gain: float = 1.0) -> Tensor:
@@ -22,8 +24,9 @@ def xavier_uniform(shape: tuple[int, ...], fan_in: int, fan_out: int, gain: floa
 def spread(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """x broadcast to `shape` by an operator of its own.
 
-    An arithmetic operator that broadcasts by itself is slower on CPU, and its kernel keeps index tables several times the
-    size of its output for as long as the graph lives.
+    An arithmetic operator that broadcasts by itself is slower on CPU, and its kernel keeps index tables four times the size of
+    its output for as long as the graph lives. So does division by a number (multiply by its reciprocal), comparison with one, and
+    `where`; a transposition keeps twice its size.
     """
     return ops.broadcast_to(x, shape)
 
@@ -33,6 +36,33 @@ def uniform(shape: tuple[int, ...], bound: float) -> Tensor:
     return Tensor(np.random.uniform(-bound, bound, shape).astype(np.float32))
 
 
+# Left to itself the graph computes gradients of weights at the very end, since nothing but the update needs them, and keeps
+# what they are made of until then. Depend has them computed on the way.
+depend = ops.Depend()
+
+
+class Product(nn.Cell):
+    """x (N, n_in), weight [n_in, n_out] -> (N, n_out)."""
+
+    def construct(self, x: Tensor, weight: Tensor) -> Tensor:
+        return ops.MatMul()(x, weight)
+
+    def bprop(self, x, weight, out, dout):  # noqa: ANN001, ANN201
+        dweight = ops.MatMul(transpose_a=True)(x, dout)
+        return depend(ops.MatMul(transpose_b=True)(dout, weight), dweight), dweight
+
+
+class AddBias(nn.Cell):
+    """x (N, C) + bias [C]."""
+
+    def construct(self, x: Tensor, bias: Tensor) -> Tensor:
+        return ops.BiasAdd()(x, bias)
+
+    def bprop(self, x, bias, out, dout):  # noqa: ANN001, ANN201
+        dbias = dout.sum(0)
+        return depend(dout, dbias), dbias
+
+
 class Linear(nn.Cell):
     """x W + b over the last axis: (..., n_in) -> (..., n_out)."""
 
@@ -40,12 +70,13 @@ class Linear(nn.Cell):
         super().__init__()
         self.weight = Parameter(xavier_uniform((n_in, n_out), n_in, n_out, gain), name="weight")
         self.bias = Parameter(uniform((n_out,), n_in**-0.5), name="bias") if bias else None
+        self.product, self.add_bias = Product(), AddBias()
         self.n_in, self.n_out = n_in, n_out
 
     def construct(self, x: Tensor) -> Tensor:
-        y = ops.MatMul()(x.reshape(-1, self.n_in), self.weight)
+        y = self.product(x.reshape(-1, self.n_in), self.weight)
         if self.bias is not None:
-            y = ops.BiasAdd()(y, self.bias)
+            y = self.add_bias(y, self.bias)
         return y.reshape((*x.shape[:-1], self.n_out))
 
 
@@ -81,12 +112,14 @@ class Convolution(nn.Cell):
         n_batch, n_time, n_in = x.shape
         n_out = weight.shape[1]
         kernel_size = weight.shape[0] // n_in
+        # Without the dependence the graph would find that it has had the neighbourhood before, and keep that, kernel_size times x.
+        x, weight = depend(x, dout), depend(weight, dout)
         dweight = ops.MatMul(transpose_a=True)(neighbourhood(x, kernel_size), dout)
         # By x: the same convolution over dout, with the taps in reverse order and in and out exchanged.
-        taps = ops.gather(weight.reshape(kernel_size, n_in, n_out), Tensor(np.arange(kernel_size)[::-1].astype(np.int32)), 0)
-        reversed_weight = ops.Transpose()(taps, (0, 2, 1)).reshape(kernel_size * n_out, n_in)
-        dx = ops.MatMul()(neighbourhood(dout.reshape(n_batch, n_time, n_out), kernel_size), reversed_weight)
-        return dx.reshape(x.shape), dweight
+        taps = ops.Unstack(0)(weight.reshape(kernel_size, n_in, n_out))
+        reversed_weight = ops.Concat(1)(taps[::-1])  # [n_in, kernel_size * n_out]
+        dx = ops.MatMul(transpose_b=True)(neighbourhood(dout.reshape(n_batch, n_time, n_out), kernel_size), reversed_weight)
+        return depend(dx.reshape(x.shape), dweight), dweight
 
 
 class Conv1d(nn.Cell):
@@ -103,23 +136,29 @@ class Conv1d(nn.Cell):
         fan_in = n_in * kernel_size
         self.weight = Parameter(xavier_uniform((fan_in, n_out), fan_in, n_out * kernel_size, gain), name="weight")
         self.bias = Parameter(uniform((n_out,), fan_in**-0.5), name="bias")
-        self.convolution = Convolution()
+        self.convolution, self.add_bias = Convolution(), AddBias()
         self.n_out = n_out
 
     def construct(self, x: Tensor) -> Tensor:
-        return ops.BiasAdd()(self.convolution(x, self.weight), self.bias).reshape((*x.shape[:2], self.n_out))
+        return self.add_bias(self.convolution(x, self.weight), self.bias).reshape((*x.shape[:2], self.n_out))
+
+
+Activation = Literal["linear", "relu", "tanh"]
+ACTIVATIONS = {"linear": ops.identity, "relu": ops.relu, "tanh": ops.tanh}
 
 
 class BatchNorm(nn.Cell):
-    """Batch normalisation (Ioffe & Szegedy 2015) of (B, T, C) whose training statistics leave padded positions out."""
+    """Batch normalisation (Ioffe & Szegedy 2015) of (B, T, C) whose training statistics leave padded positions out, then an
+    activation and, while training, dropout. The three belong together because their common gradient needs less memory."""
 
-    def __init__(self, n_channels: int):
+    def __init__(self, n_channels: int, activation: Activation = "linear", dropout: float = 0.0):
         super().__init__()
         self.gamma = Parameter(Tensor(np.ones(n_channels, np.float32)), name="gamma")
         self.beta = Parameter(Tensor(np.zeros(n_channels, np.float32)), name="beta")
         self.moving_mean = Parameter(Tensor(np.zeros(n_channels, np.float32)), name="moving_mean", requires_grad=False)
         self.moving_variance = Parameter(Tensor(np.ones(n_channels, np.float32)), name="moving_variance", requires_grad=False)
-        self.normalize = MaskedNormalization()
+        self.activate = ACTIVATIONS[activation]
+        self.normalize = MaskedNormalization(activation, dropout)
         self.assign = ops.Assign()
 
     def construct(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -130,7 +169,7 @@ class BatchNorm(nn.Cell):
             return y
         scale = self.gamma * ops.rsqrt(self.moving_variance + PYTORCH_BATCH_NORM_EPS)
         shift = self.beta - self.moving_mean * scale
-        return (x * spread(scale, x.shape) + spread(shift, x.shape)) * spread(mask, x.shape)
+        return self.activate(x * spread(scale, x.shape) + spread(shift, x.shape)) * spread(mask, x.shape)
 
     def _update(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
         unbiased = variance * count / ops.maximum(count - 1.0, Tensor(1.0, ms.float32))
@@ -139,11 +178,16 @@ class BatchNorm(nn.Cell):
 
 
 class MaskedNormalization(nn.Cell):
-    """(x - mean) / sqrt(variance + eps) * gamma + beta over the real positions of (B, T, C), with its own gradient.
+    """dropout(activation((x - mean) / sqrt(variance + eps) * gamma + beta)) over the real positions of (B, T, C), with its own gradient.
 
-    Automatic differentiation would keep many arrays of the size of x; this keeps x alone. Also returns mean and biased variance (C,),
-    through which no gradient flows.
+    Automatic differentiation would keep many arrays of the size of x; this keeps x and the result, which tells by its zeros what
+    dropout took. Also returns mean and biased variance (C,), through which no gradient flows.
     """
+
+    def __init__(self, activation: Activation, dropout: float):
+        super().__init__()
+        self.activation, self.dropout = activation, dropout
+        self.activate = ACTIVATIONS[activation]
 
     def construct(self, x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         count = ops.maximum(mask.sum(), Tensor(1.0, ms.float32))
@@ -152,16 +196,24 @@ class MaskedNormalization(nn.Cell):
         centred = (x - spread(mean, x.shape)) * everywhere
         variance = (centred * centred).sum((0, 1)) / count
         scale = gamma * ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
-        return (centred * spread(scale, x.shape) + spread(beta, x.shape)) * everywhere, mean, variance
+        y = self.activate(centred * spread(scale, x.shape) + spread(beta, x.shape)) * everywhere
+        return ops.dropout(y, self.dropout, True), mean, variance
 
     def bprop(self, x, mask, gamma, beta, out, dout):  # noqa: ANN001, ANN201
+        y, mean, variance = out
+        dy = dout[0]
+        # Without the dependence the graph would keep what it has spread and centred in the forward pass.
+        x, mask, mean, variance = depend(x, dy), depend(mask, dy), depend(mean, dy), depend(variance, dy)
+        everywhere = spread(mask, x.shape)
+        if self.activation == "tanh":
+            undropped = y * (1 - self.dropout)
+            dy = dy * (1 - undropped * undropped)
+        passed = ops.sign(ops.abs(y)) if self.activation == "relu" or self.dropout > 0 else everywhere  # y is 0 where nothing passed
+        dy = dy * passed * (1 / (1 - self.dropout))
         # Ioffe & Szegedy 2015, sec. 3, the derivatives by gamma, beta and x put together.
-        _, mean, variance = out
         count = ops.maximum(mask.sum(), Tensor(1.0, ms.float32))
         scale = ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
-        everywhere = spread(mask, x.shape)
         normalized = (x - spread(mean, x.shape)) * spread(scale, x.shape) * everywhere
-        dy = dout[0] * everywhere
         dbeta = dy.sum((0, 1))
         dgamma = (dy * normalized).sum((0, 1))
         dx = (
@@ -173,12 +225,15 @@ class MaskedNormalization(nn.Cell):
 
 
 class ConvBatchNorm(nn.Cell):
-    """Convolution and batch normalisation, the pair that encoder and postnet stack: (B, T, n_in) -> (B, T, n_out), 0 at padding."""
+    """What encoder and postnet stack: convolution, batch normalisation, activation, dropout.
 
-    def __init__(self, n_in: int, n_out: int, kernel_size: int, gain: float):
+    (B, T, n_in) -> (B, T, n_out), 0 at padding.
+    """
+
+    def __init__(self, n_in: int, n_out: int, kernel_size: int, activation: Activation, dropout: float):
         super().__init__()
-        self.conv = Conv1d(n_in, n_out, kernel_size, gain)
-        self.norm = BatchNorm(n_out)
+        self.conv = Conv1d(n_in, n_out, kernel_size, INITIAL_GAINS[activation])
+        self.norm = BatchNorm(n_out, activation, dropout)
 
     def construct(self, x: Tensor, mask: Tensor) -> Tensor:
         return self.norm(self.conv(x), mask)

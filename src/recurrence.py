@@ -9,7 +9,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from src.layers import length_mask, spread, uniform
+from src.layers import depend, length_mask, spread, uniform
 
 BLOCK = 10  # steps per loop iteration: more means fewer copies of the output buffers, and a slower compilation
 
@@ -17,6 +17,7 @@ matmul = ops.MatMul()
 transpose = ops.Transpose()
 add_bias = ops.BiasAdd()
 transposed_matmul = ops.MatMul(transpose_a=True)
+matmul_transposed = ops.MatMul(transpose_b=True)
 concat_last = ops.Concat(-1)
 concat_time = ops.Concat(0)
 stack = ops.Stack(0)
@@ -64,6 +65,16 @@ def out_of_blocks(x: Tensor) -> Tensor:
     return x.reshape((x.shape[0] * x.shape[1], *x.shape[2:]))
 
 
+def zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Zeros that are made when the graph runs; `like` is any tensor that is not a constant.
+
+    `ops.zeros` of a known shape is a constant, which the graph holds as long as it lives.
+    """
+    first = like.reshape(-1)[:1]
+    zero = ops.not_equal(first, first).astype(like.dtype)
+    return spread(zero.reshape((1,) * len(shape)), shape)
+
+
 def first_steps(x: Tensor, n_steps: int) -> Tensor:
     """The first `n_steps` of blocks (N, K, ...), which may end in padding: (n_steps, ...)."""
     steps = out_of_blocks(x)
@@ -101,8 +112,8 @@ class LSTMScan(nn.Cell):
         n_blocks, k, n_batch, n_in = x.shape
         n_hidden = keep.shape[3]
         w_in, w_hidden = weight[:n_in], weight[n_in:]
-        all_h = ops.zeros((n_blocks, k, n_batch, n_hidden), x.dtype)
-        all_c = ops.zeros((n_blocks, k, n_batch, n_hidden), x.dtype)
+        all_h = zeros((n_blocks, k, n_batch, n_hidden), x)
+        all_c = zeros((n_blocks, k, n_batch, n_hidden), x)
         h = ops.zeros((n_batch, n_hidden), x.dtype)
         c = ops.zeros((n_batch, n_hidden), x.dtype)
         t = Tensor(0, ms.int32)
@@ -124,11 +135,12 @@ class LSTMScan(nn.Cell):
         h, c = out
         n_blocks, k, n_batch, n_in = x.shape
         n_hidden = keep.shape[3]
+        weight = depend(weight, dout[0])  # or its parts and their transposes are made in the forward pass already
         w_in, w_hidden = weight[:n_in], weight[n_in:]
         # Transposed once: on CPU a product with the transpose of a wide matrix is slow for a small batch.
-        w_in_transposed, w_hidden_transposed = transpose(w_in, (1, 0)), transpose(w_hidden, (1, 0))
-        dx = ops.zeros((n_blocks, k * n_batch, n_in), x.dtype)
-        dweight, dbias = ops.zeros_like(weight), ops.zeros_like(bias)
+        w_hidden_transposed = transpose(w_hidden, (1, 0))
+        dx = zeros((n_blocks, k * n_batch, n_in), weight)
+        dweight, dbias = zeros(weight.shape, weight), ops.zeros_like(bias)
         dh = ops.zeros((n_batch, n_hidden), x.dtype)
         dc = ops.zeros((n_batch, n_hidden), x.dtype)
         t = Tensor(n_blocks - 1, ms.int32)
@@ -145,7 +157,7 @@ class LSTMScan(nn.Cell):
                 dh = matmul(dgate, w_hidden_transposed)
                 dgates = (dgate, *dgates)
             dgates = stack(dgates).reshape(k * n_batch, 4 * n_hidden)
-            dx[t] = matmul(dgates, w_in_transposed)
+            dx[t] = matmul_transposed(dgates, w_in)
             dweight = dweight + transposed_matmul(block_inputs, dgates)
             dbias = dbias + dgates.sum(0)
             t = t - 1

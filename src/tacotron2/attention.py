@@ -8,7 +8,7 @@ import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import ModelConfig
-from src.layers import TANH_GAIN, Linear, neighbourhood, neighbourhood_backward, spread, uniform, xavier_uniform
+from src.layers import INITIAL_GAINS, Linear, depend, neighbourhood, neighbourhood_backward, spread, uniform, xavier_uniform
 from src.recurrence import (
     add_bias,
     block,
@@ -22,11 +22,13 @@ from src.recurrence import (
     lstm_step_backward,
     lstm_weight,
     matmul,
+    matmul_transposed,
     out_of_blocks,
     stack,
     transpose,
     transposed_matmul,
     unstack,
+    zeros,
 )
 
 MASKED = -1e4  # energy of a padded position: its weight is exactly 0, and float16 can hold it
@@ -49,10 +51,10 @@ class AttentionScan(nn.Cell):
         n_hidden = keep.shape[3]
         _, length, n_memory = memory.shape
         w_in, w_state = weight[:n_in], weight[n_in:]
-        all_h = ops.zeros((n_blocks, k, n_batch, n_hidden), x.dtype)
-        all_c = ops.zeros((n_blocks, k, n_batch, n_hidden), x.dtype)
-        all_contexts = ops.zeros((n_blocks, k, n_batch, n_memory), x.dtype)
-        all_weights = ops.zeros((n_blocks, k, n_batch, length), x.dtype)
+        all_h = zeros((n_blocks, k, n_batch, n_hidden), x)
+        all_c = zeros((n_blocks, k, n_batch, n_hidden), x)
+        all_contexts = zeros((n_blocks, k, n_batch, n_memory), x)
+        all_weights = zeros((n_blocks, k, n_batch, length), x)
         h = ops.zeros((n_batch, n_hidden), x.dtype)
         c = ops.zeros((n_batch, n_hidden), x.dtype)
         context = ops.zeros((n_batch, n_memory), x.dtype)
@@ -85,15 +87,16 @@ class AttentionScan(nn.Cell):
         n_attention, n_taps = keys.shape[2], location.shape[0]
         large = (k, n_batch, length, n_attention)
         h, contexts, weights, c = out
+        weight, memory = depend(weight, dout[0]), depend(memory, dout[0])  # or their transposes are made in the forward pass already
         history = ops.Stack(-1)((weights, ops.CumSum()(out_of_blocks(weights), 0).reshape(weights.shape)))  # (N, K, B, L, 2)
-        w_in_transposed = transpose(weight[:n_in], (1, 0))
+        w_in = weight[:n_in]
         w_context_transposed = transpose(weight[n_in : n_in + n_memory], (1, 0))
         w_hidden_transposed = transpose(weight[n_in + n_memory :], (1, 0))
         query_transposed, location_transposed = transpose(query, (1, 0)), transpose(location, (1, 0))
         memory_transposed = transpose(memory, (0, 2, 1))
-        dx = ops.zeros((n_blocks, k * n_batch, n_in), x.dtype)
+        dx = zeros((n_blocks, k * n_batch, n_in), weight)
         dmemory, dkeys = ops.zeros_like(memory), ops.zeros_like(keys)
-        dweight, dbias = ops.zeros_like(weight), ops.zeros_like(bias)
+        dweight, dbias = zeros(weight.shape, weight), ops.zeros_like(bias)
         dquery, dv, dlocation = ops.zeros_like(query), ops.zeros_like(v), ops.zeros_like(location)
         dh = ops.zeros((n_batch, n_hidden), x.dtype)
         dc = ops.zeros((n_batch, n_hidden), x.dtype)
@@ -138,7 +141,7 @@ class AttentionScan(nn.Cell):
             dgates = stack(dgates).reshape(k * n_batch, 4 * n_hidden)
             denergy = stack(denergies)  # (K, B, L)
             dhidden = slope * spread(denergy.expand_dims(3), large)
-            dx[t] = matmul(dgates, w_in_transposed)
+            dx[t] = matmul_transposed(dgates, w_in)
             dweight = dweight + transposed_matmul(block_inputs, dgates)
             dbias = dbias + dgates.sum(0)
             dquery = dquery + transposed_matmul(block_h, stack(dqueries).reshape(k * n_batch, n_attention))
@@ -173,13 +176,13 @@ class Attention(nn.Cell):
         n_hidden, n_attention = config.attention_rnn_dim, config.attention_dim
         kernel_size, n_filters = config.location_kernel_size, config.location_filters
         self.weight, self.bias = lstm_weight(config.prenet_dim + config.encoder_dim, n_hidden)
-        self.query = Parameter(xavier_uniform((n_hidden, n_attention), n_hidden, n_attention, gain=TANH_GAIN), name="query")
-        self.keys = Linear(config.encoder_dim, n_attention, bias=False, gain=TANH_GAIN)
+        self.query = Parameter(xavier_uniform((n_hidden, n_attention), n_hidden, n_attention, gain=INITIAL_GAINS["tanh"]), name="query")
+        self.keys = Linear(config.encoder_dim, n_attention, bias=False, gain=INITIAL_GAINS["tanh"])
         self.v = Parameter(xavier_uniform((n_attention, 1), n_attention, 1), name="v")
         bound = (2 * kernel_size) ** -0.5
         self.location_conv = Parameter(uniform((kernel_size * 2, n_filters), bound), name="location_conv")
         self.location_dense = Parameter(
-            xavier_uniform((n_filters, n_attention), n_filters, n_attention, gain=TANH_GAIN), name="location_dense"
+            xavier_uniform((n_filters, n_attention), n_filters, n_attention, gain=INITIAL_GAINS["tanh"]), name="location_dense"
         )
         self.dropout = nn.Dropout(p=config.attention_dropout)
         self.n_hidden = n_hidden

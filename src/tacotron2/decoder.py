@@ -4,7 +4,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.config import Config
-from src.layers import RELU_GAIN, Linear
+from src.layers import INITIAL_GAINS, Linear
 from src.recurrence import BLOCK, LSTM, block, concat_last, concat_time, lstm_step, matmul, out_of_blocks, stack, unstack
 from src.tacotron2.attention import Attention, attend
 
@@ -17,8 +17,8 @@ class Prenet(nn.Cell):
 
     def __init__(self, n_in: int, n_out: int, dropout: float):
         super().__init__()
-        self.first = Linear(n_in, n_out, bias=False, gain=RELU_GAIN)
-        self.second = Linear(n_out, n_out, bias=False, gain=RELU_GAIN)
+        self.first = Linear(n_in, n_out, bias=False, gain=INITIAL_GAINS["relu"])
+        self.second = Linear(n_out, n_out, bias=False, gain=INITIAL_GAINS["relu"])
         self.dropout, self.n_out = dropout, n_out
 
     def draw_keep(self, shape: tuple[int, ...]) -> Tensor:

@@ -1,9 +1,9 @@
 """The encoder (Shen et al. 2018, sec. 2.2): what each symbol sounds like in its surroundings."""
 
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 
 from src.config import ModelConfig
-from src.layers import RELU_GAIN, ConvBatchNorm, length_mask, spread
+from src.layers import ConvBatchNorm, length_mask, spread
 from src.recurrence import BidirectionalLSTM
 
 
@@ -13,13 +13,14 @@ class Encoder(nn.Cell):
     def __init__(self, config: ModelConfig):
         super().__init__()
         width, kernel_size = config.encoder_dim, config.encoder_kernel_size
-        self.convolutions = nn.CellList([ConvBatchNorm(width, width, kernel_size, RELU_GAIN) for _ in range(config.encoder_layers)])
-        self.dropout = nn.Dropout(p=config.encoder_dropout)
+        self.convolutions = nn.CellList(
+            [ConvBatchNorm(width, width, kernel_size, "relu", config.encoder_dropout) for _ in range(config.encoder_layers)]
+        )
         self.lstm = BidirectionalLSTM(width, width // 2)
 
     def construct(self, x: Tensor, lengths: Tensor) -> Tensor:
         mask = length_mask(lengths, x.shape[1]).expand_dims(2)  # (B, L, 1)
         x = x * spread(mask, x.shape)
         for convolution in self.convolutions:
-            x = self.dropout(ops.relu(convolution(x, mask)))
+            x = convolution(x, mask)
         return self.lstm(x.swapaxes(0, 1), lengths).swapaxes(0, 1)

@@ -1,9 +1,9 @@
 """The postnet (Shen et al. 2018, sec. 2.2): a residual that sharpens the whole mel spectrogram at once."""
 
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 
 from src.config import ModelConfig
-from src.layers import TANH_GAIN, ConvBatchNorm, spread
+from src.layers import ConvBatchNorm, spread
 
 
 class Postnet(nn.Cell):
@@ -13,20 +13,16 @@ class Postnet(nn.Cell):
         super().__init__()
         width, n_layers = config.postnet_dim, config.postnet_layers
         widths = [n_mels] + [width] * (n_layers - 1) + [n_mels]
-        gains = [TANH_GAIN] * (n_layers - 1) + [1.0]
+        activations = ["tanh"] * (n_layers - 1) + ["linear"]
+        kernel_size, dropout = config.postnet_kernel_size, config.postnet_dropout
         self.convolutions = nn.CellList(
-            [ConvBatchNorm(widths[i], widths[i + 1], config.postnet_kernel_size, gains[i]) for i in range(n_layers)]
+            [ConvBatchNorm(widths[i], widths[i + 1], kernel_size, activations[i], dropout) for i in range(n_layers)]
         )
-        self.dropout = nn.Dropout(p=config.postnet_dropout)
-        self.n_layers = n_layers
-        self.reach = n_layers * (config.postnet_kernel_size // 2)  # frames on either side that one output frame depends on
+        self.reach = n_layers * (kernel_size // 2)  # frames on either side that one output frame depends on
 
     def construct(self, mel: Tensor, mask: Tensor) -> Tensor:
         mel = mel * spread(mask, mel.shape)
         x = mel
-        for i in range(self.n_layers):
-            x = self.convolutions[i](x, mask)
-            if i < self.n_layers - 1:
-                x = ops.tanh(x)
-            x = self.dropout(x)
+        for convolution in self.convolutions:
+            x = convolution(x, mask)
         return mel + x
