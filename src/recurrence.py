@@ -75,6 +75,21 @@ def zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return spread(zero.reshape((1,) * len(shape)), shape)
 
 
+class DropoutFactors(nn.Cell):
+    """Random factors for what dropout multiplies: 0 with probability `dropout`, otherwise 1 / (1 - dropout); all 1 in evaluation.
+
+    `always`: in evaluation too.
+    """
+
+    def __init__(self, dropout: float, always: bool = False):
+        super().__init__()
+        self.dropout, self.always = dropout, always
+
+    def construct(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Factors of `shape`; `like` is as in `zeros`."""
+        return ops.stop_gradient(ops.dropout(zeros(shape, like) + 1, self.dropout, self.training or self.always))
+
+
 def first_steps(x: Tensor, n_steps: int) -> Tensor:
     """The first `n_steps` of blocks (N, K, ...), which may end in padding: (n_steps, ...)."""
     steps = out_of_blocks(x)
@@ -161,7 +176,7 @@ class LSTMScan(nn.Cell):
             dweight = dweight + transposed_matmul(block_inputs, dgates)
             dbias = dbias + dgates.sum(0)
             t = t - 1
-        return dx.reshape(x.shape), ops.zeros_like(keep), dweight, dbias
+        return dx.reshape(x.shape), zeros(keep.shape, weight), dweight, dbias
 
 
 def lstm_weight(n_in: int, n_hidden: int) -> tuple[Parameter, Parameter]:
@@ -177,14 +192,14 @@ class LSTM(nn.Cell):
     def __init__(self, n_in: int, n_hidden: int, dropout: float = 0.0):
         super().__init__()
         self.weight, self.bias = lstm_weight(n_in, n_hidden)
-        self.dropout = nn.Dropout(p=dropout)
+        self.dropout = DropoutFactors(dropout)
         self.n_hidden = n_hidden
         self.scan = LSTMScan()
 
     def construct(self, x: Tensor) -> Tensor:
         blocks = into_blocks(x)
-        keep = self.dropout(ops.ones((*blocks.shape[:3], self.n_hidden), x.dtype))
-        h, _ = self.scan(blocks, ops.stop_gradient(keep), self.weight, self.bias)
+        keep = self.dropout((*blocks.shape[:3], self.n_hidden), x)
+        h, _ = self.scan(blocks, keep, self.weight, self.bias)
         return first_steps(h, x.shape[0])
 
 

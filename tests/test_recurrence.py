@@ -35,14 +35,14 @@ def graph_mode():
 
 
 class FixedDropout(nn.Cell):
-    """Takes the place of a dropout; its mask (T, B, H) is known."""
+    """Takes the place of `DropoutFactors`; its factors (T, B, H) are known."""
 
     def __init__(self, mask):
         super().__init__()
         self.mask = Tensor(mask.astype(np.float32))
 
-    def construct(self, ones):
-        return ones * into_blocks(self.mask)
+    def construct(self, shape, like):
+        return into_blocks(self.mask)
 
 
 class WeightedSum(nn.Cell):

@@ -10,6 +10,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from src.config import ModelConfig
 from src.layers import INITIAL_GAINS, Linear, depend, neighbourhood, neighbourhood_backward, spread, uniform, xavier_uniform
 from src.recurrence import (
+    DropoutFactors,
     add_bias,
     block,
     block_before,
@@ -150,7 +151,7 @@ class AttentionScan(nn.Cell):
             dlocation = dlocation + transposed_matmul(columns, dhidden.reshape(-1, n_attention))
             dmemory = dmemory + transposed_batch_matmul(transpose(block_weights, (1, 0, 2)), ops.Stack(1)(dcontexts))
             t = t - 1
-        zeros_keep, zeros_mask = ops.zeros_like(keep), ops.zeros_like(energy_mask)
+        zeros_keep, zeros_mask = zeros(keep.shape, weight), ops.zeros_like(energy_mask)
         return dx.reshape(x.shape), zeros_keep, dmemory, dkeys, zeros_mask, dweight, dbias, dquery, dv, dlocation
 
 
@@ -184,7 +185,7 @@ class Attention(nn.Cell):
         self.location_dense = Parameter(
             xavier_uniform((n_filters, n_attention), n_filters, n_attention, gain=INITIAL_GAINS["tanh"]), name="location_dense"
         )
-        self.dropout = nn.Dropout(p=config.attention_dropout)
+        self.dropout = DropoutFactors(config.attention_dropout)
         self.n_hidden = n_hidden
         self.scan = AttentionScan()
 
@@ -195,10 +196,10 @@ class Attention(nn.Cell):
     def construct(self, x: Tensor, memory: Tensor, energy_mask: Tensor) -> tuple[Tensor, Tensor]:
         """x (T, B, P), memory (B, L, E), energy_mask (B, L) -> h and context side by side (T, B, H + E), weights (T, B, L)."""
         blocks = into_blocks(x)
-        keep = self.dropout(ops.ones((*blocks.shape[:3], self.n_hidden), x.dtype))
+        keep = self.dropout((*blocks.shape[:3], self.n_hidden), x)
         h, contexts, weights, _ = self.scan(
             blocks,
-            ops.stop_gradient(keep),
+            keep,
             memory,
             self.keys(memory),
             energy_mask,

@@ -5,7 +5,7 @@ from mindspore import Tensor, nn, ops
 
 from src.config import Config
 from src.layers import INITIAL_GAINS, Linear
-from src.recurrence import BLOCK, LSTM, block, concat_last, concat_time, lstm_step, matmul, out_of_blocks, stack, unstack
+from src.recurrence import BLOCK, LSTM, DropoutFactors, block, concat_last, concat_time, lstm_step, matmul, out_of_blocks, stack, unstack
 from src.tacotron2.attention import Attention, attend
 
 RESTING_WEIGHT = 0.5  # attention rests on the last symbol when it holds more than this
@@ -19,14 +19,11 @@ class Prenet(nn.Cell):
         super().__init__()
         self.first = Linear(n_in, n_out, bias=False, gain=INITIAL_GAINS["relu"])
         self.second = Linear(n_out, n_out, bias=False, gain=INITIAL_GAINS["relu"])
-        self.dropout, self.n_out = dropout, n_out
-
-    def draw_keep(self, shape: tuple[int, ...]) -> Tensor:
-        """Random factors (*shape, 2 * n_out) for `construct`: 0, or 1 / (1 - p) with probability 1 - p."""
-        return ops.dropout(ops.ones((*shape, 2 * self.n_out), ms.float32), self.dropout, True)
+        self.dropout = DropoutFactors(dropout, always=True)
+        self.n_out = n_out
 
     def construct(self, frames: Tensor, keep: Tensor) -> Tensor:
-        """`keep` (N, 2 * n_out) multiplies the outputs of the first and the second layer."""
+        """`keep` (N, 2 * n_out), drawn by `self.dropout`, multiplies the outputs of the first and the second layer."""
         x = ops.relu(self.first(frames)) * keep[:, : self.n_out]
         return ops.relu(self.second(x)) * keep[:, self.n_out :]
 
@@ -55,7 +52,7 @@ class Decoder(nn.Cell):
         """
         n_steps, n_batch, _ = frames.shape
         teacher = concat_time((ops.zeros_like(frames[:1]), frames[:-1])).reshape(n_steps * n_batch, self.n_frame)
-        keep = self.prenet.draw_keep((n_steps * n_batch,))
+        keep = self.prenet.dropout((n_steps * n_batch, 2 * self.prenet.n_out), teacher)
         x = self.prenet(teacher, keep).reshape(n_steps, n_batch, -1)
         states, weights = self.attention(x, memory, energy_mask)
         # What attention heard does not depend on the decoder LSTM, so that LSTM runs over the whole sequence at once.
