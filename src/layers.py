@@ -41,6 +41,12 @@ def uniform(shape: tuple[int, ...], bound: float) -> Tensor:
 depend = ops.Depend()
 
 
+def read(parameter: Tensor) -> Tensor:
+    """The parameter through a view. The update must wait for all that reads a parameter, and the graph keeps the outputs of
+    what it waits for: here that is the view, which has no memory of its own, and not the large output of a product."""
+    return ops.Squeeze(0)(ops.ExpandDims()(parameter, 0))
+
+
 class Product(nn.Cell):
     """x (N, n_in), weight [n_in, n_out] -> (N, n_out)."""
 
@@ -74,9 +80,9 @@ class Linear(nn.Cell):
         self.n_in, self.n_out = n_in, n_out
 
     def construct(self, x: Tensor) -> Tensor:
-        y = self.product(x.reshape(-1, self.n_in), self.weight)
+        y = self.product(x.reshape(-1, self.n_in), read(self.weight))
         if self.bias is not None:
-            y = self.add_bias(y, self.bias)
+            y = self.add_bias(y, read(self.bias))
         return y.reshape((*x.shape[:-1], self.n_out))
 
 
@@ -115,11 +121,12 @@ class Convolution(nn.Cell):
         # Without the dependence the graph would find that it has had the neighbourhood before, and keep that, kernel_size times x.
         x, weight = depend(x, dout), depend(weight, dout)
         dweight = ops.MatMul(transpose_a=True)(neighbourhood(x, kernel_size), dout)
+        dout = depend(dout, dweight)  # one neighbourhood at a time
         # By x: the same convolution over dout, with the taps in reverse order and in and out exchanged.
         taps = ops.Unstack(0)(weight.reshape(kernel_size, n_in, n_out))
         reversed_weight = ops.Concat(1)(taps[::-1])  # [n_in, kernel_size * n_out]
         dx = ops.MatMul(transpose_b=True)(neighbourhood(dout.reshape(n_batch, n_time, n_out), kernel_size), reversed_weight)
-        return depend(dx.reshape(x.shape), dweight), dweight
+        return dx.reshape(x.shape), dweight
 
 
 class Conv1d(nn.Cell):
@@ -140,7 +147,7 @@ class Conv1d(nn.Cell):
         self.n_out = n_out
 
     def construct(self, x: Tensor) -> Tensor:
-        return self.add_bias(self.convolution(x, self.weight), self.bias).reshape((*x.shape[:2], self.n_out))
+        return self.add_bias(self.convolution(x, read(self.weight)), read(self.bias)).reshape((*x.shape[:2], self.n_out))
 
 
 Activation = Literal["linear", "relu", "tanh"]
@@ -164,7 +171,7 @@ class BatchNorm(nn.Cell):
     def construct(self, x: Tensor, mask: Tensor) -> Tensor:
         """x (B, T, C) and mask (B, T, 1), 1 at real positions, 0 at padding -> (B, T, C), 0 at padding."""
         if self.training:
-            y, mean, variance = self.normalize(x, mask, self.gamma, self.beta)
+            y, mean, variance = self.normalize(x, mask, read(self.gamma), read(self.beta))
             self._update(ops.stop_gradient(mean), ops.stop_gradient(variance), mask.sum())
             return y
         scale = self.gamma * ops.rsqrt(self.moving_variance + PYTORCH_BATCH_NORM_EPS)
