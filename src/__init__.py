@@ -48,7 +48,6 @@ def create_model(
     from src.config import Config, load_config
     from src.errors import InputError
     from src.tacotron2.model import Tacotron2
-    from src.text import SYMBOLS
 
     runtime.setup()
     loaded = load_checkpoint(checkpoint) if checkpoint else None
@@ -58,8 +57,8 @@ def create_model(
     config = load_config(source.to_dict() if isinstance(source, Config) else source, overrides)
     if name is not None and name != config.model.name:
         raise InputError(f"asked for the network '{name}', but the configuration is of '{config.model.name}'")
-    if loaded and loaded.symbols != SYMBOLS:
-        raise InputError(f"{checkpoint}: its {len(loaded.symbols)} symbols are not the {len(SYMBOLS)} of this version's text front end")
+    if loaded and (config.text.symbols, config.text.end_symbol) != (loaded.symbols, loaded.config.text.end_symbol):
+        raise InputError(f"{checkpoint}: overrides cannot change the {len(loaded.symbols)} symbols that its network reads")
     if loaded and (signature := mel_signature(config.audio)) != loaded.mel_signature:
         changed = [f"{key} {value} to {signature[key]}" for key, value in loaded.mel_signature.items() if signature[key] != value]
         raise InputError(f"{checkpoint}: its mel spectrograms cannot be turned into others by overrides, which change {', '.join(changed)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+import scipy.signal
 import soundfile
 
 from src.config import AudioConfig
@@ -63,7 +64,7 @@ def save_wav(path: str | Path, wav: np.ndarray, sample_rate: int) -> None:
 
 
 def mel_spectrogram(wav: np.ndarray, audio: AudioConfig) -> np.ndarray:
-    """Natural logarithm of the mel spectrogram: Hann window, reflected at both ends by n_fft / 2, magnitudes, Slaney bands.
+    """Logarithm of the mel spectrogram: pre-emphasis if any, Hann window, reflected at both ends by n_fft / 2, magnitudes, Slaney bands.
 
     Args:
         wav: float [samples] in [-1, 1].
@@ -78,35 +79,68 @@ def mel_spectrogram(wav: np.ndarray, audio: AudioConfig) -> np.ndarray:
         raise InputError(f"{len(wav)} samples are too few for a spectrogram, it takes more than n_fft / 2 = {audio.n_fft // 2}")
     filters = _mel_filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin, audio.fmax)
     wav = wav.astype(np.float32, copy=False)
+    if audio.preemphasis:
+        wav = scipy.signal.lfilter([1, -audio.preemphasis], [1], wav).astype(np.float32)
     spectrum = librosa.stft(wav, n_fft=audio.n_fft, hop_length=audio.hop_length, win_length=audio.win_length, pad_mode="reflect")
-    return np.log(np.maximum(filters @ np.abs(spectrum), audio.mel_floor))
+    return compress(filters @ np.abs(spectrum), audio)
+
+
+def compress(magnitudes: np.ndarray, audio: AudioConfig) -> np.ndarray:
+    """Mel magnitudes as networks see them: ln of at least mel_floor, or the logarithm that is 0 at mel_floor and 1 at mel_ceiling.
+
+    The latter is decibels between two levels, divided by the distance of the two: with mel_floor 1e-4 and mel_ceiling 10, 100 dB below
+    a reference of 20 dB.
+    """
+    if audio.compression == "ln":
+        return np.log(np.maximum(magnitudes, audio.mel_floor))
+    floor, ceiling = np.log(audio.mel_floor), np.log(audio.mel_ceiling)
+    return ((np.log(np.clip(magnitudes, audio.mel_floor, audio.mel_ceiling)) - floor) / (ceiling - floor)).astype(np.float32)
+
+
+def decompress(mel: np.ndarray, audio: AudioConfig) -> np.ndarray:
+    """The magnitudes that `compress` makes `mel` of; what is above `LOUDEST` or mel_ceiling, as of a network that diverges, is clipped."""
+    if audio.compression == "ln":
+        return np.exp(np.minimum(mel, LOUDEST))
+    floor, ceiling = np.log(audio.mel_floor), np.log(audio.mel_ceiling)
+    return np.exp(np.clip(mel, 0, 1) * (ceiling - floor) + floor).astype(np.float32)
+
+
+def silent_mel(n_frames: int, audio: AudioConfig) -> np.ndarray:
+    """The mel spectrogram [n_mels, n_frames] of silence."""
+    return compress(np.zeros((audio.n_mels, n_frames), np.float32), audio)
 
 
 def griffin_lim(mel: np.ndarray, audio: AudioConfig, seed: int = 0) -> np.ndarray:
-    """A waveform for a log mel spectrogram: magnitudes that fit its bands, and phases that fit the magnitudes.
+    """A waveform for a mel spectrogram: magnitudes that fit its bands, phases that fit the magnitudes, and pre-emphasis undone.
 
     Args:
-        mel: [n_mels, frames] as from `mel_spectrogram`; what is above `LOUDEST`, as of a network that diverges, is clipped.
+        mel: [n_mels, frames] as from `mel_spectrogram`.
         seed: of the random phases it begins with.
 
     Returns:
         float32 [frames * hop_length].
     """
     mel = np.pad(mel.astype(np.float32), ((0, 0), (0, 1)), mode="edge")  # librosa's inverse is one hop short
-    return librosa.griffinlim(
-        _linear_magnitudes(np.exp(np.minimum(mel, LOUDEST)), audio),
+    wav = librosa.griffinlim(
+        _linear_magnitudes(decompress(mel, audio), audio),
         n_iter=audio.griffinlim_iterations,
         hop_length=audio.hop_length,
         win_length=audio.win_length,
         n_fft=audio.n_fft,
         random_state=seed,
     )
+    return scipy.signal.lfilter([1], [1, -audio.preemphasis], wav).astype(np.float32) if audio.preemphasis else wav
 
 
 def mel_signature(audio: AudioConfig) -> dict[str, int | float | str]:
     """What a mel spectrogram means: two networks fit each other if their signatures are equal."""
     names = ("sample_rate", "n_fft", "hop_length", "win_length", "n_mels", "fmin", "fmax")
-    return {**{name: getattr(audio, name) for name in names}, "compression": f"ln(max(mel, {audio.mel_floor:g}))"}
+    compression = f"ln(max(mel, {audio.mel_floor:g}))"
+    if audio.compression == "unit":
+        compression = f"log(mel), 0 at {audio.mel_floor:g} and 1 at {audio.mel_ceiling:g}"
+    if audio.preemphasis:
+        compression += f", after pre-emphasis of {audio.preemphasis:g}"
+    return {**{name: getattr(audio, name) for name in names}, "compression": compression}
 
 
 def _linear_magnitudes(mel: np.ndarray, audio: AudioConfig) -> np.ndarray:

@@ -8,7 +8,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from src.audio import mel_signature
 from src.config import Config, load_config
 from src.errors import InputError, some_of
-from src.text import SYMBOLS
+from src.text import spelled
 
 FORMAT = "mindspore-tts 1"
 TEXTS = ("format", "config", "symbols", "mel_signature", "state", "sha256")
@@ -82,7 +82,7 @@ def save_checkpoint(
     texts = {
         "format": FORMAT,
         "config": config.to_yaml(),
-        "symbols": json.dumps(SYMBOLS),
+        "symbols": json.dumps(config.text.symbols),
         "mel_signature": json.dumps(mel_signature(config.audio)),
         "state": json.dumps({"step": step, "epoch": epoch, **(extra or {})}),
     }
@@ -113,15 +113,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise InputError(f"{path}: no such checkpoint file")
     if path.suffix != ".ckpt":
         raise InputError(f"{path}: not a .ckpt file; checkpoints of other projects are converted by scripts/convert_checkpoint.py")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: the checkpoint is empty")
-    try:
-        with _quiet():
-            content = ms.load_checkpoint(str(path))
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: the checkpoint is damaged, cut off or not a MindSpore checkpoint") from error
-    texts = {name: value for name, value in content.items() if isinstance(value, str)}
-    arrays = {name: value.asnumpy() for name, value in content.items() if isinstance(value, Tensor)}
+    texts, arrays = read_mindspore(path)
     if not set(TEXTS) <= set(texts):
         raise InputError(f"{path}: cut off, or no checkpoint of this project; scripts/convert_checkpoint.py converts those of others")
     if texts["format"] != FORMAT:
@@ -132,11 +124,13 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         config = load_config(yaml.safe_load(texts["config"]))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    if (symbols := json.loads(texts["symbols"])) != config.text.symbols:
+        raise InputError(f"{path}: carries {len(symbols)} symbols, and a configuration of {len(config.text.symbols)} others")
     state = json.loads(texts["state"])
     return Checkpoint(
         path=path,
         config=config,
-        symbols=json.loads(texts["symbols"]),
+        symbols=symbols,
         mel_signature=json.loads(texts["mel_signature"]),
         step=state.pop("step"),
         epoch=state.pop("epoch"),
@@ -144,6 +138,23 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         optimizer={name.removeprefix(OPTIMIZER): value for name, value in arrays.items() if name.startswith(OPTIMIZER)},
         extra=state,
     )
+
+
+def read_mindspore(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """Texts and arrays of a MindSpore `.ckpt`, whoever wrote it.
+
+    Raises:
+        InputError: empty, cut off, or no such file.
+    """
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the checkpoint is empty")
+    try:
+        with _quiet():
+            content = ms.load_checkpoint(str(path))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: the checkpoint is damaged, cut off or not a MindSpore checkpoint") from error
+    texts = {name: value for name, value in content.items() if isinstance(value, str)}
+    return texts, {name: value.asnumpy() for name, value in content.items() if isinstance(value, Tensor)}
 
 
 def load_weights(net: nn.Cell, checkpoint: Checkpoint, ignore: Sequence[str] = ()) -> list[str]:
@@ -169,6 +180,27 @@ def load_weights(net: nn.Cell, checkpoint: Checkpoint, ignore: Sequence[str] = (
     values = {name: value for name, value in checkpoint.weights.items() if name not in skipped}
     copy_strictly(values, targets, f"{checkpoint.path}: a checkpoint of another network than this {checkpoint.config.model.name}")
     return [name for name in parameters if name in skipped]
+
+
+def match_embedding(net: nn.Cell, config: Config, checkpoint: Checkpoint) -> tuple[Checkpoint, list[str], list[str]]:
+    """`checkpoint` with its embedding in the symbols of `config`, which is the configuration of `net`.
+
+    Rows are copied symbol by symbol; for symbols that it has not, they stay as they are in `net`.
+
+    Returns:
+        The checkpoint to load, the symbols that are new, and those of the checkpoint that are not used.
+    """
+    if checkpoint.symbols == config.text.symbols or "embedding" not in checkpoint.weights:
+        return checkpoint, [], []
+    theirs = {symbol: row for row, symbol in enumerate(spelled(checkpoint.symbols))}
+    ours = spelled(config.text.symbols)
+    trained, embedding = checkpoint.weights["embedding"], network_parameters(net)["embedding"].asnumpy().copy()
+    if trained.shape[1] == embedding.shape[1]:
+        for row, symbol in enumerate(ours):
+            if symbol in theirs:
+                embedding[row] = trained[theirs[symbol]]
+        checkpoint = replace(checkpoint, weights={**checkpoint.weights, "embedding": embedding})
+    return checkpoint, [symbol for symbol in ours if symbol not in theirs], [symbol for symbol in theirs if symbol not in ours]
 
 
 def load_optimizer(optimizer: nn.Optimizer, checkpoint: Checkpoint) -> None:

@@ -4,8 +4,8 @@ import re
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Callable
-from dataclasses import fields
-from typing import Any, NoReturn, get_args
+from dataclasses import MISSING, fields
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from src.config import KEYS, SECTIONS, nearest_key, typed
 from src.errors import InputError
@@ -23,8 +23,9 @@ class CommandLine(ArgumentParser):
             group = self.add_argument_group(name, section.__doc__.splitlines()[0])
             explanations = dict(re.findall(r"^ +(\w+): (.+)$", section.__doc__, re.MULTILINE))
             for key in fields(section):
-                kind = "|".join(map(str, get_args(key.type))) or key.type.__name__
-                explanation = f"{explanations[key.name]} ({kind}, default: {key.default})".replace("%", "%%")
+                kind = "|".join(get_args(key.type)) if get_origin(key.type) is Literal else key.type.__name__
+                default = f"{len(key.default_factory())} items" if key.default is MISSING else key.default
+                explanation = f"{explanations[key.name]} ({kind}, default: {default})".replace("%", "%%")
                 group.add_argument(f"--{name}.{key.name}", metavar="VALUE", default=SUPPRESS, help=explanation)
 
     def parse(self, argv: list[str] | None = None) -> tuple[Namespace, dict[str, Any]]:

@@ -10,6 +10,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from src.errors import InputError
+from src.text.symbols import SYMBOLS
 
 
 @dataclass
@@ -24,7 +25,10 @@ class AudioConfig:
         n_mels: number of mel bands
         fmin: lower edge of the lowest band in Hz
         fmax: upper edge of the highest band in Hz
+        preemphasis: the spectrogram is one of y[t] = x[t] - preemphasis * x[t - 1]; 0 leaves the waveform as it is
+        compression: ln is the natural logarithm; unit a logarithm that is 0 at mel_floor and 1 at mel_ceiling
         mel_floor: magnitudes below this are raised to it before the logarithm
+        mel_ceiling: with compression unit, magnitudes above this are lowered to it
         griffinlim_iterations: rounds of phase estimation of the Griffin-Lim vocoder
     """
 
@@ -35,7 +39,10 @@ class AudioConfig:
     n_mels: int = 80
     fmin: float = 0.0
     fmax: float = 8000.0
+    preemphasis: float = 0.0
+    compression: Literal["ln", "unit"] = "ln"
     mel_floor: float = 1e-5
+    mel_ceiling: float = 10.0
     griffinlim_iterations: int = 60
 
 
@@ -44,11 +51,15 @@ class TextConfig:
     """How text becomes symbol ids.
 
     Args:
+        symbols: what the network reads, in the order of its embedding's rows; ARPAbet as @AH0, or as AH0 if letters are lower case
+        end_symbol: one of the symbols that is put behind each text; none if empty
         cleaner: what normalises the text before symbols are looked up
         sentence_pause: silence between the sentences of one text in seconds
         max_sentence_length: longest piece of text spoken in one go, in characters; longer sentences are split at commas or spaces
     """
 
+    symbols: list[str] = field(default_factory=lambda: list(SYMBOLS))
+    end_symbol: str = ""
     cleaner: Literal["english_cleaners", "basic_cleaners"] = "english_cleaners"
     sentence_pause: float = 0.2
     max_sentence_length: int = 200
@@ -60,7 +71,7 @@ class ModelConfig:
 
     Args:
         name: which network
-        n_symbols: rows of the embedding table
+        n_symbols: rows of the embedding table, as many as text.symbols
         encoder_dim: width of the embedding, the encoder convolutions and the encoder output (both directions together)
         encoder_layers: number of encoder convolutions
         encoder_kernel_size: width of the encoder convolutions
@@ -183,7 +194,14 @@ class Config:
 
     def to_yaml(self) -> str:
         """This configuration as YAML text, the form of a configuration file."""
-        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+        return yaml.dump(self.to_dict(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes lists in few lines."""
+
+
+_Dumper.add_representer(list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True))
 
 
 SECTIONS = {section.name: section.default_factory for section in dataclasses.fields(Config)}
@@ -192,6 +210,7 @@ KEYS = [f"{name}.{key.name}" for name, section in SECTIONS.items() for key in da
 
 MAY_BE_ZERO = {
     "audio.fmin",
+    "audio.preemphasis",
     "text.sentence_pause",
     *(key for key in KEYS if key.endswith("_dropout")),
     "model.attention_stop_frames",
@@ -200,7 +219,7 @@ MAY_BE_ZERO = {
     *(f"train.{name}" for name in ("weight_decay", "seed", "validate_every", "checkpoint_every")),
     *(f"train.{name}" for name in ("guided_attention", "guided_attention_decay_steps")),
 }
-BELOW_ONE = {*(key for key in KEYS if key.endswith("_dropout")), "data.val_fraction"}
+BELOW_ONE = {*(key for key in KEYS if key.endswith("_dropout")), "data.val_fraction", "audio.preemphasis"}
 ODD = {"model.encoder_kernel_size", "model.postnet_kernel_size", "model.location_kernel_size"}
 
 
@@ -214,6 +233,19 @@ def load_config(source: str | Path | dict[str, Any] | None = None, overrides: di
     Raises:
         InputError: unreadable file, unknown key (names the nearest valid one), value of the wrong type or out of range.
     """
+    where = str(source) if isinstance(source, str | Path) else "config"
+    values = given_keys(source)
+    config = _parse(values, where) if overrides is None else _parse({**_flat(_parse(values, where)), **overrides}, "override")
+    _check_values(config, where)
+    return config
+
+
+def given_keys(source: str | Path | dict[str, Any] | None) -> dict[str, Any]:
+    """The values by dotted key that a configuration's YAML file, or its content, gives.
+
+    Raises:
+        InputError: unreadable file or unknown section.
+    """
     where = "config"
     if isinstance(source, str | Path):
         where, source = str(source), _read_yaml(Path(source))
@@ -222,9 +254,7 @@ def load_config(source: str | Path | dict[str, Any] | None = None, overrides: di
         if section not in SECTIONS or not isinstance(keys, dict):
             raise InputError(f"{where}: no section '{section}'; the sections are {', '.join(SECTIONS)}")
         values |= {f"{section}.{key}": value for key, value in keys.items()}
-    config = _parse(values, where) if overrides is None else _parse({**_flat(_parse(values, where)), **overrides}, "override")
-    _check_values(config, where)
-    return config
+    return values
 
 
 def typed(overrides: dict[str, Any]) -> dict[str, Any]:
@@ -260,7 +290,7 @@ def _flat(config: Config) -> dict[str, Any]:
 
 def _check_values(config: Config, where: str) -> None:
     for key, value in _flat(config).items():
-        if isinstance(value, str):
+        if isinstance(value, str | list):
             continue
         if not (value > 0 or (value == 0 and key in MAY_BE_ZERO)):
             raise InputError(f"{where}: {key} is {value}, but must be {'at least' if key in MAY_BE_ZERO else 'above'} 0")
@@ -268,11 +298,20 @@ def _check_values(config: Config, where: str) -> None:
             raise InputError(f"{where}: {key} is {value}, but must be below 1")
         if key in ODD and value % 2 == 0:
             raise InputError(f"{where}: {key} is {value}, but must be odd")
-    audio, model = config.audio, config.model
+    audio, text, model = config.audio, config.text, config.model
     if audio.win_length > audio.n_fft:
         raise InputError(f"{where}: audio.win_length ({audio.win_length}) must not be above audio.n_fft ({audio.n_fft})")
     if not audio.fmin < audio.fmax <= audio.sample_rate / 2:
         raise InputError(f"{where}: audio.fmin < audio.fmax <= half of audio.sample_rate does not hold: {audio.fmin}, {audio.fmax}")
+    if audio.mel_floor >= audio.mel_ceiling:
+        raise InputError(f"{where}: audio.mel_floor ({audio.mel_floor}) must be below audio.mel_ceiling ({audio.mel_ceiling})")
+    repeated = sorted({symbol for symbol in text.symbols if not symbol or text.symbols.count(symbol) > 1})
+    if repeated:
+        raise InputError(f"{where}: text.symbols has empty or repeated symbols: {', '.join(map(repr, repeated))}")
+    if text.end_symbol and text.end_symbol not in text.symbols:
+        raise InputError(f"{where}: text.end_symbol {text.end_symbol!r} is none of text.symbols")
+    if model.n_symbols != len(text.symbols):
+        raise InputError(f"{where}: model.n_symbols is {model.n_symbols}, but text.symbols lists {len(text.symbols)}")
     if model.encoder_dim % 2:
         raise InputError(f"{where}: model.encoder_dim is {model.encoder_dim}, but must be even: half of it is for each direction")
 

@@ -16,6 +16,7 @@ from mindspore.mindrecord import FileWriter
 from src.audio import mel_signature
 from src.config import Config
 from src.errors import InputError
+from src.text import SYMBOLS
 
 FORMAT = 1
 RECORDS_PER_WRITE = 64  # bounds memory: a few hundred kB each
@@ -126,8 +127,13 @@ class Corpus:
         wanted = {**mel_signature(config.audio), "cleaner": config.text.cleaner}
         found = {**self.stats["mel_signature"], "cleaner": self.stats["cleaner"]}
         different = [f"{key} is {found.get(key)} there, {wanted[key]} in the config" for key in wanted if found.get(key) != wanted[key]]
-        if self.stats["n_symbols"] > config.model.n_symbols:
-            different.append(f"it uses {self.stats['n_symbols']} symbols, model.n_symbols is {config.model.n_symbols}")
+        symbols, end = (
+            self.stats.get("symbols", SYMBOLS),
+            self.stats.get("end_symbol", ""),
+        )  # before there was a choice, they were not named
+        if (symbols, end) != (config.text.symbols, config.text.end_symbol):
+            ours = f"{len(config.text.symbols)} symbols ending texts by '{config.text.end_symbol}'"
+            different.append(f"its texts are spelled in other symbols ({len(symbols)} ending texts by '{end}') than text.symbols ({ours})")
         if different:
             raise InputError(
                 f"{self.folder}: was preprocessed with other settings: {'; '.join(different)}; preprocess again or change the config"

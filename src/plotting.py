@@ -21,7 +21,7 @@ def save_alignment_and_mel(
     """One PNG: the mel spectrogram, the recording's beneath it if given, and the attention over the text.
 
     Args:
-        mel: log mel spectrogram [n_mels, frames].
+        mel: mel spectrogram [n_mels, frames], compressed as `audio` says.
         alignment: attention weights [decoder steps, text length].
         title: heading, such as the sentence; a long one is cut.
         target_mel: what `mel` should have been [n_mels, frames].
@@ -39,7 +39,7 @@ def save_alignment_and_mel(
         seconds = values.shape[1] * audio.hop_length / audio.sample_rate
         image = axes.imshow(values, aspect="auto", origin="lower", interpolation="none", extent=(0, seconds, 0, len(values)), **scale)
         axes.set(title=name, xlim=(0, longest), xlabel="time in seconds", ylabel="mel band")
-        figure.colorbar(image, ax=axes, label="ln magnitude")
+        figure.colorbar(image, ax=axes, label="ln magnitude" if audio.compression == "ln" else "log magnitude, 0 to 1")
     image = rows[-1].imshow(alignment.T, aspect="auto", origin="lower", interpolation="none", vmin=0, vmax=1)
     rows[-1].set(title="alignment", xlabel="decoder step", ylabel="symbol of the text")
     figure.colorbar(image, ax=rows[-1], label="attention weight")

@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,14 +12,13 @@ import numpy as np
 from mindspore import Tensor
 from tqdm import tqdm
 
-from src.audio import save_wav
+from src.audio import save_wav, silent_mel
 from src.config import AudioConfig, Config
 from src.errors import InputError, quote
 from src.files import write_atomically
 from src.plotting import save_alignment_and_mel
 from src.tacotron2.model import Tacotron2
-from src.text import prepare_input_sequence, split_sentences
-from src.text.cleaners import CLEANERS
+from src.text import can_be_spoken, prepare_input_sequence, split_sentences
 
 BATCH_SIZE = 8  # sentences spoken at once, which takes less time than one by one
 WINDOW = 16 * BATCH_SIZE  # sentences that are sorted by length and held in memory together
@@ -109,13 +107,12 @@ def read_lines(path: str | Path) -> tuple[list[Line], list[int]]:
 
 
 def speakable_pieces(line: Line, config: Config) -> list[str]:
-    """A line in pieces for the network. One without a letter after cleaning, such as a row of dots, has no sound and is left out.
+    """A line in pieces for the network. One without a letter or phoneme, such as a row of dots, has no sound and is left out.
 
     Raises:
         InputError: nothing of the line can be spoken; names it.
     """
-    clean = CLEANERS[config.text.cleaner]
-    pieces = [piece for piece in split_sentences(line.text, config.text.max_sentence_length) if re.search("[A-Za-z]", clean(piece))]
+    pieces = [piece for piece in split_sentences(line.text, config.text.max_sentence_length) if can_be_spoken(piece, config.text)]
     if not pieces:
         raise InputError(f"line {line.number}: nothing of {quote(line.text)} can be spoken")
     return pieces
@@ -137,7 +134,7 @@ def synthesise(net: Tacotron2, lines: Sequence[Line], vocoder: Vocoder, seed: in
     pieces = [Piece(i, position, text) for i, line in enumerate(lines) for position, text in enumerate(speakable_pieces(line, net.config))]
     ids, lengths = (value.asnumpy() for value in prepare_input_sequence([piece.text for piece in pieces], net.config))
     plan = plan_batches(pieces, lengths)
-    vocoder(np.full((net.config.audio.n_mels, 32), np.log(net.config.audio.mel_floor), np.float32))  # loads what it needs, untimed
+    vocoder(silent_mel(32, net.config.audio))  # loads what it needs, untimed
     shapes = set()
     with tqdm(total=sum(map(len, plan)), unit="batch", dynamic_ncols=True, disable=not progress) as bar:
         for window in plan:
@@ -243,11 +240,10 @@ def _speak(net: Tacotron2, texts: list[str], text: np.ndarray, lengths: np.ndarr
 def _join(line: Line, sentences: list[Sentence], vocoder: Vocoder, config: Config) -> Utterance:
     audio = config.audio
     pause = round(config.text.sentence_pause * audio.sample_rate / audio.hop_length)  # frames, so that mel and wav stay in step
-    silent_mel = np.full((audio.n_mels, pause), np.log(audio.mel_floor), np.float32)
     silence = np.zeros(pause * audio.hop_length, np.float32)
     began = time.perf_counter()
     wavs = [vocoder(sentence.mel) for sentence in sentences]
     seconds = time.perf_counter() - began + sum(sentence.seconds for sentence in sentences)
-    mel = np.concatenate([part for sentence in sentences for part in (silent_mel, sentence.mel)][1:], 1)
+    mel = np.concatenate([part for sentence in sentences for part in (silent_mel(pause, audio), sentence.mel)][1:], 1)
     wav = np.concatenate([part for each in wavs for part in (silence, each)][1:])
     return Utterance(line, sentences, mel, wav, seconds)

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
 
-from src.audio import griffin_lim, load_wav, mel_signature, mel_spectrogram, save_wav
-from src.config import AudioConfig
+from src.audio import decompress, griffin_lim, load_wav, mel_signature, mel_spectrogram, save_wav, silent_mel
+from src.config import AudioConfig, load_config
 from src.errors import InputError
 
 DATA = Path(__file__).parent / "data"
@@ -25,6 +26,37 @@ def test_mel_is_that_of_the_public_implementation():
     assert (mel.shape, mel.dtype) == ((80, 61), np.float32)
     mel = mel[:, : expected.shape[1]]
     assert np.linalg.norm(mel - expected) / np.linalg.norm(expected) < 1e-5
+
+
+def zoo_mel(wav, flavour):
+    """What the two flavours of the MindSpore model zoo compute, step by step."""
+    rate, n_fft, hop, win, low, high = (22050, 1024, 256, 1024, 125, 7600) if flavour == "research" else (16000, 2048, 200, 800, 0, 8000)
+    if flavour == "official":
+        wav = np.append(wav[0], wav[1:] - 0.85 * wav[:-1])
+    spectrum = np.abs(librosa.stft(wav, n_fft=n_fft, hop_length=hop, win_length=win, pad_mode="reflect"))
+    magnitudes = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=80, fmin=low, fmax=high) @ spectrum
+    decibels = 20 * np.log10(np.maximum(1e-5, magnitudes)) - 20
+    if flavour == "research":
+        return np.clip((decibels + 100) / 100, 0, 1), magnitudes
+    return (np.clip(8 * ((decibels + 100) / 100) - 4, -4, 4) + 4) / 8, magnitudes
+
+
+@pytest.mark.parametrize("flavour", ["research", "official"])
+def test_the_mel_of_the_model_zoo_there_and_back(flavour):
+    audio = load_config(DATA.parents[1] / "config" / f"tacotron2_zoo_{flavour}.yaml").audio
+    wav = load_wav(CLIP, audio.sample_rate)
+    mel = mel_spectrogram(wav, audio)
+    expected, magnitudes = zoo_mel(wav, flavour)
+    assert (mel.shape, mel.dtype, mel.min() >= 0, mel.max() <= 1) == (expected.shape, np.float32, True, True)
+    np.testing.assert_allclose(mel, expected, atol=1e-5)
+    np.testing.assert_allclose(decompress(mel, audio), np.clip(magnitudes, 1e-4, 10), rtol=1e-4)
+    spoken = griffin_lim(mel, audio)
+    assert (spoken.shape, spoken.dtype) == ((mel.shape[1] * audio.hop_length,), np.float32)
+    inner = slice(5, -5)  # the cut of the clip is no speech
+    wanted, found = decompress(mel, audio)[:, inner], decompress(mel_spectrogram(spoken, audio), audio)[:, :-1][:, inner]
+    assert np.linalg.norm(found[:, : wanted.shape[1]] - wanted) / np.linalg.norm(wanted) < 0.15
+    assert 0.8 < np.std(spoken) / np.std(wav) < 1.25  # pre-emphasis is undone
+    assert np.isfinite(griffin_lim(np.full((80, 20), 1e4), audio)).all()
 
 
 def test_wav_survives_writing_and_reading(tmp_path):
@@ -104,6 +136,8 @@ def test_bands_above_half_the_sample_rate():
 def test_silence_is_the_floor():
     mel = mel_spectrogram(np.zeros(4096, np.float32), AudioConfig(mel_floor=1e-3))
     np.testing.assert_allclose(mel, np.log(1e-3), rtol=1e-6)
+    np.testing.assert_array_equal(mel, silent_mel(mel.shape[1], AudioConfig(mel_floor=1e-3)))
+    assert not silent_mel(3, AudioConfig(compression="unit")).any()
 
 
 def test_griffin_lim_gives_back_the_mel():
@@ -135,5 +169,9 @@ def test_signature_tells_any_two_kinds_of_mel_apart():
     signature = mel_signature(AUDIO)
     assert set(signature) == {"sample_rate", "n_fft", "hop_length", "win_length", "n_mels", "fmin", "fmax", "compression"}
     assert signature == mel_signature(AudioConfig(griffinlim_iterations=5))
+    assert signature["compression"] == "ln(max(mel, 1e-05))"  # as in the checkpoints of before there was a choice
     assert signature != mel_signature(AudioConfig(mel_floor=1e-3))
+    unit = mel_signature(AudioConfig(compression="unit"))
+    assert unit != signature and unit != mel_signature(AudioConfig(compression="unit", mel_ceiling=2.0))
+    assert signature != mel_signature(AudioConfig(preemphasis=0.85))
     assert signature != mel_signature(AudioConfig(hop_length=200))

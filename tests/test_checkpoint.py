@@ -11,7 +11,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from src import checkpoint as checkpoint_module
 from src import runtime
-from src.checkpoint import latest, load_checkpoint, load_optimizer, load_weights, numbered, prune, save_checkpoint
+from src.checkpoint import latest, load_checkpoint, load_optimizer, load_weights, match_embedding, numbered, prune, save_checkpoint
 from src.config import load_config
 from src.errors import InputError
 from src.text import SYMBOLS
@@ -66,6 +66,33 @@ def test_everything_comes_back(saved, config):
         np.testing.assert_array_equal(weights_of(net)[name], value)
     assert "norm.moving_mean" in loaded.weights and loaded.weights["scale"].shape == ()
     assert os.listdir(saved.parent) == [saved.name]
+
+
+class Reader(nn.Cell):
+    def __init__(self, config, width: int = 2):
+        super().__init__()
+        rows = np.random.default_rng(config.model.n_symbols).random((config.model.n_symbols, width))
+        self.embedding = Parameter(Tensor(rows.astype(np.float32)), name="embedding")
+
+
+def reading(*symbols):
+    return load_config(overrides={"text.symbols": list(symbols), "model.n_symbols": len(symbols)})
+
+
+def test_embeddings_are_copied_symbol_by_symbol(tmp_path):
+    theirs, ours = reading("_", "a", "b", "AH0", "B"), reading("_", "b", "é", "@AH0", "B", "@B")
+    source, target = Reader(theirs), Reader(ours)
+    save_checkpoint(tmp_path / "a.ckpt", source, theirs)
+    loaded = load_checkpoint(tmp_path / "a.ckpt")
+    assert loaded.symbols == ["_", "a", "b", "AH0", "B"]
+    before, trained = target.embedding.asnumpy().copy(), source.embedding.asnumpy()
+    matched, new, unused = match_embedding(target, ours, loaded)
+    assert (new, unused) == (["é", "B"], ["a"])  # theirs is the phoneme
+    load_weights(target, matched)
+    np.testing.assert_array_equal(target.embedding.asnumpy(), [trained[0], trained[2], before[2], trained[3], before[4], trained[4]])
+    assert match_embedding(source, theirs, loaded) == (loaded, [], [])
+    with pytest.raises(InputError, match=r"embedding is \[5, 2\], expected \[6, 3\]"):
+        load_weights(Reader(ours, 3), match_embedding(Reader(ours, 3), ours, loaded)[0])
 
 
 def test_optimizer_state_continues_where_it_was(tmp_path, config):

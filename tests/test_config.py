@@ -50,6 +50,13 @@ def test_unknown_key_names_the_nearest_one():
         ("audio.fmax", 12000.0, "half of"),
         ("train.lr", "fast", "float"),
         ("model.n_symbols", 1.5, "int"),
+        ("model.n_symbols", 149, "n_symbols is 149, but text.symbols lists 148"),
+        ("text.symbols", ["a", "b", "a"], "repeated symbols: 'a'"),
+        ("text.symbols", ["a", ""], "empty or repeated symbols: ''"),
+        ("text.symbols", [1.5], "str"),
+        ("text.end_symbol", "~", "'~' is none of"),
+        ("audio.preemphasis", 1.0, "below 1"),
+        ("audio.mel_ceiling", 1e-6, "must be below audio.mel_ceiling"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(key, value, complaint):
@@ -66,3 +73,9 @@ def test_flags_are_checked_together_with_the_file_they_overlay():
 def test_a_configuration_survives_its_yaml():
     config = load_config(overrides={"model.prenet_dropout": 0.0, "train.lr": 2e-4})
     assert load_config(yaml.safe_load(config.to_yaml())) == config
+    assert max(map(len, config.to_yaml().splitlines())) <= 130 and len(config.to_yaml().splitlines()) < 90
+
+
+def test_symbols_can_be_a_flag():
+    _, overrides = CommandLine("Test.").parse(["--text.symbols", '["_", " ", "n"]', "--model.n_symbols", "3"])
+    assert load_config(None, overrides).text.symbols == ["_", " ", "n"]

@@ -12,7 +12,7 @@ from mindspore import Tensor, ops
 from src import create_model
 from src.checkpoint import copy_strictly, network_parameters
 from src.config import load_config
-from src.convert import from_nvidia, nvidia_sizes
+from src.convert.nvidia import from_nvidia, nvidia_sizes
 from src.tacotron2.loss import Tacotron2Loss, guided_attention_penalty
 
 OUTPUTS = ("mel", "mel_postnet", "gate", "alignments")

@@ -11,7 +11,7 @@ import pytest
 
 from src.config import Config, load_config
 from src.errors import InputError
-from src.text import SYMBOLS, prepare_input_sequence, split_sentences, text_to_sequence
+from src.text import SYMBOLS, can_be_spoken, prepare_input_sequence, split_sentences, text_to_sequence
 from src.text.cleaners import english_cleaners
 
 DATA = Path(__file__).parent / "data"
@@ -90,6 +90,49 @@ def test_batch_is_padded_and_in_input_order():
 def test_batch_takes_the_cleaner_from_the_config():
     _, lengths = prepare_input_sequence(["mr."], load_config(overrides={"text.cleaner": "basic_cleaners"}))
     assert lengths.asnumpy().tolist() == [3]
+
+
+def with_symbols(symbols, **text):
+    return load_config(overrides={"text.symbols": symbols, "model.n_symbols": len(symbols), **{f"text.{k}": v for k, v in text.items()}})
+
+
+def ids_of(text, config):
+    ids, lengths = prepare_input_sequence([text], config)
+    assert lengths.asnumpy().tolist() == [ids.shape[1]]
+    return ids.asnumpy()[0].tolist()
+
+
+def test_the_end_symbol_is_put_behind_each_text():
+    config = with_symbols([*SYMBOLS, "~"], end_symbol="~")
+    assert ids_of("Hi.", config) == [*text_to_sequence("hi."), 148]
+    with pytest.warns(UserWarning, match="dropped: ~$"):  # it cannot be typed
+        assert ids_of("a~b", config) == [*text_to_sequence("ab"), 148]
+    with pytest.raises(InputError, match="can be spoken"):
+        prepare_input_sequence([" "], config)
+
+
+def test_an_alphabet_of_letters():
+    config = with_symbols(list("_-!'(),.:;? abcdefghijklmnopqrstuvwxyz"))
+    assert ids_of("Abc?", config) == [12, 13, 14, 10]
+    for text in ("{HH AH0}", "{B}"):
+        with pytest.raises(InputError, match="none of this network's symbols"):
+            prepare_input_sequence([text], config)
+    with pytest.warns(UserWarning, match="dropped: c d$"):
+        assert ids_of("a cd b", with_symbols(["_", " ", "b", "a"])) == [3, 1, 1, 2]
+
+
+def test_an_alphabet_of_phonemes():
+    """As torchaudio writes it: B is the phoneme, for there are no letters."""
+    config = with_symbols(["_", ".", " ", "AH", "AH0", "B", "HH"])
+    assert ids_of("{HH AH0} {B AH}.", config) == [6, 4, 2, 5, 3, 1]
+    assert can_be_spoken("{B}", config.text) and not can_be_spoken("...", config.text)
+    with pytest.warns(UserWarning, match="dropped: b$"):
+        assert ids_of("b.{B}", config) == [1, 5]
+
+
+def test_letters_of_another_language_can_be_spoken():
+    config = with_symbols(["_", " ", "ж"], cleaner="basic_cleaners")
+    assert can_be_spoken("Ж!", config.text) and not can_be_spoken("!", config.text)
 
 
 def test_batch_warns_once():

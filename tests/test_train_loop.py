@@ -10,10 +10,11 @@ import yaml
 
 import train
 from src import create_model
-from src.checkpoint import latest, load_checkpoint, numbered
+from src.checkpoint import latest, load_checkpoint, numbered, save_checkpoint
 from src.cli import run
 from src.errors import InputError
 from src.tacotron2.loss import Tacotron2Loss
+from src.text import SYMBOLS
 from src.train import loop
 from src.train.log import TrainingLog
 from src.train.loop import Diverged, Training
@@ -165,6 +166,20 @@ def test_warm_start(data, tmp_path, capsys):
     with pytest.raises(InputError, match=r"encoder\.weight is \[4, 8\], expected \[4, 16\]"):
         Training(toy_config(model__encoder_dim=16), data, tmp_path / "third", warm_start=source)
     assert not (tmp_path / "third").exists()
+
+
+def test_warm_start_with_another_alphabet(data, tmp_path, capsys):
+    symbols = [*(symbol for symbol in SYMBOLS if symbol != "Q"), "é", "ß"]
+    theirs = toy_config(text__symbols=symbols, model__n_symbols=149)
+    net = create_toy_network(theirs)
+    save_checkpoint(tmp_path / "other.ckpt", net, theirs)
+    config = toy_config(data__n_buckets=1, train__max_steps=1)
+    Training(config, data, tmp_path / "out", warm_start=tmp_path / "other.ckpt")
+    assert "symbol by symbol; freshly initialised: Q; not used: é ß" in capsys.readouterr().out
+    first = read_log(tmp_path / "out")[0]
+    assert (first["step"], first["fresh"], first["fresh_symbols"], first["unused_symbols"]) == (0, [], ["Q"], ["é", "ß"])
+    weights = load_checkpoint(tmp_path / "out" / "tacotron2-0.ckpt").weights["embedding"]
+    np.testing.assert_array_equal(weights[-1], net.embedding.asnumpy()[symbols.index(SYMBOLS[-1])])
 
 
 def test_resuming_with_other_batches_begins_an_epoch(data, tmp_path, capsys):

@@ -109,7 +109,9 @@ def _settings(config: Config, source: Source, rows: list[Row], val_ids: set[str]
         "format": FORMAT,
         "mel_signature": mel_signature(config.audio),
         "cleaner": config.text.cleaner,
-        "n_symbols": len(SYMBOLS),
+        "n_symbols": len(config.text.symbols),
+        "symbols": config.text.symbols,
+        "end_symbol": config.text.end_symbol,
         "seconds_per_character": [config.data.min_seconds_per_character, config.data.max_seconds_per_character],
         "n_shards": config.data.n_shards,
         "data_path": str(source.folder.resolve()),
@@ -137,8 +139,9 @@ def _finished(output_dir: Path, settings: dict[str, Any], overwrite: bool) -> di
         return None
     try:
         stats = json.loads((output_dir / "stats.json").read_text(encoding="utf-8"))
-        different = [key for key in settings if stats.get(key) != settings[key]]
-    except (OSError, ValueError, AttributeError) as error:
+        before = {"symbols": SYMBOLS, "end_symbol": ""}  # datasets of the time when there was one alphabet do not name it
+        different = [key for key in settings if {**before, **stats}.get(key) != settings[key]]
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{output_dir}: exists and is not a dataset made by this script; choose another --output_dir") from error
     if different and not overwrite:
         raise InputError(

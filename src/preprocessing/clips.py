@@ -21,7 +21,7 @@ from src.audio import load_wav, mel_signature, mel_spectrogram
 from src.config import Config
 from src.errors import InputError
 from src.preprocessing.rows import BadRow, Row, Source
-from src.text import SYMBOLS, text_to_sequence
+from src.text import alphabet_of, text_to_sequence
 
 SILENCE = 1e-3  # a recording that stays within ± this (-60 dB) is silent
 ROWS_PER_WORKER = 200  # with fewer, starting a process does not pay
@@ -42,16 +42,16 @@ def prepare_clip(row: Row, folder: Path, config: Config, cache: Path) -> Clip | 
 
     What is wrong with the row comes back as a `BadRow`; an `OSError` is of the cache, where nothing can be written.
     """
-    problems, text = [], []
+    problems, text, alphabet = [], [], alphabet_of(config.text)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            text = text_to_sequence(row.text, config.text.cleaner)
+            text = text_to_sequence(row.text, config.text.cleaner, alphabet)
         except InputError as error:
             problems.append(str(error))
     if not problems and not row.text:
         problems.append("has no text")
-    elif not problems and not any(letter.isalpha() for symbol in text for letter in SYMBOLS[symbol]):
+    elif not problems and alphabet.letters.isdisjoint(text):
         problems.append(f"nothing that can be spoken is left of its text {row.text!r}")
     try:
         path = _cached_mel(folder / row.wav, config, cache)

@@ -1,7 +1,7 @@
 """Text front end: cleaners, numbers, symbols, sentences."""
 
 from src.text.sentences import split_sentences
-from src.text.sequence import prepare_input_sequence, text_to_sequence
-from src.text.symbols import SYMBOLS
+from src.text.sequence import alphabet_of, can_be_spoken, prepare_input_sequence, text_to_sequence
+from src.text.symbols import SYMBOLS, spelled
 
-__all__ = ["SYMBOLS", "prepare_input_sequence", "split_sentences", "text_to_sequence"]
+__all__ = ["SYMBOLS", "alphabet_of", "can_be_spoken", "prepare_input_sequence", "spelled", "split_sentences", "text_to_sequence"]

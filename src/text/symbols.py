@@ -9,4 +9,10 @@ _CONSONANTS = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split() 
 _STRESSES = ("", "0", "1", "2")
 ARPABET = sorted(_CONSONANTS + [vowel + stress for vowel in _VOWELS for stress in _STRESSES])
 
-SYMBOLS = [PAD, *PUNCTUATION, *LETTERS, *(f"@{phoneme}" for phoneme in ARPABET)]  # "@" tells the phoneme B from the letter B
+SYMBOLS: list[str] = [PAD, *PUNCTUATION, *LETTERS, *(f"@{phoneme}" for phoneme in ARPABET)]  # "@" tells the phoneme B from the letter B
+
+
+def spelled(symbols: list[str]) -> list[str]:
+    """`symbols` with ARPAbet written like ours: a table without "@" that has AH0 means phonemes, not letters, by B as well."""
+    bare = any(len(symbol) > 1 and symbol in ARPABET for symbol in symbols)
+    return [f"@{symbol}" if bare and symbol in ARPABET else symbol for symbol in symbols]

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 import src
 from src import create_model, runtime
-from src.checkpoint import Checkpoint, load_checkpoint, load_optimizer, load_weights, prune, save_checkpoint
+from src.checkpoint import Checkpoint, load_checkpoint, load_optimizer, load_weights, match_embedding, prune, save_checkpoint
 from src.config import Config
 from src.dataset import Batch, Batches, Corpus, plan_buckets
 from src.errors import InputError
@@ -98,13 +98,13 @@ class Training:
             load_weights(self.net, resume)
             load_optimizer(self.step.optimizer, resume)
             self._restore_best()
-        elif warm_start:
-            fresh = load_weights(self.net, load_checkpoint(warm_start), ignore_layers)
-            print(f"warm start from {warm_start}; freshly initialised: {', '.join(fresh) or 'nothing'}")
+        warm = self._warm_start(warm_start, ignore_layers) if warm_start and not resume else None
 
         _make_output_dir(self.output_dir, config)
         self.log = TrainingLog(self.output_dir / "log.jsonl")
         self.log.cut(self.progress.step, self.progress.skipped_steps)
+        if warm:
+            self.log.write(**self._where(), **warm)
         # A first checkpoint shows at once whether there is room for it, and from then on every run can be resumed.
         self.newest = resume.path if resume else self._save_numbered()
         n_parameters = sum(weight.size for weight in self.net.trainable_params())
@@ -154,6 +154,18 @@ class Training:
                     return Outcome(progress, self.newest, None if done or reached else interruption.signal)
                 speed.resume()
         raise AssertionError("there is always another batch")
+
+    def _warm_start(self, path: str | Path, ignore_layers: Sequence[str]) -> dict[str, str | list[str]]:
+        """Begin with the weights of another run, whose symbols may be others, and return a row for the log that says what is fresh."""
+        checkpoint, fresh_symbols, unused_symbols = match_embedding(self.net, self.config, load_checkpoint(path))
+        fresh = load_weights(self.net, checkpoint, ignore_layers)
+        print(f"warm start from {path}; freshly initialised: {', '.join(fresh) or 'nothing'}")
+        if checkpoint.symbols != self.config.text.symbols and "embedding" not in fresh:
+            print(
+                "its symbols are others, so embeddings are copied symbol by symbol; "
+                f"freshly initialised: {' '.join(fresh_symbols) or 'none'}; not used: {' '.join(unused_symbols) or 'none'}"
+            )
+        return {"warm_start": str(path), "fresh": fresh, "fresh_symbols": fresh_symbols, "unused_symbols": unused_symbols}
 
     def _restore_best(self) -> None:
         """`best.ckpt` may be newer than the checkpoint that is resumed from; a worse one must not take its place."""

@@ -1,0 +1,1 @@
+"""Checkpoints of other implementations into ours, and ours into theirs."""
