@@ -18,7 +18,12 @@ def main() -> None:
     command.add_argument("--data_path", type=str, help="folder made by scripts/preprocess.py (default when resuming: the run's own)")
     command.add_argument("--output_dir", type=str, help="new folder for log, pictures and checkpoints")
     command.add_argument("--resume", type=str, metavar="OUTPUT_DIR", help="go on with the run in this folder from its newest checkpoint")
-    command.add_argument("--warm_start", type=str, metavar="CKPT", help="begin with the weights of this checkpoint (no use when resuming)")
+    command.add_argument(
+        "--warm_start",
+        type=str,
+        metavar="CKPT",
+        help="begin with the weights of this checkpoint, embeddings symbol by symbol (no use when resuming)",
+    )
     command.add_argument("--ignore_layers", type=str, metavar="A,B", help="parameters that --warm_start leaves fresh, such as embedding")
     command.add_argument("--target_val_loss", type=float, help="stop when the validation loss is not above this")
     arguments, overrides = command.parse()

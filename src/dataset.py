@@ -127,13 +127,12 @@ class Corpus:
         wanted = {**mel_signature(config.audio), "cleaner": config.text.cleaner}
         found = {**self.stats["mel_signature"], "cleaner": self.stats["cleaner"]}
         different = [f"{key} is {found.get(key)} there, {wanted[key]} in the config" for key in wanted if found.get(key) != wanted[key]]
-        symbols, end = (
-            self.stats.get("symbols", SYMBOLS),
-            self.stats.get("end_symbol", ""),
-        )  # before there was a choice, they were not named
-        if (symbols, end) != (config.text.symbols, config.text.end_symbol):
-            ours = f"{len(config.text.symbols)} symbols ending texts by '{config.text.end_symbol}'"
-            different.append(f"its texts are spelled in other symbols ({len(symbols)} ending texts by '{end}') than text.symbols ({ours})")
+        # Datasets of the time when there was one alphabet do not name it.
+        symbols, end = self.stats.get("symbols", SYMBOLS), self.stats.get("end_symbol", "")
+        if symbols != config.text.symbols:
+            different.append(f"its texts are spelled in {len(symbols)} other symbols than the {len(config.text.symbols)} of text.symbols")
+        if end != config.text.end_symbol:
+            different.append(f"end_symbol is {end!r} there, {config.text.end_symbol!r} in the config")
         if different:
             raise InputError(
                 f"{self.folder}: was preprocessed with other settings: {'; '.join(different)}; preprocess again or change the config"

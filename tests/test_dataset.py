@@ -98,8 +98,8 @@ def test_unusable_folders_are_named(tmp_path):
         ({"audio.hop_length": 200}, "hop_length is 256 there, 200 in the config"),
         ({"audio.n_mels": 80}, "n_mels is 4 there, 80 in the config"),
         ({"text.cleaner": "basic_cleaners"}, "cleaner is english_cleaners there"),
-        ({"model.n_symbols": 1, "text.symbols": ["a"]}, r"other symbols \(148 ending texts by ''\) than text.symbols \(1 symbols"),
-        ({"text.end_symbol": "-"}, "ending texts by '-'"),
+        ({"model.n_symbols": 1, "text.symbols": ["a"]}, "in 148 other symbols than the 1 of text.symbols"),
+        ({"text.end_symbol": "-"}, "end_symbol is '' there, '-' in the config"),
     ],
 )
 def test_data_of_another_config_is_refused(corpus, override, message):

@@ -96,8 +96,8 @@ class Unpickler(pickle.Unpickler):
         if (module, name) in KNOWN:
             return KNOWN[module, name]
         if module == "torch":
-            dtype = getattr(importlib.import_module("torch"), name, None)
-            if type(dtype).__name__ == "dtype":
+            torch = importlib.import_module("torch")
+            if isinstance(dtype := vars(torch).get(name), torch.dtype):
                 return dtype
         return stand_in(f"{module}.{name}")
 

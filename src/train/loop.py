@@ -160,7 +160,9 @@ class Training:
         checkpoint, fresh_symbols, unused_symbols = match_embedding(self.net, self.config, load_checkpoint(path))
         fresh = load_weights(self.net, checkpoint, ignore_layers)
         print(f"warm start from {path}; freshly initialised: {', '.join(fresh) or 'nothing'}")
-        if checkpoint.symbols != self.config.text.symbols and "embedding" not in fresh:
+        if "embedding" in fresh:
+            fresh_symbols = unused_symbols = []
+        elif checkpoint.symbols != self.config.text.symbols:
             print(
                 "its symbols are others, so embeddings are copied symbol by symbol; "
                 f"freshly initialised: {' '.join(fresh_symbols) or 'none'}; not used: {' '.join(unused_symbols) or 'none'}"
