@@ -33,9 +33,9 @@ DLE_CONFIG = {  # keys of the configuration that their training checkpoints carr
 }
 
 _TRAINING_STATE = re.compile(
-    r"moment[12]\.|moments\.|accum\.|stat\.|"  # of each weight, by the optimiser
-    r"(beta[12]_power|learning_rate|global_step|loss_scale|scale_sense|current_iterator_step|last_overflow_iterator_step|"
-    r"epoch_num|step_num|good_steps|growth_tracker)$"
+    r"moment[12]\.|"  # of each weight, by Adam
+    r"(.+\.)?(beta[12]_power|learning_rate|global_step|loss_scale|scale_sense|current_iterator_step|last_overflow_iterator_step|epoch_num|"
+    r"step_num)$"
 )
 
 

@@ -148,10 +148,10 @@ def read_torch(path: str | Path) -> TorchFile:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty")
     torch = _import_torch(path)
     content = io.BytesIO(path.read_bytes())  # with a file that has a name, torch.load would try older formats still
-    if not content.getbuffer().nbytes:
-        raise InputError(f"{path}: the file is empty")
     restricted = types.ModuleType("restricted_pickle")
     restricted.Unpickler = Unpickler
     restricted.load = lambda file, **options: Unpickler(file, **options).load()
