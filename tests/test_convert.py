@@ -298,7 +298,8 @@ def test_a_pytorch_file_of_ours_comes_back_unchanged(torch_files, tmp_path, monk
     assert (after.config, after.symbols, after.step) == (before.config, symbols, 7)
     for name, value in before.weights.items():
         assert value.tobytes() == after.weights[name].tobytes(), name
-    assert OUR_CONFIG in written
+    with pytest.raises(InputError, match="cannot be read as YAML"):
+        convert(torch_files("c.pt", nvidia_tensors(), **{OUR_CONFIG: "a: [b"}), tmp_path / "c.ckpt")
     with pytest.raises(InputError, match=r"a\.pth: .* ends in \.pt"):
         to_torch(tmp_path / "a.ckpt", tmp_path / "a.pth")
     with pytest.raises(InputError, match="checkpoint of this project already"):

@@ -15,6 +15,7 @@ from src.convert.nvidia import from_nvidia, misfits, nvidia_sizes, to_nvidia
 from src.convert.symbols_file import read_symbols
 from src.convert.torch_file import StandIn, read_torch, write_torch
 from src.errors import InputError, some_of
+from src.text import SYMBOLS
 
 ZOO_CONFIG = Path(__file__).resolve().parents[2] / "config" / "tacotron2_zoo_research.yaml"
 OUR_CONFIG = "mindspore_tts_config"  # under this name a PyTorch file written here carries our configuration, for the way back
@@ -60,26 +61,8 @@ def convert(
     try:
         layout = recognise(found, layout)
         tensors, left_out = to_nvidia_names(found, layout)
-        sizes = nvidia_sizes(tensors)
-        claims = _claims(rest)
         asked = {**(overrides or {}), **({"text.symbols": read_symbols(symbols)} if symbols else {})}
-        contradicted = [f"{key} is {size} by the tensors, not {asked[key]}" for key, size in sizes.items() if asked.get(key, size) != size]
-        contradicted += [
-            f"its own config says {name} {value}, its tensors {sizes[key]}"
-            for name, key, value in claims
-            if key in sizes and value != sizes[key]
-        ]
-        if contradicted:
-            raise InputError(some_of(contradicted))
-        defaults = given_keys(ZOO_CONFIG) if layout == "zoo" and config is None else {}
-        settings = {**defaults, **{key: value for _, key, value in claims}, **given_keys(config), **asked, **sizes}
-        n_symbols = len(settings.get("text.symbols", Config().text.symbols))
-        if n_symbols != sizes["model.n_symbols"]:
-            raise InputError(
-                f"its embedding is of {sizes['model.n_symbols']} symbols, text.symbols lists {n_symbols}: "
-                "give its table by --symbols FILE (those of torchaudio are in config/)"
-            )
-        converted = load_config(None, settings)
+        converted = _configuration(layout, nvidia_sizes(tensors), _claims(rest), config, asked)
         net = create_model(config=converted)
         parameters = network_parameters(net)
         problems = misfits(tensors, {name: value.asnumpy() for name, value in parameters.items()})
@@ -127,10 +110,35 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return arrays, {"iteration": int(step.reshape(-1)[0])}
 
 
+def _configuration(
+    layout: str, sizes: dict[str, Any], claims: list[tuple[str, str, Any]], config: str | Path | None, asked: dict[str, Any]
+) -> Config:
+    """What the tensors tell, then what is asked for, the configuration file, what the source says of itself, and the layout's defaults."""
+    contradicted = [f"{key} is {size} by the tensors, not {asked[key]}" for key, size in sizes.items() if asked.get(key, size) != size]
+    contradicted += [
+        f"its own config says {name} {value}, its tensors {sizes[key]}" for name, key, value in claims if sizes.get(key, value) != value
+    ]
+    if contradicted:
+        raise InputError(some_of(contradicted))
+    defaults = given_keys(ZOO_CONFIG) if layout == "zoo" and config is None else {}
+    settings = {**defaults, **{key: value for _, key, value in claims}, **given_keys(config), **asked, **sizes}
+    n_symbols = len(settings.get("text.symbols", SYMBOLS))
+    if n_symbols != sizes["model.n_symbols"]:
+        raise InputError(
+            f"its embedding is of {sizes['model.n_symbols']} symbols, text.symbols lists {n_symbols}: "
+            "give its table by --symbols FILE (those of torchaudio are in config/)"
+        )
+    return load_config(None, settings)
+
+
 def _claims(rest: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
     """What a file says of its network: name there, our dotted key, value."""
     if isinstance(rest.get(OUR_CONFIG), str):
-        return [(key, key, value) for key, value in given_keys(yaml.safe_load(rest[OUR_CONFIG])).items()]
+        try:
+            ours = yaml.safe_load(rest[OUR_CONFIG])
+        except yaml.YAMLError as error:
+            raise InputError(f"its {OUR_CONFIG} cannot be read as YAML") from error
+        return [(key, key, value) for key, value in given_keys(ours if isinstance(ours, dict) else {}).items()]
     config = rest.get("config")
     config = config.state if isinstance(config, StandIn) else config
     if not isinstance(config, dict):
