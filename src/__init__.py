@@ -1,4 +1,4 @@
-"""Tacotron 2 in MindSpore: the public face. Everything else is reached through it.
+"""Tacotron 2 and WaveGlow in MindSpore: the public face. Everything else is reached through it.
 
 Imports are inside the functions so that the text and audio modules, and the worker processes of preprocessing, start
 without MindSpore.
@@ -34,8 +34,9 @@ def create_model(
     """Build a network, in evaluation mode, with fresh weights or those of a checkpoint; puts MindSpore in graph mode.
 
     Args:
-        name: "tacotron2"; must agree with the configuration's `model.name`.
-        config: YAML file or configuration; with a checkpoint, the one inside it is used and this must be left out.
+        name: "tacotron2" or "waveglow"; must agree with the configuration's `model.name`.
+        config: YAML file or configuration, by default the network's own; with a checkpoint, the one inside it is used and this must be left
+            out.
         checkpoint: our self-describing `.ckpt`.
         overrides: configuration values by dotted key, such as `{"model.prenet_dropout": 0.0}`.
 
@@ -48,12 +49,15 @@ def create_model(
     from src.config import Config, load_config
     from src.errors import InputError
     from src.tacotron2.model import Tacotron2
+    from src.waveglow.model import WaveGlow
 
     runtime.setup()
     loaded = load_checkpoint(checkpoint) if checkpoint else None
     if loaded and config is not None:
         raise InputError(f"{checkpoint} carries its own configuration; use overrides instead of config")
     source = loaded.config if loaded else config
+    if source is None and name is not None:
+        source = {"model": {"name": name}}
     config = load_config(source.to_dict() if isinstance(source, Config) else source, overrides)
     if name is not None and name != config.model.name:
         raise InputError(f"asked for the network '{name}', but the configuration is of '{config.model.name}'")
@@ -62,7 +66,7 @@ def create_model(
     if loaded and (signature := mel_signature(config.audio)) != loaded.mel_signature:
         changed = [f"{key} {value} to {signature[key]}" for key, value in loaded.mel_signature.items() if signature[key] != value]
         raise InputError(f"{checkpoint}: its mel spectrograms cannot be turned into others by overrides, which change {', '.join(changed)}")
-    net = Tacotron2(config)
+    net = {"tacotron2": Tacotron2, "waveglow": WaveGlow}[config.model.name](config)
     if loaded:
         load_weights(net, loaded)
     return net.set_train(False)

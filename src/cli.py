@@ -19,10 +19,15 @@ class CommandLine(ArgumentParser):
 
     def __init__(self, description: str):
         super().__init__(description=description, usage="%(prog)s [--flag value ...] [--section.key value ...]", allow_abbrev=False)
-        for name, section in SECTIONS.items():
-            group = self.add_argument_group(name, section.__doc__.splitlines()[0])
-            explanations = dict(re.findall(r"^ +(\w+): (.+)$", section.__doc__, re.MULTILINE))
-            for key in fields(section):
+        for name, kinds in SECTIONS.items():
+            for section in kinds:
+                self._add_section(name, section)
+
+    def _add_section(self, name: str, section: type) -> None:
+        group = self.add_argument_group(getattr(section, "name", name), section.__doc__.splitlines()[0])
+        explanations = dict(re.findall(r"^ +(\w+): (.+)$", section.__doc__, re.MULTILINE))
+        for key in fields(section):
+            if KEYS[f"{name}.{key.name}"] is key:  # not so model.name of all networks but the first
                 kind = "|".join(get_args(key.type)) if get_origin(key.type) is Literal else key.type.__name__
                 default = f"{len(key.default_factory())} items" if key.default is MISSING else key.default
                 explanation = f"{explanations[key.name]} ({kind}, default: {default})".replace("%", "%%")

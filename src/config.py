@@ -12,6 +12,8 @@ from jsonargparse import ArgumentError, ArgumentParser
 from src.errors import InputError
 from src.text.symbols import SYMBOLS
 
+Network = Literal["tacotron2", "waveglow"]
+
 
 @dataclass
 class AudioConfig:
@@ -66,8 +68,8 @@ class TextConfig:
 
 
 @dataclass
-class ModelConfig:
-    """The network.
+class Tacotron2Config:
+    """The network that turns text into mel spectrograms.
 
     Args:
         name: which network
@@ -95,7 +97,7 @@ class ModelConfig:
         attention_stop_frames: stop after this many frames whose attention rests on the last symbol; 0 turns the rule off
     """
 
-    name: Literal["tacotron2"] = "tacotron2"
+    name: Network = "tacotron2"
     n_symbols: int = 148
     encoder_dim: int = 512
     encoder_layers: int = 3
@@ -118,6 +120,35 @@ class ModelConfig:
     gate_threshold: float = 0.5
     max_decoder_steps: int = 1000
     attention_stop_frames: int = 60
+
+
+@dataclass
+class WaveGlowConfig:
+    """The network that turns mel spectrograms into sound. A mel frame becomes as many samples as `audio.hop_length` says.
+
+    Args:
+        name: which network
+        n_flows: pairs of an invertible 1x1 convolution and an affine coupling
+        n_group: samples that stand side by side as the channels of one position
+        n_early_every: flows between two groups of channels that leave early
+        n_early_size: channels that leave each time
+        wn_layers: dilated convolutions of each coupling; layer i has dilation 2^i
+        wn_channels: width of the couplings
+        wn_kernel_size: width of the dilated convolutions
+        upsample_kernel_size: width in samples of the transposed convolution that brings the mel to the rate of the samples
+        sigma: standard deviation of the noise that is turned into sound
+    """
+
+    name: Network = "waveglow"
+    n_flows: int = 12
+    n_group: int = 8
+    n_early_every: int = 4
+    n_early_size: int = 2
+    wn_layers: int = 8
+    wn_channels: int = 256
+    wn_kernel_size: int = 3
+    upsample_kernel_size: int = 1024
+    sigma: float = 0.8
 
 
 @dataclass
@@ -184,7 +215,7 @@ class Config:
 
     audio: AudioConfig = field(default_factory=AudioConfig)
     text: TextConfig = field(default_factory=TextConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: Tacotron2Config | WaveGlowConfig = field(default_factory=Tacotron2Config)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
@@ -204,9 +235,9 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True))
 
 
-SECTIONS = {section.name: section.default_factory for section in dataclasses.fields(Config)}
-KEYS = [f"{name}.{key.name}" for name, section in SECTIONS.items() for key in dataclasses.fields(section)]
-
+NETWORKS = {"tacotron2": Tacotron2Config, "waveglow": WaveGlowConfig}
+SECTIONS = {section.name: (section.default_factory,) for section in dataclasses.fields(Config)} | {"model": tuple(NETWORKS.values())}
+KEYS = {f"{name}.{key.name}": key for name, kinds in SECTIONS.items() for kind in kinds[::-1] for key in dataclasses.fields(kind)}
 
 MAY_BE_ZERO = {
     "audio.fmin",
@@ -214,13 +245,14 @@ MAY_BE_ZERO = {
     "text.sentence_pause",
     *(key for key in KEYS if key.endswith("_dropout")),
     "model.attention_stop_frames",
+    "model.sigma",
     "data.val_fraction",
     "data.min_seconds_per_character",
     *(f"train.{name}" for name in ("weight_decay", "seed", "validate_every", "checkpoint_every")),
     *(f"train.{name}" for name in ("guided_attention", "guided_attention_decay_steps")),
 }
 BELOW_ONE = {*(key for key in KEYS if key.endswith("_dropout")), "data.val_fraction", "audio.preemphasis"}
-ODD = {"model.encoder_kernel_size", "model.postnet_kernel_size", "model.location_kernel_size"}
+ODD = {f"model.{name}_kernel_size" for name in ("encoder", "postnet", "location", "wn")}
 
 
 def load_config(source: str | Path | dict[str, Any] | None = None, overrides: dict[str, Any] | None = None) -> Config:
@@ -235,7 +267,10 @@ def load_config(source: str | Path | dict[str, Any] | None = None, overrides: di
     """
     where = str(source) if isinstance(source, str | Path) else "config"
     values = given_keys(source)
-    config = _parse(values, where) if overrides is None else _parse({**_flat(_parse(values, where)), **overrides}, "override")
+    values = _typed(values, where)
+    config = _build(values, where)
+    if overrides:
+        config = _build(values | _typed(overrides, "override"), "override")
     _check_values(config, where)
     return config
 
@@ -263,25 +298,32 @@ def typed(overrides: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: unknown key or value of the wrong type.
     """
-    config = _flat(_parse(overrides, "flag"))
-    return {key: config[key] for key in overrides}
+    return _typed(overrides, "flag")
 
 
-def _parse(values: dict[str, Any], where: str) -> Config:
-    sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
-    for key, value in values.items():
+def _typed(values: dict[str, Any], where: str) -> dict[str, Any]:
+    parser = ArgumentParser(exit_on_error=False)
+    for key in values:
         if key not in KEYS:
             raise InputError(f"{where}: unknown key '{key}'; did you mean '{nearest_key(key)}'?")
-        section, name = key.split(".")
-        sections[section][name] = value
-    parser = ArgumentParser(exit_on_error=False)
-    for name, section in SECTIONS.items():
-        parser.add_argument(f"--{name}", type=section)
+        parser.add_argument(f"--{key}", type=KEYS[key].type)
     try:
-        parsed = parser.parse_object(sections)
+        parsed = parser.parse_object(values)
     except ArgumentError as error:
         raise InputError(f"{where}: {' '.join(str(error).split())}") from error
-    return Config(**{name: section(**vars(parsed[name])) for name, section in SECTIONS.items()})
+    return {key: parsed[key] for key in values}
+
+
+def _build(values: dict[str, Any], where: str) -> Config:
+    network = values.get("model.name", Tacotron2Config.name)
+    sections = {name: kinds[0] for name, kinds in SECTIONS.items()} | {"model": NETWORKS[network]}
+    content: dict[str, dict[str, Any]] = {name: {} for name in sections}
+    for key, value in values.items():
+        section, name = key.split(".")
+        if name not in {field.name for field in dataclasses.fields(sections[section])}:
+            raise InputError(f"{where}: '{key}' is a key of another network; model.name is {network}")
+        content[section][name] = value
+    return Config(**{name: section(**content[name]) for name, section in sections.items()})
 
 
 def _flat(config: Config) -> dict[str, Any]:
@@ -298,13 +340,23 @@ def _check_values(config: Config, where: str) -> None:
             raise InputError(f"{where}: {key} is {value}, but must be below 1")
         if key in ODD and value % 2 == 0:
             raise InputError(f"{where}: {key} is {value}, but must be odd")
-    audio, text, model = config.audio, config.text, config.model
+    _check_audio(config.audio, where)
+    if isinstance(config.model, WaveGlowConfig):
+        _check_waveglow(config.audio, config.model, where)
+    else:
+        _check_tacotron2(config.text, config.model, where)
+
+
+def _check_audio(audio: AudioConfig, where: str) -> None:
     if audio.win_length > audio.n_fft:
         raise InputError(f"{where}: audio.win_length ({audio.win_length}) must not be above audio.n_fft ({audio.n_fft})")
     if not audio.fmin < audio.fmax <= audio.sample_rate / 2:
         raise InputError(f"{where}: audio.fmin < audio.fmax <= half of audio.sample_rate does not hold: {audio.fmin}, {audio.fmax}")
     if audio.mel_floor >= audio.mel_ceiling:
         raise InputError(f"{where}: audio.mel_floor ({audio.mel_floor}) must be below audio.mel_ceiling ({audio.mel_ceiling})")
+
+
+def _check_tacotron2(text: TextConfig, model: Tacotron2Config, where: str) -> None:
     repeated = sorted({symbol for symbol in text.symbols if not symbol or text.symbols.count(symbol) > 1})
     if repeated:
         raise InputError(f"{where}: text.symbols has empty or repeated symbols: {', '.join(map(repr, repeated))}")
@@ -314,6 +366,20 @@ def _check_values(config: Config, where: str) -> None:
         raise InputError(f"{where}: model.n_symbols is {model.n_symbols}, but text.symbols lists {len(text.symbols)}")
     if model.encoder_dim % 2:
         raise InputError(f"{where}: model.encoder_dim is {model.encoder_dim}, but must be even: half of it is for each direction")
+
+
+def _check_waveglow(audio: AudioConfig, model: WaveGlowConfig, where: str) -> None:
+    for name in ("n_group", "n_early_size"):
+        if getattr(model, name) % 2:
+            raise InputError(f"{where}: model.{name} is {getattr(model, name)}, but must be even: a coupling changes half of the channels")
+    n_early = (model.n_flows - 1) // model.n_early_every * model.n_early_size
+    if n_early >= model.n_group:
+        raise InputError(f"{where}: model.n_early_every lets {n_early} channels leave early, all of model.n_group ({model.n_group})")
+    if audio.hop_length % model.n_group:
+        raise InputError(f"{where}: audio.hop_length ({audio.hop_length}) must be a multiple of model.n_group ({model.n_group})")
+    if model.upsample_kernel_size % audio.hop_length:
+        kernel_size = model.upsample_kernel_size
+        raise InputError(f"{where}: model.upsample_kernel_size ({kernel_size}) must be a multiple of audio.hop_length ({audio.hop_length})")
 
 
 def nearest_key(key: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from src.config import ModelConfig
+from src.config import Tacotron2Config
 from src.errors import InputError
 
 LSTM = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -46,7 +46,7 @@ def misfits(tensors: Mapping[str, np.ndarray], parameters: Mapping[str, np.ndarr
     return problems + [f"{name} is {found}, expected {shape}" for name, (found, shape) in shapes.items() if found != shape]
 
 
-def to_nvidia(weights: Mapping[str, np.ndarray], model: ModelConfig) -> dict[str, np.ndarray]:
+def to_nvidia(weights: Mapping[str, np.ndarray], model: Tacotron2Config) -> dict[str, np.ndarray]:
     """The tensors under NVIDIA's names that `from_nvidia` makes exactly these weights of."""
     tensors: dict[str, np.ndarray] = {}
     for entry in nvidia_table(model):
@@ -95,7 +95,7 @@ def nvidia_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def nvidia_table(model: ModelConfig) -> list[Entry]:
+def nvidia_table(model: Tacotron2Config) -> list[Entry]:
     """Our parameters against NVIDIA's tensors."""
     table = [Entry(("embedding",), ("embedding.weight",), _same, _same)]
     parts = (("encoder", model.encoder_layers, model.encoder_kernel_size), ("postnet", model.postnet_layers, model.postnet_kernel_size))
@@ -124,8 +124,8 @@ def nvidia_table(model: ModelConfig) -> list[Entry]:
     return table
 
 
-def _model(tensors: Mapping[str, np.ndarray]) -> ModelConfig:
-    return ModelConfig(**{key.removeprefix("model."): size for key, size in nvidia_sizes(tensors).items() if key.startswith("model.")})
+def _model(tensors: Mapping[str, np.ndarray]) -> Tacotron2Config:
+    return Tacotron2Config(**{key.removeprefix("model."): size for key, size in nvidia_sizes(tensors).items() if key.startswith("model.")})
 
 
 def _conv_batch_norm(name: str, kernel_size: int) -> list[Entry]:

@@ -7,7 +7,7 @@ The location filters F and their projection W_l are folded into one matrix, appl
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 
-from src.config import ModelConfig
+from src.config import Tacotron2Config
 from src.layers import INITIAL_GAINS, Linear, depend, neighbourhood, neighbourhood_backward, spread, uniform, xavier_uniform
 from src.recurrence import (
     DropoutFactors,
@@ -172,7 +172,7 @@ def attend(query, weights, summed, memory, keys, energy_mask, v, location):  # n
 class Attention(nn.Cell):
     """The weights of attention and of its LSTM, for the scan of training and the free-running loop alike."""
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, config: Tacotron2Config):
         super().__init__()
         n_hidden, n_attention = config.attention_rnn_dim, config.attention_dim
         kernel_size, n_filters = config.location_kernel_size, config.location_filters

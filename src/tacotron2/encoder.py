@@ -2,7 +2,7 @@
 
 from mindspore import Tensor, nn
 
-from src.config import ModelConfig
+from src.config import Tacotron2Config
 from src.layers import ConvBatchNorm, length_mask, spread
 from src.recurrence import BidirectionalLSTM
 
@@ -10,7 +10,7 @@ from src.recurrence import BidirectionalLSTM
 class Encoder(nn.Cell):
     """Embedded symbols (B, L, encoder_dim) and lengths (B,) -> memory (B, L, encoder_dim), 0 at padding."""
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, config: Tacotron2Config):
         super().__init__()
         width, kernel_size = config.encoder_dim, config.encoder_kernel_size
         self.convolutions = nn.CellList(

@@ -2,14 +2,14 @@
 
 from mindspore import Tensor, nn
 
-from src.config import ModelConfig
+from src.config import Tacotron2Config
 from src.layers import ConvBatchNorm, spread
 
 
 class Postnet(nn.Cell):
     """mel (B, T, n_mels) and mask (B, T, 1) -> mel + residual (B, T, n_mels), 0 at padding."""
 
-    def __init__(self, config: ModelConfig, n_mels: int):
+    def __init__(self, config: Tacotron2Config, n_mels: int):
         super().__init__()
         width, n_layers = config.postnet_dim, config.postnet_layers
         widths = [n_mels] + [width] * (n_layers - 1) + [n_mels]

@@ -1,0 +1,1 @@
+"""WaveGlow (Prenger et al. 2018), one file per part of the paper."""
