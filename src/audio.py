@@ -63,14 +63,15 @@ def save_wav(path: str | Path, wav: np.ndarray, sample_rate: int) -> None:
     write_atomically(path, content.getvalue())
 
 
-def mel_spectrogram(wav: np.ndarray, audio: AudioConfig) -> np.ndarray:
+def mel_spectrogram(wav: np.ndarray, audio: AudioConfig, reflect: bool = True) -> np.ndarray:
     """Logarithm of the mel spectrogram: pre-emphasis if any, Hann window, reflected at both ends by n_fft / 2, magnitudes, Slaney bands.
 
     Args:
         wav: float [samples] in [-1, 1].
+        reflect: False if `wav` is a piece of a longer one and comes with n_fft / 2 of its neighbours on both sides.
 
     Returns:
-        float32 [n_mels, frames], frames = 1 + samples // hop_length.
+        float32 [n_mels, frames], frames = 1 + samples // hop_length (neighbours not counted).
 
     Raises:
         InputError: a waveform too short to be reflected, or audio settings that contradict each other.
@@ -81,7 +82,8 @@ def mel_spectrogram(wav: np.ndarray, audio: AudioConfig) -> np.ndarray:
     wav = wav.astype(np.float32, copy=False)
     if audio.preemphasis:
         wav = scipy.signal.lfilter([1, -audio.preemphasis], [1], wav).astype(np.float32)
-    spectrum = librosa.stft(wav, n_fft=audio.n_fft, hop_length=audio.hop_length, win_length=audio.win_length, pad_mode="reflect")
+    lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
+    spectrum = librosa.stft(wav, **lengths, center=reflect, pad_mode="reflect")
     return compress(filters @ np.abs(spectrum), audio)
 
 

@@ -174,7 +174,7 @@ class DataConfig:
 
 @dataclass
 class TrainConfig:
-    """The training run. Losses and schedules count optimiser steps.
+    """The training run. Losses and schedules count optimiser steps; some keys are of use to one network only.
 
     Args:
         batch_size: clips per step
@@ -188,9 +188,11 @@ class TrainConfig:
         checkpoint_every: steps between two checkpoints; 0 means once per epoch
         keep_checkpoints: how many of the newest checkpoints stay
         max_bad_steps: this many non-finite steps in a row end the run
-        guided_attention: weight of the guided-attention loss; 0 turns it off
-        guided_attention_sigma: width of the diagonal that guided attention allows, as a share of the length
-        guided_attention_decay_steps: the weight falls as exp(-step / this); 0 keeps it constant
+        guided_attention: weight of the guided-attention loss; 0 turns it off (tacotron2)
+        guided_attention_sigma: width of the diagonal that guided attention allows, as a share of the length (tacotron2)
+        guided_attention_decay_steps: the weight falls as exp(-step / this); 0 keeps it constant (tacotron2)
+        segment_length: samples of the pieces that are cut out of the clips (waveglow)
+        sigma: standard deviation of the noise that sound is to be turned into (waveglow)
     """
 
     batch_size: int = 64
@@ -207,6 +209,8 @@ class TrainConfig:
     guided_attention: float = 0.0
     guided_attention_sigma: float = 0.25
     guided_attention_decay_steps: int = 0
+    segment_length: int = 16000
+    sigma: float = 1.0
 
 
 @dataclass
@@ -342,7 +346,7 @@ def _check_values(config: Config, where: str) -> None:
             raise InputError(f"{where}: {key} is {value}, but must be odd")
     _check_audio(config.audio, where)
     if isinstance(config.model, WaveGlowConfig):
-        _check_waveglow(config.audio, config.model, where)
+        _check_waveglow(config.audio, config.model, config.train, where)
     else:
         _check_tacotron2(config.text, config.model, where)
 
@@ -368,7 +372,7 @@ def _check_tacotron2(text: TextConfig, model: Tacotron2Config, where: str) -> No
         raise InputError(f"{where}: model.encoder_dim is {model.encoder_dim}, but must be even: half of it is for each direction")
 
 
-def _check_waveglow(audio: AudioConfig, model: WaveGlowConfig, where: str) -> None:
+def _check_waveglow(audio: AudioConfig, model: WaveGlowConfig, train: TrainConfig, where: str) -> None:
     for name in ("n_group", "n_early_size"):
         if getattr(model, name) % 2:
             raise InputError(f"{where}: model.{name} is {getattr(model, name)}, but must be even: a coupling changes half of the channels")
@@ -377,6 +381,9 @@ def _check_waveglow(audio: AudioConfig, model: WaveGlowConfig, where: str) -> No
         raise InputError(f"{where}: model.n_early_every lets {n_early} channels leave early, all of model.n_group ({model.n_group})")
     if audio.hop_length % model.n_group:
         raise InputError(f"{where}: audio.hop_length ({audio.hop_length}) must be a multiple of model.n_group ({model.n_group})")
+    if train.segment_length % model.n_group or train.segment_length <= audio.hop_length:
+        length, at_least = train.segment_length, f"more than audio.hop_length ({audio.hop_length})"
+        raise InputError(f"{where}: train.segment_length ({length}) must be a multiple of model.n_group ({model.n_group}) and {at_least}")
     if model.upsample_kernel_size % audio.hop_length:
         kernel_size = model.upsample_kernel_size
         raise InputError(f"{where}: model.upsample_kernel_size ({kernel_size}) must be a multiple of audio.hop_length ({audio.hop_length})")

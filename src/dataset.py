@@ -14,7 +14,7 @@ import numpy as np
 from mindspore.mindrecord import FileWriter
 
 from src.audio import mel_signature
-from src.config import Config
+from src.config import Config, Tacotron2Config
 from src.errors import InputError
 from src.text import SYMBOLS
 
@@ -32,20 +32,34 @@ class Batch(NamedTuple):
     mel_lengths: np.ndarray
     indices: np.ndarray
 
+    @property
+    def frames(self) -> int:
+        """Mel frames without padding."""
+        return int(self.mel_lengths.sum())
+
 
 def write_split(
-    folder: Path, split: str, ids: Sequence[str], wavs: Sequence[str], texts: Sequence[list[int]], mels: Iterable[np.ndarray], n_shards: int
+    folder: Path,
+    split: str,
+    ids: Sequence[str],
+    wavs: Sequence[str],
+    texts: Sequence[list[int]],
+    mels: Iterable[np.ndarray],
+    n_shards: int,
+    waveforms: Iterable[np.ndarray] | None = None,
 ) -> tuple[list[str], dict[str, np.ndarray]]:
     """Write one split as `{split}.mindrecord{k}` (fields id, text int32 [-1], mel float32 [-1, n_mels]) and its index `{split}_index.npz`.
 
     Args:
-        wavs: where each recording lies, kept in the index for a vocoder, which trains on segments of waveform and mel.
+        wavs: where each recording lies, kept in the index.
         mels: one [frames, n_mels] per clip, read lazily so that a corpus need not fit into memory.
+        waveforms: one float [samples] in [-1, 1] per clip, read lazily too; written as a further field `wav`, the bytes of int16 samples.
 
     Returns:
         Names of the record files; the index: ids, wavs, text_lengths, mel_lengths, in the order of the records.
     """
     mels, mel_lengths, files = iter(mels), [], []
+    waveforms = iter(waveforms) if waveforms is not None else None
     # One writer per shard rather than FileWriter(shard_num=n), which deals each write out over all shards: record i of the
     # concatenated files has to be clip i.
     for shard, members in enumerate(np.array_split(np.arange(len(ids)), min(n_shards, len(ids)))):
@@ -56,10 +70,12 @@ def write_split(
                 {"id": ids[i], "text": np.array(texts[i], np.int32), "mel": np.ascontiguousarray(next(mels), np.float32)}
                 for i in members[start : start + RECORDS_PER_WRITE]
             ]
+            for record in records if waveforms else ():
+                record["wav"] = np.clip(np.rint(next(waveforms) * 32768), -32768, 32767).astype("<i2").tobytes()
             if start == 0:
                 n_mels = records[0]["mel"].shape[1]
                 fields = {"text": {"type": "int32", "shape": [-1]}, "mel": {"type": "float32", "shape": [-1, n_mels]}}
-                writer.add_schema({"id": {"type": "string"}, **fields})
+                writer.add_schema({"id": {"type": "string"}, **fields, **({"wav": {"type": "bytes"}} if waveforms else {})})
             writer.write_raw_data(records)
             mel_lengths += [len(record["mel"]) for record in records]
         writer.commit()
@@ -122,30 +138,39 @@ class Corpus:
         """Make sure that this data is what `config` describes.
 
         Raises:
-            InputError: names each audio or text setting in which they differ.
+            InputError: names each audio or text setting in which they differ; no waveforms in it, but the network is a vocoder.
         """
-        wanted = {**mel_signature(config.audio), "cleaner": config.text.cleaner}
-        found = {**self.stats["mel_signature"], "cleaner": self.stats["cleaner"]}
-        different = [f"{key} is {found.get(key)} there, {wanted[key]} in the config" for key in wanted if found.get(key) != wanted[key]]
-        # Datasets of the time when there was one alphabet do not name it.
-        symbols, end = self.stats.get("symbols", SYMBOLS), self.stats.get("end_symbol", "")
-        if symbols != config.text.symbols:
-            different.append(f"its texts are spelled in {len(symbols)} other symbols than the {len(config.text.symbols)} of text.symbols")
-        if end != config.text.end_symbol:
-            different.append(f"end_symbol is {end!r} there, {config.text.end_symbol!r} in the config")
+        wanted, found, different = mel_signature(config.audio), self.stats["mel_signature"], []
+        if isinstance(config.model, Tacotron2Config):
+            wanted, found = {**wanted, "cleaner": config.text.cleaner}, {**found, "cleaner": self.stats["cleaner"]}
+            # Datasets of the time when there was one alphabet do not name it.
+            symbols, end = self.stats.get("symbols", SYMBOLS), self.stats.get("end_symbol", "")
+            if symbols != config.text.symbols:
+                different.append(
+                    f"its texts are spelled in {len(symbols)} other symbols than the {len(config.text.symbols)} of text.symbols"
+                )
+            if end != config.text.end_symbol:
+                different.append(f"end_symbol is {end!r} there, {config.text.end_symbol!r} in the config")
+        elif not self.stats.get("waveforms"):
+            different.append(f"it holds no waveforms, which model.name {config.model.name} trains on")
+        different += [f"{key} is {found.get(key)} there, {wanted[key]} in the config" for key in wanted if found.get(key) != wanted[key]]
         if different:
             raise InputError(
                 f"{self.folder}: was preprocessed with other settings: {'; '.join(different)}; preprocess again or change the config"
             )
 
-    def read(self, indices: Sequence[int], workers: int = 1) -> mindspore.dataset.Dataset:
-        """A pipeline over the clips `indices` in that order, repeats allowed: columns id, text int32 [L], mel float32 [T, n_mels]."""
+    def read(self, indices: Sequence[int], workers: int = 1, columns: Sequence[str] = ("id", "text", "mel")) -> mindspore.dataset.Dataset:
+        """A pipeline over the clips `indices` in that order, repeats allowed.
+
+        Args:
+            columns: id, text int32 [L], mel float32 [T, n_mels]; in the corpus of a vocoder also wav uint8 [bytes], of int16 samples.
+        """
         workers = min(workers, os.cpu_count() or 1)  # MindSpore refuses more
         # A sampler takes at most as many indices as the corpus has clips, so repeats beyond that come out of a second reader.
         pieces = [
             mindspore.dataset.MindDataset(
                 self.files,
-                columns_list=["id", "text", "mel"],
+                columns_list=list(columns),
                 sampler=mindspore.dataset.SubsetSampler([int(i) for i in indices[start : start + len(self)]]),
                 num_parallel_workers=workers,
             )
@@ -228,6 +253,14 @@ class Batches:
             )
         self.bucket_of = fits.argmax(1)  # (N,)
 
+    def __str__(self) -> str:
+        return f"{len(self.corpus)} clips in {len(self.buckets)} batch shapes"
+
+    @property
+    def order(self) -> list:
+        """What the order of the batches depends on; a position in an epoch means something only while it stays the same."""
+        return [self.seed, self.batch_size, len(self.corpus), [list(shape) for shape in self.buckets]]
+
     def __len__(self) -> int:
         """Batches of each rank in an epoch, the same in every epoch."""
         return math.ceil(len(self.corpus) / (self.batch_size * self.world_size))
@@ -278,7 +311,7 @@ class Batches:
             return self._pad(texts, mels, shapes[info.get_batch_num()])
 
         columns = ["text", "mel"]
-        rows = self.corpus.read(clips, self.workers).project(columns)
+        rows = self.corpus.read(clips, self.workers, columns)
         workers = min(self.workers, os.cpu_count() or 1)
         batches = rows.batch(
             self.batch_size, num_parallel_workers=workers, per_batch_map=pad, input_columns=columns, output_columns=columns

@@ -1,9 +1,11 @@
 """Pictures of what the network did."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from src.config import AudioConfig
@@ -30,19 +32,43 @@ def save_alignment_and_mel(
         InputError: the file cannot be written.
     """
     mels = {"mel": mel} if target_mel is None else {"predicted mel": mel, "target mel": target_mel}
-    figure = Figure(figsize=(10, 3 + 2.5 * len(mels)), layout="constrained")  # a bare Figure draws with Agg and leaves pyplot alone
-    figure.suptitle(title if len(title) <= 100 else f"{title[:99]}…", parse_math=False)
+    figure = _figure(3 + 2.5 * len(mels), title)
     rows = figure.subplots(len(mels) + 1, 1)
+    _draw_mels(figure, rows[:-1], mels, audio)
+    image = rows[-1].imshow(alignment.T, aspect="auto", origin="lower", interpolation="none", vmin=0, vmax=1)
+    rows[-1].set(title="alignment", xlabel="decoder step", ylabel="symbol of the text")
+    figure.colorbar(image, ax=rows[-1], label="attention weight")
+    _save(figure, path)
+
+
+def save_mels(path: str | Path, mels: dict[str, np.ndarray], title: str, audio: AudioConfig) -> None:
+    """One PNG: log mel spectrograms [n_mels, frames] by name, beneath each other, in the same colours.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    figure = _figure(0.5 + 2.5 * len(mels), title)
+    _draw_mels(figure, figure.subplots(len(mels), 1, squeeze=False)[:, 0], mels, audio)
+    _save(figure, path)
+
+
+def _figure(height: float, title: str) -> Figure:
+    figure = Figure(figsize=(10, height), layout="constrained")  # a bare Figure draws with Agg and leaves pyplot alone
+    figure.suptitle(title if len(title) <= 100 else f"{title[:99]}…", parse_math=False)
+    return figure
+
+
+def _draw_mels(figure: Figure, rows: Iterable[Axes], mels: dict[str, np.ndarray], audio: AudioConfig) -> None:
     scale = {"vmin": min(each.min() for each in mels.values()), "vmax": max(each.max() for each in mels.values())}
     longest = max(each.shape[1] for each in mels.values()) * audio.hop_length / audio.sample_rate
-    for axes, (name, values) in zip(rows, mels.items(), strict=False):
+    for axes, (name, values) in zip(rows, mels.items(), strict=True):
         seconds = values.shape[1] * audio.hop_length / audio.sample_rate
         image = axes.imshow(values, aspect="auto", origin="lower", interpolation="none", extent=(0, seconds, 0, len(values)), **scale)
         axes.set(title=name, xlim=(0, longest), xlabel="time in seconds", ylabel="mel band")
         figure.colorbar(image, ax=axes, label="ln magnitude" if audio.compression == "ln" else "log magnitude, 0 to 1")
-    image = rows[-1].imshow(alignment.T, aspect="auto", origin="lower", interpolation="none", vmin=0, vmax=1)
-    rows[-1].set(title="alignment", xlabel="decoder step", ylabel="symbol of the text")
-    figure.colorbar(image, ax=rows[-1], label="attention weight")
+
+
+def _save(figure: Figure, path: str | Path) -> None:
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=100)
     write_atomically(path, content.getvalue())

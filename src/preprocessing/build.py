@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from src.audio import mel_signature, mel_spectrogram
+from src.audio import load_wav, mel_signature, mel_spectrogram
 from src.config import Config
 from src.errors import InputError
 from src.preprocessing.clips import Clip, prepare_rows
@@ -81,7 +81,9 @@ def preprocess(
             "left_out": len(source.rows) - len(rows),
             "skipped": len(bad),
             "splits": {
-                split: _write(stage, split, [clip for clip in clips if clip.row.id in ids], config) for split, ids in splits.items() if ids
+                split: _write(stage, split, [clip for clip in clips if clip.row.id in ids], source.folder, config)
+                for split, ids in splits.items()
+                if ids
             },
         }
         if skip_bad:
@@ -119,6 +121,8 @@ def _settings(config: Config, source: Source, rows: list[Row], val_ids: set[str]
         "recordings_sha256": _fingerprint(source.folder, rows),
         "split": by_fraction if val_ids is None else {"val_ids": sorted(val_ids), "train_ids": train_ids and sorted(train_ids)},
     }
+    if config.model.name == "waveglow":
+        settings["waveforms"] = True  # no key otherwise: acoustic models can use either kind of dataset
     return json.loads(json.dumps(settings))  # as a stats.json that was read compares
 
 
@@ -151,7 +155,7 @@ def _finished(output_dir: Path, settings: dict[str, Any], overwrite: bool) -> di
     return None if overwrite else stats
 
 
-def _write(stage: Path, split: str, clips: list[Clip], config: Config) -> dict[str, Any]:
+def _write(stage: Path, split: str, clips: list[Clip], folder: Path, config: Config) -> dict[str, Any]:
     """Write one split and describe it."""
     from src.dataset import write_split  # noqa: PLC0415
 
@@ -161,6 +165,7 @@ def _write(stage: Path, split: str, clips: list[Clip], config: Config) -> dict[s
             bar.update()
             return np.load(clip.mel_path)
 
+        waveforms = (load_wav(folder / clip.row.wav, config.audio.sample_rate) for clip in clips)
         try:
             files, index = write_split(
                 stage,
@@ -170,6 +175,7 @@ def _write(stage: Path, split: str, clips: list[Clip], config: Config) -> dict[s
                 texts=[clip.text for clip in clips],
                 mels=map(load, clips),
                 n_shards=config.data.n_shards,
+                waveforms=waveforms if config.model.name == "waveglow" else None,
             )
         except RuntimeError as error:  # MindRecord's, a page long
             raise InputError(f"{stage}: the records of the {split} split cannot be written; is the disk full?") from error
