@@ -86,12 +86,15 @@ class Linear(nn.Cell):
         return y.reshape((*x.shape[:-1], self.n_out))
 
 
-def neighbourhood(x: Tensor, kernel_size: int) -> Tensor:
-    """x (B, T, C) -> (B * T, kernel_size * C): at each position what stands around it, tap by tap, 0 beyond the edges."""
+def neighbourhood(x: Tensor, kernel_size: int, dilation: int = 1) -> Tensor:
+    """x (B, T, C) -> (B * T, kernel_size * C): at each position what stands around it, tap by tap, 0 beyond the edges.
+
+    Neighbouring taps are `dilation` positions apart.
+    """
     n_batch, n_time, n_channels = x.shape
-    edge = ops.zeros((n_batch, kernel_size // 2, n_channels), x.dtype)
+    edge = ops.zeros((n_batch, kernel_size // 2 * dilation, n_channels), x.dtype)
     padded = ops.Concat(1)((edge, x, edge))
-    index = Tensor((np.arange(n_time)[:, None] + np.arange(kernel_size)).reshape(-1).astype(np.int32))
+    index = Tensor((np.arange(n_time)[:, None] + dilation * np.arange(kernel_size)).reshape(-1).astype(np.int32))
     return ops.gather(padded, index, 1).reshape(n_batch * n_time, kernel_size * n_channels)
 
 
@@ -111,8 +114,12 @@ def neighbourhood_backward(dcolumns: Tensor, shape: tuple[int, ...]) -> Tensor:
 class Convolution(nn.Cell):
     """x (B, T, n_in), weight [kernel_size * n_in, n_out] -> (B * T, n_out); keeps x alone for its gradient, not the gathered taps."""
 
+    def __init__(self, dilation: int = 1):
+        super().__init__()
+        self.dilation = dilation
+
     def construct(self, x: Tensor, weight: Tensor) -> Tensor:
-        return ops.MatMul()(neighbourhood(x, weight.shape[0] // x.shape[2]), weight)
+        return ops.MatMul()(neighbourhood(x, weight.shape[0] // x.shape[2], self.dilation), weight)
 
     def bprop(self, x, weight, out, dout):  # noqa: ANN001, ANN201
         n_batch, n_time, n_in = x.shape
@@ -120,12 +127,13 @@ class Convolution(nn.Cell):
         kernel_size = weight.shape[0] // n_in
         # Without the dependence the graph would find that it has had the neighbourhood before, and keep that, kernel_size times x.
         x, weight = depend(x, dout), depend(weight, dout)
-        dweight = ops.MatMul(transpose_a=True)(neighbourhood(x, kernel_size), dout)
+        dweight = ops.MatMul(transpose_a=True)(neighbourhood(x, kernel_size, self.dilation), dout)
         dout = depend(dout, dweight)  # one neighbourhood at a time
         # By x: the same convolution over dout, with the taps in reverse order and in and out exchanged.
         taps = ops.Unstack(0)(weight.reshape(kernel_size, n_in, n_out))
         reversed_weight = ops.Concat(1)(taps[::-1])  # [n_in, kernel_size * n_out]
-        dx = ops.MatMul(transpose_b=True)(neighbourhood(dout.reshape(n_batch, n_time, n_out), kernel_size), reversed_weight)
+        columns = neighbourhood(dout.reshape(n_batch, n_time, n_out), kernel_size, self.dilation)
+        dx = ops.MatMul(transpose_b=True)(columns, reversed_weight)
         return dx.reshape(x.shape), dweight
 
 

@@ -1,0 +1,158 @@
+"""From noise to sound, flow by flow and chunk by chunk, with weights brought into the form that costs least.
+
+A flow needs of the flow before it only the `n_group` numbers of each position, so these are kept for the whole audio, and
+everything that is wide lives for one chunk of one flow: memory does not grow with the length but for the audio itself.
+Around each chunk so many positions are computed too, and thrown away, as the dilated convolutions of one coupling reach.
+All flows and chunks run through one graph, compiled once per size of window; weights are its arguments.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from src.layers import neighbourhood, spread
+
+if TYPE_CHECKING:
+    from src.waveglow.flow import Flow, WaveNet
+    from src.waveglow.model import WaveGlow
+
+CHUNK = 256  # frames of one chunk of a long mel spectrogram
+WINDOWS = (32, 64, 128)  # frames; a mel that fits into one of these is one window of it
+
+
+class FoldedFlow(NamedTuple):
+    """What one flow needs for the way back."""
+
+    unmix: np.ndarray  # (C, C), the inverse of the 1x1 convolution
+    weights: list[Tensor]  # of `Coupling`
+
+
+class Coupling(nn.Cell):
+    """`WaveNet` for one window of one item, without weight norm, and without what is linear and can be multiplied in advance.
+
+    The skip connections only meet in `end`, so each layer's share of the result comes straight from its gated units. These are
+    tanh(a) sigmoid(b) = 2 (sigmoid(2a) - 1/2) sigmoid(b), whose factors are in the weights before and behind.
+    """
+
+    def __init__(self, net: "WaveGlow"):
+        super().__init__(auto_prefix=False)
+        self.upsample = [net.upsample]  # in a list: the network owns it
+        self.n_layers, self.kernel_size = net.config.model.wn_layers, net.config.model.wn_kernel_size
+
+    def construct(self, x: Tensor, frames: Tensor, real: Tensor, *weights: Tensor) -> Tensor:
+        """x (T, n_half), frames (1, n_frames - 1 + F, n_mels), real (T, 1) -> shift and log scale (T, 2 n_half).
+
+        `real` is 1 inside the audio and 0 beyond its ends, where every convolution has to see 0.
+
+        Weights: `start` and its bias, the bias of the result; then for each layer the matrix from taps and condition to the units,
+        its bias, the matrix from units to the result; and, for all layers but the last, that from units to residual, and its bias.
+        """
+        condition = self.upsample[0](frames)
+        start, start_bias, bias = weights[:3]
+        width = start.shape[1]
+        inside = spread(real, (x.shape[0], width))
+        h = ops.BiasAdd()(ops.MatMul()(x, start), start_bias) * inside
+        result = 0
+        for i in range(self.n_layers):
+            into_units, units_bias, out_of_units = weights[3 + 5 * i : 6 + 5 * i]
+            taps = neighbourhood(h.reshape(1, -1, width), self.kernel_size, 2**i)
+            activations = ops.Sigmoid()(ops.BiasAdd()(ops.MatMul()(ops.Concat(1)((taps, condition)), into_units), units_bias))
+            signal, gate = ops.Split(1, 2)(activations)
+            units = (signal - 0.5) * gate
+            share = ops.MatMul()(units, out_of_units)
+            result = share if i == 0 else result + share
+            if i < self.n_layers - 1:
+                residual, residual_bias = weights[6 + 5 * i : 8 + 5 * i]
+                h = (h + ops.BiasAdd()(ops.MatMul()(units, residual), residual_bias)) * inside
+        return ops.BiasAdd()(result, bias)
+
+
+class Synthesis:
+    """The way back of a `WaveGlow`: (B, n_mels, F) and noise (B, T, n_group), channels in order of use, to audio (B, F * hop)."""
+
+    def __init__(self, net: "WaveGlow"):
+        model, hop_length = net.config.model, net.config.audio.hop_length
+        self.net, self.coupling, self.kept = [net], Coupling(net), None
+        self.n_positions = hop_length // model.n_group  # of one frame
+        self.n_half = model.n_group // 2
+        self.halo = -(-(model.wn_kernel_size // 2 * (2**model.wn_layers - 1)) // self.n_positions)  # frames
+        self.n_early_every, self.n_early_size = model.n_early_every, model.n_early_size
+        n_joins = (model.n_flows - 1) // model.n_early_every
+        self.joining = [model.n_group - n_joins * model.n_early_size] + [model.n_early_size] * n_joins
+
+    def prepare(self, keep: bool = False) -> list[FoldedFlow]:
+        """Weights for the way back; with `keep` these are used from now on, whatever becomes of the network's."""
+        flows = self.kept or [self._fold(flow) for flow in self.net[0].flows]
+        if keep:
+            self.kept = flows
+        return flows
+
+    def __call__(self, mel: np.ndarray, z: np.ndarray) -> np.ndarray:
+        flows = self.prepare()
+        return np.stack([self._item(flows, frames.T, latents) for frames, latents in zip(mel, z, strict=True)])
+
+    def _item(self, flows: list[FoldedFlow], frames: np.ndarray, z: np.ndarray) -> np.ndarray:
+        used = self.joining[0]
+        x = z[:, :used]
+        for k in reversed(range(len(flows))):
+            kept, changed = np.split(x, 2, axis=1)
+            shift, log_scale = self._couple(flows[k].weights, kept, frames)
+            x = np.concatenate((kept, (changed - shift) * np.exp(-log_scale)), 1) @ flows[k].unmix
+            if k > 0 and k % self.n_early_every == 0:
+                x = np.concatenate((z[:, used : used + self.n_early_size], x), 1)
+                used += self.n_early_size
+        return x.reshape(-1)
+
+    def _couple(self, weights: list[Tensor], kept: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Shift and log scale, each (T, n_half), chunk by chunk."""
+        n_frames, n_half = len(frames), kept.shape[1]
+        whole = next((size for size in WINDOWS if size >= n_frames), None)
+        size, halo, step = (whole, 0, whole) if whole else (CHUNK + 2 * self.halo, self.halo, CHUNK)
+        kept = np.pad(kept, ((0, 0), (0, self.n_half - n_half)))
+        heard = self.net[0].upsample.n_frames - 1
+        results = []
+        for begin in range(0, n_frames, step):
+            first, end = begin - halo, begin - halo + size
+            positions = np.arange(first * self.n_positions, end * self.n_positions)
+            real = ((positions >= 0) & (positions < len(kept))).astype(np.float32)[:, None]
+            x = window(kept, first * self.n_positions, end * self.n_positions)
+            result = self.coupling(Tensor(x), Tensor(window(frames, first - heard, end)[None]), Tensor(real), *weights).asnumpy()
+            results.append(result[halo * self.n_positions :][: min(step, n_frames - begin) * self.n_positions])
+        result = np.concatenate(results)
+        return result[:, :n_half], result[:, self.n_half : self.n_half + n_half]
+
+    def _fold(self, flow: "Flow") -> FoldedFlow:
+        """In float64; n_half is filled up with zeros to that of the outermost flow, so that one graph serves all."""
+        wn: WaveNet = flow.wn
+        n_half, n_layers = wn.n_half, wn.n_layers
+        width = wn.start.bias.shape[0]
+
+        def both_halves(matrix: np.ndarray) -> np.ndarray:
+            filled = np.zeros((*matrix.shape[:-1], 2 * self.n_half))
+            filled[..., :n_half], filled[..., self.n_half : self.n_half + n_half] = np.split(matrix, 2, axis=-1)
+            return filled
+
+        end = both_halves(wn.end.weight.asnumpy().astype(np.float64))
+        bias = both_halves(wn.end.bias.asnumpy().astype(np.float64))
+        conditions = np.split(wn.cond_layer.folded(), n_layers, axis=1)
+        condition_biases = np.split(wn.cond_layer.bias.asnumpy(), n_layers)
+        doubled = np.repeat((2.0, 1.0), width)
+        layers: list[np.ndarray] = []
+        for i in range(n_layers):
+            res_skip, res_skip_bias = wn.res_skip_layers[i].folded(), wn.res_skip_layers[i].bias.asnumpy()
+            into_units = np.concatenate((wn.in_layers[i].folded(), conditions[i]))
+            layers += [into_units * doubled, (wn.in_layers[i].bias.asnumpy() + condition_biases[i]) * doubled]
+            layers.append(2 * res_skip[:, -width:] @ end)
+            bias = bias + res_skip_bias[-width:] @ end
+            if i < n_layers - 1:
+                layers += [2 * res_skip[:, :width], res_skip_bias[:width]]
+        start = np.pad(wn.start.folded(), ((0, self.n_half - n_half), (0, 0)))
+        weights = [Tensor(np.ascontiguousarray(array, np.float32)) for array in (start, wn.start.bias.asnumpy(), bias, *layers)]
+        return FoldedFlow(np.linalg.inv(flow.convinv.weight.asnumpy().astype(np.float64)).astype(np.float32), weights)
+
+
+def window(rows: np.ndarray, begin: int, end: int) -> np.ndarray:
+    """Rows `begin` to `end` of an array, zeros where it has none."""
+    inside = rows[max(begin, 0) : max(end, 0)]
+    return np.pad(inside, ((max(-begin, 0), end - max(begin, 0) - len(inside)), (0, 0)))
