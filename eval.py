@@ -1,50 +1,77 @@
 """Speak text with a trained network, or measure the network on recordings.
 
 python eval.py --checkpoint x.ckpt --text "Hello world." --output_dir out
-python eval.py --checkpoint x.ckpt --text_file lines.txt --output_dir out
+python eval.py --checkpoint x.ckpt --text_file lines.txt --vocoder waveglow --waveglow_checkpoint w.ckpt --output_dir out
 python eval.py --checkpoint x.ckpt --data_path data/ljspeech --output_dir out
+python eval.py --copy_synthesis in.wav --waveglow_checkpoint w.ckpt --output_dir out
 """
 
-import functools
 import json
+import math
 import sys
 import time
+from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import Any
 
+from mindspore import nn
+
 from src import create_model, runtime
-from src.audio import griffin_lim
 from src.cli import CommandLine, run
 from src.errors import InputError, some_of
 from src.evaluate import evaluate
 from src.files import write_atomically
-from src.plotting import save_alignment_and_mel
 from src.synthesis import Line, Utterance, read_lines, save, synthesise
 from src.tacotron2.model import Tacotron2
+from src.train.task import create_task
+from src.vocoder import Vocoder, check_signature, copy_synthesis, griffin_lim_vocoder, waveglow_vocoder
 
 
 def main() -> None:
     """Parse the command line, then speak or measure."""
     command = CommandLine(__doc__.splitlines()[0])
-    command.add_argument("--checkpoint", type=Path, required=True, help="the network; its configuration is inside")
+    command.add_argument("--checkpoint", type=Path, help="the network; its configuration is inside")
     command.add_argument("--text", type=str, help="what to say")
     command.add_argument("--text_file", type=Path, help="file of lines, each spoken into a wav of its own; blank lines are left out")
     command.add_argument("--data_path", type=Path, help="instead of speaking, measure on this dataset made by scripts/preprocess.py")
+    command.add_argument(
+        "--copy_synthesis",
+        type=Path,
+        metavar="WAV",
+        help="instead of speaking, turn this recording into its mel spectrogram and back, to judge the vocoder alone; "
+        "audio settings are those of --waveglow_checkpoint or --checkpoint",
+    )
     command.add_argument("--output_dir", type=Path, required=True, help="folder for the results; those of a run before are replaced")
-    command.add_argument("--vocoder", choices=["griffinlim"], default="griffinlim", help="what turns mel spectrograms into sound")
-    command.add_argument("--seed", type=seed, default=0, help="of the prenet's dropout and of Griffin-Lim")
+    command.add_argument(
+        "--vocoder",
+        choices=["griffinlim", "waveglow"],
+        help="what turns mel spectrograms into sound (default: waveglow with --waveglow_checkpoint, otherwise griffinlim)",
+    )
+    command.add_argument("--waveglow_checkpoint", type=Path, help="the vocoder's network")
+    command.add_argument("--sigma", type=amount, help="of WaveGlow: standard deviation of the noise that becomes sound (default: its own)")
+    command.add_argument("--seed", type=seed, default=0, help="of the prenet's dropout and of the vocoder")
     arguments, overrides = command.parse()
 
-    lines = _lines(arguments.text, arguments.text_file, arguments.data_path)
+    lines = _lines(arguments)
+    arguments.vocoder = arguments.vocoder or ("waveglow" if arguments.waveglow_checkpoint else "griffinlim")
+    _check_vocoder(arguments)
     runtime.setup(arguments.seed)
-    net = create_model(checkpoint=arguments.checkpoint, overrides=overrides)
+    checkpoint = arguments.checkpoint if not arguments.copy_synthesis else arguments.waveglow_checkpoint or arguments.checkpoint
+    net = create_model(checkpoint=checkpoint, overrides=overrides)
+    if lines and not isinstance(net, Tacotron2):
+        raise InputError(f"{checkpoint}: is a {net.config.model.name}, which speaks no text; it may be meant as --waveglow_checkpoint")
+    facts = {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
+    if arguments.data_path is None:
+        vocoder, names = _vocoder(arguments, net)
+        facts |= names
     try:
         arguments.output_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{arguments.output_dir}: cannot be made ({error.strerror})") from error
-    facts = {"checkpoint": str(arguments.checkpoint), "seed": arguments.seed, "overrides": overrides}
     if lines:
-        _speak(net, lines, arguments.output_dir, facts)
+        _speak(net, lines, vocoder, arguments.output_dir, facts)
+    elif arguments.copy_synthesis:
+        _copy(net, arguments.copy_synthesis, vocoder, arguments.output_dir, facts)
     else:
         _measure(net, arguments.data_path, arguments.output_dir, facts)
 
@@ -56,9 +83,17 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def _lines(text: str | None, text_file: Path | None, data_path: Path | None) -> list[Line]:
-    if sum(given is not None for given in (text, text_file, data_path)) != 1:
-        raise InputError("give one of --text, --text_file and --data_path")
+def amount(text: str) -> float:
+    """A number that is not negative."""
+    if not 0 <= float(text) < math.inf:
+        raise ArgumentTypeError(f"is {text}, but must be at least 0")
+    return float(text)
+
+
+def _lines(arguments: Namespace) -> list[Line]:
+    text, text_file = arguments.text, arguments.text_file
+    if sum(given is not None for given in (text, text_file, arguments.data_path, arguments.copy_synthesis)) != 1:
+        raise InputError("give one of --text, --text_file, --data_path and --copy_synthesis")
     if text is not None:
         if not text.strip():
             raise InputError("--text is empty")
@@ -71,12 +106,35 @@ def _lines(text: str | None, text_file: Path | None, data_path: Path | None) -> 
     return lines
 
 
-def _speak(net: Tacotron2, lines: list[Line], output_dir: Path, facts: dict[str, Any]) -> None:
-    audio, seed = net.config.audio, facts["seed"]
-    vocoder = functools.partial(griffin_lim, audio=audio, seed=seed)
+def _check_vocoder(arguments: Namespace) -> None:
+    if arguments.vocoder == "waveglow" and not arguments.waveglow_checkpoint:
+        raise InputError("--vocoder waveglow needs --waveglow_checkpoint")
+    if arguments.vocoder == "griffinlim" and arguments.sigma is not None:
+        raise InputError("--sigma is WaveGlow's; give --waveglow_checkpoint")
+    if not arguments.checkpoint and not (arguments.copy_synthesis and arguments.waveglow_checkpoint):
+        more = ", or --waveglow_checkpoint," if arguments.copy_synthesis else ""
+        raise InputError(f"--checkpoint{more} is needed")
+
+
+def _vocoder(arguments: Namespace, net: nn.Cell) -> tuple[Vocoder, dict[str, Any]]:
+    """The vocoder for `net`'s mel spectrograms, and what a summary says of it; in copy synthesis `net` is WaveGlow itself."""
+    if arguments.vocoder == "griffinlim":
+        return griffin_lim_vocoder(net.config.audio, arguments.seed), {"vocoder": "griffinlim"}
+    path = arguments.waveglow_checkpoint
+    waveglow = net if arguments.copy_synthesis else create_model(checkpoint=path, overrides={})
+    if waveglow.config.model.name != "waveglow":
+        raise InputError(f"{path}: is a {waveglow.config.model.name}, no WaveGlow")
+    check_signature(path, waveglow.config.audio, arguments.checkpoint, net.config.audio)
+    sigma = waveglow.config.model.sigma if arguments.sigma is None else arguments.sigma
+    names = {"vocoder": "waveglow", "waveglow_checkpoint": str(path), "sigma": sigma}
+    return waveglow_vocoder(waveglow, sigma, arguments.seed), names
+
+
+def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:
+    audio = net.config.audio
     width = max(4, len(str(lines[-1].number)))
     rows, seconds, cut, began = [], 0.0, [], time.perf_counter()
-    for utterance in synthesise(net, lines, vocoder, seed, progress=True):
+    for utterance in synthesise(net, lines, vocoder, facts["seed"], progress=True):
         if not rows:
             _clear(output_dir)
         rows.append(save(utterance, output_dir, f"{utterance.line.number:0{width}}", audio))
@@ -84,8 +142,7 @@ def _speak(net: Tacotron2, lines: list[Line], output_dir: Path, facts: dict[str,
         cut += _cut_off(utterance)
     spoken = sum(row["seconds"] for row in rows)
     whole = {"seconds": spoken, "real_time_factor": seconds / spoken, "elapsed_seconds": time.perf_counter() - began}
-    summary = {**facts, "vocoder": "griffinlim", "sample_rate": audio.sample_rate, **whole, "lines": rows}
-    write_atomically(output_dir / "summary.json", (json.dumps(summary, indent=2, ensure_ascii=False) + "\n").encode())
+    _write(output_dir / "summary.json", {**facts, "sample_rate": audio.sample_rate, **whole, "lines": rows})
     if cut:
         limit = net.config.model.max_decoder_steps
         print(f"warning: did not end before model.max_decoder_steps ({limit}): {some_of(cut, 5)}", file=sys.stderr)
@@ -107,13 +164,23 @@ def _cut_off(utterance: Utterance) -> list[str]:
     return [f"line {utterance.line.number}" + (f" ({n} of {all_of_them} sentences)" if all_of_them > 1 else "")] if n else []
 
 
-def _measure(net: Tacotron2, data_path: Path, output_dir: Path, facts: dict[str, Any]) -> None:
-    metrics, clip = evaluate(net, data_path)
-    picture = output_dir / "alignment-and-mel.png"
-    save_alignment_and_mel(picture, clip.mel, clip.alignment, f"{clip.id}, teacher forced", net.config.audio, clip.target_mel)
-    write_atomically(output_dir / "metrics.json", (json.dumps({**metrics, **facts}, indent=2) + "\n").encode())
-    print(f"validation loss {metrics['val_loss']:.4f} over {metrics['clips']} clips, alignment score {metrics['alignment_score']:.2f}")
-    print(f"see {output_dir / 'metrics.json'} and {picture}")
+def _copy(net: nn.Cell, recording: Path, vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:
+    result = copy_synthesis(recording, vocoder, net.config.audio, output_dir)
+    _write(output_dir / "summary.json", {**facts, **result})
+    print(
+        f"{output_dir / result['wav']}: log-spectral distance to the recording {result['log_spectral_distance']:.2f} dB, see summary.json"
+    )
+
+
+def _measure(net: nn.Cell, data_path: Path, output_dir: Path, facts: dict[str, Any]) -> None:
+    metrics, validation = evaluate(net, data_path)
+    create_task(net.config).save_example(validation, output_dir)
+    _write(output_dir / "metrics.json", {**metrics, **facts})
+    print(f"{validation} over {metrics['clips']} clips, see {output_dir / 'metrics.json'} and the picture beside it")
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    write_atomically(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 if __name__ == "__main__":

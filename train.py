@@ -48,7 +48,7 @@ def main() -> None:
     except Diverged as error:
         raise SystemExit(f"error: {error}") from None
     best = f", best: {output_dir / 'best.ckpt'}" if (output_dir / "best.ckpt").exists() else ""
-    print(f"checkpoint: {outcome.checkpoint}{best}, pictures: {output_dir}/alignment-and-mel-*.png")
+    print(f"checkpoint: {outcome.checkpoint}{best}, pictures: {output_dir}/*.png")
     if outcome.stopped_by:
         print(f"stopped by {outcome.stopped_by.name} at step {outcome.progress.step}; go on with --resume {output_dir}")
         raise SystemExit(128 + outcome.stopped_by)

@@ -16,6 +16,7 @@ from src.config import load_config
 from src.dataset import Batch
 from src.tacotron2.loss import Tacotron2Loss
 from src.train.step import TrainStep
+from src.train.tacotron2 import teacher_forced
 
 
 def training(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
@@ -23,7 +24,7 @@ def training(config: dict, seed: int, batch_size: int, n_frames: int, length: in
     config = load_config(config)
     runtime.setup(seed)
     net = create_model(config=config)
-    step = TrainStep(net, Tacotron2Loss(config), config.train)
+    step = TrainStep(net, teacher_forced(net, Tacotron2Loss(config)), config.train)
     random = np.random.default_rng(seed)
     batch = Batch(
         text=random.integers(1, config.model.n_symbols, (batch_size, length), np.int32),

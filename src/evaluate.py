@@ -1,40 +1,58 @@
-"""Objective metrics of a network on recordings that it was not trained on."""
+"""Objective metrics: of a network on recordings that it was not trained on, of a vocoder's sound against the recording."""
 
 import math
 from pathlib import Path
 
+import librosa
+import numpy as np
+from mindspore import nn
+
+from src.config import AudioConfig
 from src.dataset import Corpus
 from src.errors import InputError
-from src.tacotron2.loss import Tacotron2Loss
-from src.tacotron2.model import Tacotron2
-from src.train.validate import Example, Validator
+from src.train.task import Validation, create_task
+
+QUIETEST = 1e-3  # magnitude; the rounding of 16-bit samples alone makes about 2e-4
 
 
-def evaluate(net: Tacotron2, data_path: str | Path) -> tuple[dict[str, float | int], Example]:
-    """Teacher-forced losses over the validation split of a preprocessed dataset, as training logs them.
+def evaluate(net: nn.Cell, data_path: str | Path) -> tuple[dict[str, float | int], Validation]:
+    """The losses over the validation split of a preprocessed dataset, as training logs them: of Tacotron 2 teacher forced, of WaveGlow the
+    negative log-likelihood.
 
-    They are means over all real frames (mel) and decoder steps (gate), so `train.batch_size` changes only speed and memory,
+    They are means over all real frames (mel), decoder steps (gate) or samples, so `train.batch_size` changes only speed and memory,
     apart from the prenet's dropout, which stays on unless `model.prenet_dropout` is 0.
 
     Returns:
-        val_loss, mel_loss, gate_loss, alignment_score, frames, clips; one clip as the network speaks it.
+        val_loss, its parts, and how much was measured: for Tacotron 2 mel_loss, gate_loss, alignment_score, frames, clips, for WaveGlow
+        z_loss, log_s, log_det, samples, clips; the validation, whose example `Task.save_example` writes.
 
     Raises:
         InputError: no such dataset or one of other settings; losses that are not finite.
     """
-    config = net.config
     corpus = Corpus(data_path, "val")
-    corpus.check(config)
-    validator = Validator(net, Tacotron2Loss(config), corpus, config.train.batch_size, config.model.reduction_factor, config.data.workers)
-    validation = validator()
+    corpus.check(net.config)
+    validation = create_task(net.config).validator(net, corpus)()
     if not math.isfinite(validation.loss):
         raise InputError("the validation loss is not finite: the weights have diverged, take an earlier checkpoint")
-    metrics = {
-        "val_loss": validation.loss,
-        "mel_loss": validation.mel_loss,
-        "gate_loss": validation.gate_loss,
-        "alignment_score": validation.alignment_score,
-        "frames": int(corpus.mel_lengths.sum()),
-        "clips": len(corpus),
-    }
-    return metrics, validation.example
+    parts = {name.removeprefix("val_"): value for name, value in validation.numbers.items() if name != "val_loss"}
+    return {"val_loss": validation.loss, **parts, **validation.measured}, validation
+
+
+def log_spectral_distance(wav: np.ndarray, reference: np.ndarray, audio: AudioConfig) -> float:
+    """Root mean square over frequency of 20 log10(|X| / |Y|), mean over frames, in dB (Gray & Markel 1976, their d_2).
+
+    Phases do not count. Frequencies are those from `audio.fmin` to `audio.fmax`, since of others a mel spectrogram tells nothing;
+    magnitudes below `QUIETEST` are raised to it, or the rounding of silence would outweigh speech.
+
+    Args:
+        wav, reference: float [samples] in [-1, 1]; the longer one is cut.
+    """
+    frequencies = librosa.fft_frequencies(sr=audio.sample_rate, n_fft=audio.n_fft)
+    bands = (frequencies >= audio.fmin) & (frequencies <= audio.fmax)
+    lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
+    samples = min(len(wav), len(reference))
+    decibels = [
+        20 * np.log10(np.maximum(np.abs(librosa.stft(each[:samples].astype(np.float32), **lengths))[bands], QUIETEST))
+        for each in (wav, reference)
+    ]
+    return float(np.sqrt(((decibels[0] - decibels[1]) ** 2).mean(0)).mean())

@@ -3,7 +3,7 @@
 import io
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,12 +19,11 @@ from src.files import write_atomically
 from src.plotting import save_alignment_and_mel
 from src.tacotron2.model import Tacotron2
 from src.text import can_be_spoken, prepare_input_sequence, split_sentences
+from src.vocoder import Vocoder
 
 BATCH_SIZE = 8  # sentences spoken at once, which takes less time than one by one
 WINDOW = 16 * BATCH_SIZE  # sentences that are sorted by length and held in memory together
 SHORTEST_TEXT = 32  # texts are padded to this or a power of two times it, so that few graphs are compiled
-
-Vocoder = Callable[[np.ndarray], np.ndarray]  # log mel [n_mels, frames] -> waveform [frames * hop_length]
 
 
 class Line(NamedTuple):

@@ -120,7 +120,7 @@ def test_validation_loss_does_not_depend_on_the_batch_size(evaluate, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ((), "give one of --text, --text_file and --data_path"),
+        ((), "give one of --text, --text_file, --data_path and --copy_synthesis"),
         (("--text", "a", "--text_file", "b"), "give one of"),
         (("--text", "a", "--data_path", "b"), "give one of"),
         (("--text", ""), "--text is empty"),

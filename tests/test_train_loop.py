@@ -18,7 +18,7 @@ from src.text import SYMBOLS
 from src.train import loop
 from src.train.log import TrainingLog
 from src.train.loop import Diverged, Training
-from src.train.validate import Validator
+from src.train.tacotron2 import Validator
 from tests.toy_training import SignallingStep, create_toy_network, flags, read_log, toy_config, write_corpus
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -17,16 +17,15 @@ import src
 from src import create_model, runtime
 from src.checkpoint import Checkpoint, load_checkpoint, load_optimizer, load_weights, match_embedding, prune, save_checkpoint
 from src.config import Config
-from src.dataset import Batch, Batches, Corpus, plan_buckets
+from src.dataset import Batch, Batches, Corpus
 from src.errors import InputError
 from src.files import write_atomically
-from src.plotting import save_alignment_and_mel
-from src.tacotron2.loss import Tacotron2Loss
+from src.segments import SegmentBatch, Segments
 from src.train.interruption import Interruption
 from src.train.log import TrainingLog
-from src.train.schedule import guided_attention_weight, learning_rate
+from src.train.schedule import learning_rate
 from src.train.step import StepResult, TrainStep
-from src.train.validate import Validator
+from src.train.task import create_task
 
 
 class Diverged(RuntimeError):
@@ -77,23 +76,21 @@ class Training:
         ignore_layers: Sequence[str] = (),
     ):
         self.config, self.output_dir, self.data_path = config, Path(output_dir), Path(data_path).resolve()
-        settings, r = config.train, config.model.reduction_factor
+        settings, self.task = config.train, create_task(config)
         if resume is None and self.output_dir.is_dir() and any(self.output_dir.iterdir()):
             raise InputError(
                 f"{output_dir}: is not empty; go on with the run in it by --resume {output_dir}, or choose another --output_dir"
             )
         self.corpus, val_corpus = Corpus(data_path, "train"), Corpus(data_path, "val")
         self.corpus.check(config)
-        buckets = plan_buckets(self.corpus.text_lengths, self.corpus.mel_lengths, config.data.n_buckets, r)
-        self.batches = Batches(self.corpus, settings.batch_size, buckets, settings.seed, shuffle=True, workers=config.data.workers)
+        self.batches = self.task.batches(self.corpus)
         self.progress = _restore_progress(resume, self.batches) if resume else Progress()
 
         # The step is part of the seed, or a resumed run would draw the dropout of its first steps once more.
         device = runtime.setup(settings.seed + self.progress.step)
         self.net = create_model(config=config)
-        loss = Tacotron2Loss(config)
-        self.step = TrainStep(self.net, loss, settings)
-        self.validate = Validator(self.net, loss, val_corpus, settings.batch_size, r, config.data.workers)
+        self.step = TrainStep(self.net, self.task.forward(self.net), settings)
+        self.validate = self.task.validator(self.net, val_corpus)
         if resume:
             load_weights(self.net, resume)
             load_optimizer(self.step.optimizer, resume)
@@ -110,7 +107,7 @@ class Training:
         n_parameters = sum(weight.size for weight in self.net.trainable_params())
         print(
             f"{config.model.name} {src.__version__}, MindSpore {ms.__version__}, {device}: {n_parameters / 1e6:.2f} M parameters; "
-            f"{len(self.corpus)} clips in {len(buckets)} batch shapes, {len(val_corpus)} to validate; from step {self.progress.step}",
+            f"{self.batches}, {len(val_corpus)} to validate; from step {self.progress.step}",
             flush=True,
         )
 
@@ -131,8 +128,8 @@ class Training:
         with Interruption() as interruption, _progress_bar(progress.step, settings.max_steps) as bar:
             for batch in _all_batches(self.batches, progress):
                 lr = learning_rate(progress.step, settings)
-                result = self.step(batch, lr, guided_attention_weight(progress.step, settings))
-                speed.count(int(batch.mel_lengths.sum()))
+                result = self.step(self.task.inputs(batch, progress.step), lr)
+                speed.count(batch.frames)
                 if result.updated:
                     progress.step += 1
                     progress.bad_steps_in_a_row = 0
@@ -184,11 +181,11 @@ class Training:
         return {"step": self.progress.step, "epoch": self.progress.epoch, "skipped_steps": self.progress.skipped_steps}
 
     def _log_step(self, result: StepResult, lr: float, speed: "Speed") -> None:
-        losses = {name: getattr(result, name) for name in ("loss", "mel_loss", "gate_loss", "guided_loss", "grad_norm")}
-        self.log.write(**self._where(), **losses, lr=lr, step_time_s=speed.step_time, frames_per_s=speed.frames_per_second)
+        measured = {**dict(zip(self.task.losses, result.losses, strict=True)), "grad_norm": result.grad_norm, "lr": lr}
+        self.log.write(**self._where(), **measured, step_time_s=speed.step_time, frames_per_s=speed.frames_per_second)
         speed.reset()
 
-    def _skip(self, batch: Batch, bar: tqdm) -> None:
+    def _skip(self, batch: Batch | SegmentBatch, bar: tqdm) -> None:
         progress, limit = self.progress, self.config.train.max_bad_steps
         progress.skipped_steps += 1
         progress.bad_steps_in_a_row += 1
@@ -203,13 +200,9 @@ class Training:
 
     def _validate(self, bar: tqdm) -> float:
         progress, validation = self.progress, self.validate()
-        numbers = {f"val_{name}": getattr(validation, name) for name in ("loss", "mel_loss", "gate_loss")}
-        self.log.write(**self._where(), **numbers, alignment_score=validation.alignment_score)
-        bar.write(f"step {progress.step}: validation loss {validation.loss:.4f}, alignment score {validation.alignment_score:.2f}")
-        clip = validation.example
-        picture = self.output_dir / f"alignment-and-mel-{progress.step}.png"
-        title = f"{clip.id}, step {progress.step}, teacher forced"
-        save_alignment_and_mel(picture, clip.mel, clip.alignment, title, self.config.audio, clip.target_mel)
+        self.log.write(**self._where(), **validation.numbers)
+        bar.write(f"step {progress.step}: {validation}")
+        self.task.save_example(validation, self.output_dir, progress.step)
         if math.isfinite(validation.loss) and (progress.best_val_loss is None or validation.loss < progress.best_val_loss):
             progress.best_val_loss = validation.loss
             self._save("best.ckpt")
@@ -219,7 +212,7 @@ class Training:
         return self._save(f"{self.config.model.name}-{self.progress.step}.ckpt", self.step.optimizer)
 
     def _save(self, name: str, optimizer: nn.Optimizer | None = None) -> Path:
-        extra = {**dataclasses.asdict(self.progress), "order": _order(self.batches), "data_path": str(self.data_path)}
+        extra = {**dataclasses.asdict(self.progress), "order": self.batches.order, "data_path": str(self.data_path)}
         save_checkpoint(self.output_dir / name, self.net, self.config, extra.pop("step"), extra.pop("epoch"), optimizer, extra)
         return self.output_dir / name
 
@@ -255,7 +248,7 @@ class Speed:
         return self.frames / self.seconds
 
 
-def _all_batches(batches: Batches, progress: Progress) -> Iterator[Batch]:
+def _all_batches(batches: Batches | Segments, progress: Progress) -> Iterator[Batch | SegmentBatch]:
     """Batch after batch, epoch after epoch, from where `progress` is; counts in it what was handed out."""
     while True:
         for batch in batches.epoch(progress.epoch, progress.batch):
@@ -264,18 +257,13 @@ def _all_batches(batches: Batches, progress: Progress) -> Iterator[Batch]:
         progress.epoch, progress.batch = progress.epoch + 1, 0
 
 
-def _restore_progress(checkpoint: Checkpoint, batches: Batches) -> Progress:
+def _restore_progress(checkpoint: Checkpoint, batches: Batches | Segments) -> Progress:
     state = {"step": checkpoint.step, "epoch": checkpoint.epoch, **checkpoint.extra}
     progress = Progress(**{field.name: state[field.name] for field in dataclasses.fields(Progress) if field.name in state})
-    if state.get("order") != _order(batches):
+    if state.get("order") != batches.order:
         print("the data or its batches are not those of the checkpoint; going on with a fresh epoch")
         progress.epoch, progress.batch = progress.epoch + 1, 0
     return progress
-
-
-def _order(batches: Batches) -> list:
-    """What the order of the batches depends on; a position in an epoch means something only while it stays the same."""
-    return [batches.seed, batches.batch_size, len(batches.corpus), [list(shape) for shape in batches.buckets]]
 
 
 def _make_output_dir(output_dir: Path, config: Config) -> None:

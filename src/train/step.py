@@ -1,34 +1,36 @@
 """One optimiser step as one graph: forward, backward, clip, update."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.config import TrainConfig
-from src.dataset import Batch
 
 
 class StepResult(NamedTuple):
     """What a step measured, before its update."""
 
-    loss: float
-    mel_loss: float
-    gate_loss: float
-    guided_loss: float
+    losses: tuple[float, ...]  # what `forward` returned
     grad_norm: float  # global norm before clipping
     updated: bool  # False: loss or gradient was not finite, and weights, moments, counters and batch-norm statistics are as they were
+
+    @property
+    def loss(self) -> float:
+        """What is minimised."""
+        return self.losses[0]
 
 
 class TrainStep:
     """Trains `net` by Adam with an L2 penalty (Kingma & Ba 2015; Shen et al. 2018, sec. 2.2). Compiles once per batch shape.
 
     Args:
-        net: called as `net(text, text_lengths, mel, mel_lengths)`.
-        loss: called as `loss(outputs, mel, mel_lengths, text_lengths, guided_weight)`; its first result is what is minimised.
+        net: whose parameters are trained.
+        forward: runs `net` on the tensors of a batch and returns scalars, the first of which is minimised.
     """
 
-    def __init__(self, net: nn.Cell, loss: nn.Cell, config: TrainConfig):
+    def __init__(self, net: nn.Cell, forward: Callable[..., tuple[Tensor, ...]], config: TrainConfig):
         weights = net.trainable_params()
         self.net = net
         # All arguments are given because Adam's defaults are announced to change.
@@ -47,18 +49,14 @@ class TrainStep:
         assign, max_norm = ops.Assign(), config.grad_clip
         statistics = [parameter for parameter in net.get_parameters() if not parameter.requires_grad]
 
-        def forward(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor, guided_weight: Tensor):
-            outputs = net(text, text_lengths, mel, mel_lengths)
-            return loss(outputs, mel, mel_lengths, text_lengths, guided_weight)
-
         value_and_gradient = ms.value_and_grad(forward, None, optimizer.parameters, has_aux=True)
 
         @ms.jit
-        def step(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor, lr: Tensor, guided_weight: Tensor):
+        def step(lr: Tensor, *inputs: Tensor):
             before = ()
             for statistic in statistics:
                 before += (statistic + 0,)  # a copy: the forward pass updates it in place
-            losses, gradients = value_and_gradient(text, text_lengths, mel, mel_lengths, guided_weight)
+            losses, gradients = value_and_gradient(*inputs)
             norm = global_norm(gradients)
             finite = ops.logical_and(ops.isfinite(losses[0]), ops.isfinite(norm))
             assign(optimizer.learning_rate, lr)
@@ -70,12 +68,12 @@ class TrainStep:
 
         self._step = step
 
-    def __call__(self, batch: Batch, lr: float, guided_weight: float = 0.0) -> StepResult:
-        """Train on one batch."""
+    def __call__(self, inputs: tuple[Tensor, ...], lr: float) -> StepResult:
+        """Train on one batch, given as what `forward` takes."""
         self.net.set_train(True)
-        inputs = (Tensor(array) for array in (batch.text, batch.text_lengths, batch.mel, batch.mel_lengths))
-        *values, updated = self._step(*inputs, Tensor(lr, ms.float32), Tensor(guided_weight, ms.float32))
-        return StepResult(*(float(value.asnumpy()) for value in values), bool(updated.asnumpy()))
+        *values, updated = self._step(Tensor(lr, ms.float32), *inputs)
+        *losses, norm = (float(value.asnumpy()) for value in values)
+        return StepResult(tuple(losses), norm, bool(updated.asnumpy()))
 
 
 def global_norm(gradients: tuple[Tensor, ...]) -> Tensor:

@@ -1,12 +1,64 @@
-"""Teacher-forced losses over clips that training does not see."""
+"""Training Tacotron 2: its batches, its losses, and teacher-forced validation over clips that training does not see."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from src.config import Config
 from src.dataset import Batch, Batches, Corpus, plan_buckets
+from src.plotting import save_alignment_and_mel
+from src.tacotron2.loss import Tacotron2Loss
+from src.train.schedule import guided_attention_weight
+
+
+class Tacotron2Task:
+    """Tacotron 2 as a `src.train.task.Task`."""
+
+    losses = ("loss", "mel_loss", "gate_loss", "guided_loss")
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.loss = Tacotron2Loss(config)
+
+    def batches(self, corpus: Corpus) -> Batches:
+        """Whole clips, in batches of similar length."""
+        data, train = self.config.data, self.config.train
+        buckets = plan_buckets(corpus.text_lengths, corpus.mel_lengths, data.n_buckets, self.config.model.reduction_factor)
+        return Batches(corpus, train.batch_size, buckets, train.seed, shuffle=True, workers=data.workers)
+
+    def inputs(self, batch: Batch, step: int) -> tuple[Tensor, ...]:
+        """What `forward` takes at optimiser step `step`."""
+        weight = Tensor(guided_attention_weight(step, self.config.train), ms.float32)
+        return (*map(Tensor, (batch.text, batch.text_lengths, batch.mel, batch.mel_lengths)), weight)
+
+    def forward(self, net: nn.Cell) -> Callable[..., tuple[Tensor, ...]]:
+        """The function of the network's inputs that training minimises the first result of."""
+        return teacher_forced(net, self.loss)
+
+    def validator(self, net: nn.Cell, corpus: Corpus) -> "Validator":
+        """What measures the network on `corpus`."""
+        settings = self.config.train.batch_size, self.config.model.reduction_factor, self.config.data.workers
+        return Validator(net, self.loss, corpus, *settings)
+
+    def save_example(self, validation: "Validation", folder: Path, step: int | None = None) -> None:
+        """Draw alignment and mel of a clip into `folder`, in a file named after the step of a training run."""
+        clip = validation.example
+        when, suffix = ("", "") if step is None else (f", step {step}", f"-{step}")
+        picture = folder / f"alignment-and-mel{suffix}.png"
+        save_alignment_and_mel(picture, clip.mel, clip.alignment, f"{clip.id}{when}, teacher forced", self.config.audio, clip.target_mel)
+
+
+def teacher_forced(net: nn.Cell, loss: nn.Cell) -> Callable[..., tuple[Tensor, ...]]:
+    """A batch and the weight of guided attention -> loss, mel loss, gate loss, guided-attention loss."""
+
+    def forward(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor, guided_weight: Tensor):
+        return loss(net(text, text_lengths, mel, mel_lengths), mel, mel_lengths, text_lengths, guided_weight)
+
+    return forward
 
 
 class Example(NamedTuple):
@@ -26,6 +78,16 @@ class Validation(NamedTuple):
     gate_loss: float
     alignment_score: float  # mean over decoder steps of the largest attention weight: 1 is a sharp alignment, 1 / text length none
     example: Example  # always the same clip
+    measured: dict[str, int]  # frames and clips
+
+    def __str__(self) -> str:
+        return f"validation loss {self.loss:.4f}, alignment score {self.alignment_score:.2f}"
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """As the log names them."""
+        losses = {f"val_{name}": getattr(self, name) for name in ("loss", "mel_loss", "gate_loss")}
+        return {**losses, "alignment_score": self.alignment_score}
 
 
 class Validator:
@@ -67,7 +129,8 @@ class Validator:
             if example is None:
                 example = self._example(batch, mel[0], alignments[0, : steps[0]])
         mel_loss, gate_loss = mel_loss / frames, gate_loss / decoder_steps
-        return Validation(mel_loss + gate_loss, mel_loss, gate_loss, attention / decoder_steps, example)
+        measured = {"frames": frames, "clips": len(self.corpus)}
+        return Validation(mel_loss + gate_loss, mel_loss, gate_loss, attention / decoder_steps, example, measured)
 
     def _example(self, batch: Batch, mel: np.ndarray, alignment: np.ndarray) -> Example:
         n_frames, n_symbols = batch.mel_lengths[0], batch.text_lengths[0]

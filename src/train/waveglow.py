@@ -1,0 +1,118 @@
+"""Training WaveGlow: random segments, their negative log-likelihood, and the likelihood and sound of clips that training does not see."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+
+from src.audio import mel_spectrogram, save_wav
+from src.config import Config
+from src.dataset import Corpus
+from src.plotting import save_mels
+from src.segments import SegmentBatch, Segments, decode
+from src.waveglow.loss import WaveGlowLoss
+
+EXAMPLE_SECONDS = 3  # of a clip that each validation turns into sound
+FEWEST_SEGMENTS = 16  # that a validation measures; less would tell little
+
+
+class WaveGlowTask:
+    """WaveGlow as a `src.train.task.Task`."""
+
+    losses = ("loss", "z_loss", "log_s", "log_det")
+
+    def __init__(self, config: Config):
+        self.config = config
+
+    def batches(self, corpus: Corpus) -> Segments:
+        """One segment of each clip."""
+        train = self.config.train
+        return Segments(corpus, train.batch_size, self.config.audio, train.segment_length, train.seed, workers=self.config.data.workers)
+
+    def inputs(self, batch: SegmentBatch, step: int) -> tuple[Tensor, ...]:
+        """What `forward` takes; the same at every step."""
+        return Tensor(batch.mel), Tensor(batch.audio)
+
+    def forward(self, net: nn.Cell) -> Callable[..., tuple[Tensor, ...]]:
+        """Mel and audio -> the loss and its three terms: it is z_loss - log_s - log_det, each per sample."""
+        loss = WaveGlowLoss(self.config.train.sigma)
+
+        def forward(mel: Tensor, audio: Tensor):
+            z, log_s_sum, log_det_sum = net(mel, audio)
+            value, log_s, log_det = loss(z, log_s_sum, log_det_sum), log_s_sum / z.size, log_det_sum / z.size
+            return value, value + log_s + log_det, log_s, log_det
+
+        return forward
+
+    def validator(self, net: nn.Cell, corpus: Corpus) -> "Validator":
+        """What measures the network on `corpus`."""
+        return Validator(net, self.forward(net), corpus, self.config)
+
+    def save_example(self, validation: "Validation", folder: Path, step: int | None = None) -> None:
+        """Write what a clip sounds like, and its mel beneath that of the recording, in files named after the step of a training run."""
+        clip, audio = validation.example, self.config.audio
+        when, suffix = ("", "") if step is None else (f", step {step}", f"-{step}")
+        wav = np.clip(np.nan_to_num(clip.wav), -1, 1)  # whatever an unready network says, its training goes on
+        save_wav(folder / f"sample{suffix}.wav", wav, audio.sample_rate)
+        mels = {"generated": mel_spectrogram(wav, audio), "recording": clip.mel}
+        save_mels(folder / f"mel{suffix}.png", mels, f"{clip.id}{when}", audio)
+
+
+class Example(NamedTuple):
+    """The beginning of a clip, and what the network made of its mel."""
+
+    id: str
+    mel: np.ndarray  # [n_mels, frames]
+    wav: np.ndarray  # [frames * hop_length]
+
+
+class Validation(NamedTuple):
+    """Means over all samples of the validation segments."""
+
+    loss: float  # negative log-likelihood without its constant
+    z_loss: float
+    log_s: float
+    log_det: float
+    example: Example  # always the same clip, from the same noise
+    measured: dict[str, int]  # samples and clips
+
+    def __str__(self) -> str:
+        return f"validation loss {self.loss:.4f}"
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """As the log names them."""
+        return {f"val_{name}": getattr(self, name) for name in WaveGlowTask.losses}
+
+
+class Validator:
+    """Validates `net` on one segment of each clip, or on several if clips are few: always the same ones.
+
+    They pass one by one, so that none counts twice because it fills a batch.
+    """
+
+    def __init__(self, net: nn.Cell, forward: Callable[..., tuple[Tensor, ...]], corpus: Corpus, config: Config):
+        self.net, self.corpus, self.config = net, corpus, config
+        self.segments = Segments(corpus, 1, config.audio, config.train.segment_length, seed=0, workers=config.data.workers)
+        self._forward = ms.jit(forward)
+
+    def __call__(self) -> Validation:
+        """One pass over the corpus."""
+        self.net.set_train(False)
+        losses = []
+        for epoch in range(math.ceil(FEWEST_SEGMENTS / len(self.corpus))):
+            for batch in self.segments.epoch(epoch):
+                losses.append([float(value.asnumpy()) for value in self._forward(Tensor(batch.mel), Tensor(batch.audio))])
+        measured = {"samples": len(losses) * self.segments.length, "clips": len(self.corpus)}
+        return Validation(*np.mean(losses, 0).tolist(), self._example(), measured)
+
+    def _example(self) -> Example:
+        audio = self.config.audio
+        (wav,) = next(self.corpus.read([0], columns=["wav"]).create_tuple_iterator(num_epochs=1, output_numpy=True))
+        wav = decode(wav)[: EXAMPLE_SECONDS * audio.sample_rate]
+        mel = mel_spectrogram(wav, audio)
+        return Example(self.corpus.ids[0], mel, self.net.infer(Tensor(mel[None])).asnumpy()[0])

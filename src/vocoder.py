@@ -1,0 +1,86 @@
+"""From a mel spectrogram to sound, and how near a vocoder alone comes to a recording."""
+
+import functools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from src.audio import griffin_lim, load_wav, mel_signature, mel_spectrogram, save_wav
+from src.config import AudioConfig
+from src.errors import InputError
+from src.evaluate import log_spectral_distance
+from src.plotting import save_mels
+
+if TYPE_CHECKING:
+    from src.waveglow.model import WaveGlow
+
+Vocoder = Callable[[np.ndarray], np.ndarray]  # log mel [n_mels, frames] -> waveform [frames * hop_length]
+
+
+def griffin_lim_vocoder(audio: AudioConfig, seed: int = 0) -> Vocoder:
+    """Griffin-Lim for mels made by `audio`; the same sound for the same `seed`."""
+    return functools.partial(griffin_lim, audio=audio, seed=seed)
+
+
+def waveglow_vocoder(net: "WaveGlow", sigma: float | None = None, seed: int = 0) -> Vocoder:
+    """A WaveGlow, whose weight norm is folded away, as a vocoder; the same sound for the same `seed`.
+
+    Args:
+        sigma: standard deviation of the noise that becomes sound; by default `model.sigma`.
+
+    The vocoder raises:
+        InputError: a mel that `WaveGlow.infer` refuses, sound that is not finite.
+    """
+    net.remove_weight_norm()
+
+    def vocoder(mel: np.ndarray) -> np.ndarray:
+        wav = net.infer(mel[None], sigma=sigma, seed=seed).asnumpy()[0]
+        if not np.isfinite(wav).all():
+            raise InputError("the vocoder's output is not finite: its weights have diverged, take an earlier checkpoint")
+        return wav
+
+    return vocoder
+
+
+def check_signature(vocoder_path: Path, vocoder: AudioConfig, path: Path, audio: AudioConfig) -> None:
+    """Make sure that the vocoder's mel spectrograms are those of another network.
+
+    Raises:
+        InputError: names each setting in which they differ.
+    """
+    found, wanted = mel_signature(vocoder), mel_signature(audio)
+    if different := [f"{key} is {found[key]} there, {wanted[key]} here" for key in wanted if found[key] != wanted[key]]:
+        raise InputError(f"{vocoder_path}: was trained on other mel spectrograms than {path}: {'; '.join(different)}")
+
+
+def copy_synthesis(wav_path: Path, vocoder: Vocoder, audio: AudioConfig, output_dir: Path) -> dict[str, Any]:
+    """Turn a recording into its mel and back into sound; writes `copy_synthesis.wav`, and both mels as `copy_synthesis.png`.
+
+    Returns:
+        What a summary says of it; `log_spectral_distance` is in dB.
+
+    Raises:
+        InputError: a recording that cannot be read or is too short, a file that cannot be written.
+    """
+    recording = load_wav(wav_path, audio.sample_rate)
+    mel = mel_spectrogram(recording, audio)
+    began = time.perf_counter()
+    wav = vocoder(mel)[: len(recording)]
+    elapsed, seconds = time.perf_counter() - began, len(recording) / audio.sample_rate
+    save_wav(output_dir / "copy_synthesis.wav", wav, audio.sample_rate)
+    distance = log_spectral_distance(wav, recording, audio)
+    title = f"{wav_path.name}, log-spectral distance {distance:.2f} dB"
+    save_mels(output_dir / "copy_synthesis.png", {"copy": mel_spectrogram(wav, audio), "recording": mel}, title, audio)
+    return {
+        "recording": str(wav_path),
+        "wav": "copy_synthesis.wav",
+        "picture": "copy_synthesis.png",
+        "sample_rate": audio.sample_rate,
+        "frames": mel.shape[1],
+        "seconds": seconds,
+        "log_spectral_distance": distance,
+        "elapsed_seconds": elapsed,  # compilation included
+    }
