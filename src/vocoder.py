@@ -66,9 +66,12 @@ def copy_synthesis(wav_path: Path, vocoder: Vocoder, audio: AudioConfig, output_
         InputError: a recording that cannot be read or is too short, a file that cannot be written.
     """
     recording = load_wav(wav_path, audio.sample_rate)
-    mel = mel_spectrogram(recording, audio)
+    try:
+        mel = mel_spectrogram(recording, audio)
+    except InputError as error:
+        raise InputError(f"{wav_path}: {error}") from error
     began = time.perf_counter()
-    wav = vocoder(mel)[: len(recording)]
+    wav = np.clip(vocoder(mel)[: len(recording)], -1, 1)  # as the file will hold it
     elapsed, seconds = time.perf_counter() - began, len(recording) / audio.sample_rate
     save_wav(output_dir / "copy_synthesis.wav", wav, audio.sample_rate)
     distance = log_spectral_distance(wav, recording, audio)

@@ -1,0 +1,147 @@
+"""eval.py with WaveGlow, from the command line to the files, on real but tiny networks; and the measure of a vocoder."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from mindspore import Tensor
+from toy_waveglow import SETTINGS, write_wav_corpus
+
+import eval as script
+from src import create_model
+from src.audio import load_wav, save_wav
+from src.checkpoint import save_checkpoint
+from src.cli import run
+from src.config import AudioConfig, load_config
+from src.evaluate import log_spectral_distance
+
+WIDTHS = {f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")}
+LIMITS = {"model.max_decoder_steps": 20, "model.gate_threshold": 1.0}  # so that it never stops
+AUDIO = {key: value for key, value in SETTINGS.items() if key.startswith("audio.")}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Checkpoints of fresh networks, those of WaveGlow with a little noise where they begin with zeros; a dataset; a recording."""
+    np.random.seed(1)
+    folder = tmp_path_factory.mktemp("vocoder")
+    kinds = {"tacotron2": AUDIO | WIDTHS | LIMITS, "waveglow": SETTINGS, "other": SETTINGS | {"audio.fmax": 3000.0}, "diverged": SETTINGS}
+    for name, overrides in kinds.items():
+        config = load_config(overrides=overrides)
+        net = create_model(config=config)
+        if name != "tacotron2":
+            for flow in net.flows:
+                weight, scale = flow.wn.end.weight, np.nan if name == "diverged" else 0.1
+                weight.set_data(Tensor((scale * np.random.standard_normal(weight.shape)).astype(np.float32)))
+        save_checkpoint(folder / f"{name}.ckpt", net, config)
+    write_wav_corpus(folder, n_train=2)
+    save_wav(folder / "short.wav", 0.1 * np.ones(60), 8000)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return {}
+
+
+@pytest.fixture
+def evaluate(folder, networks, tmp_path, monkeypatch, capsys):
+    """Runs eval.py in `folder`; returns exit code, output, complaints and the summary. Networks are kept, so that each is compiled once."""
+
+    def create_once(checkpoint, overrides):
+        key = (str(checkpoint), *overrides.items())
+        if key not in networks:
+            networks[key] = create_model(checkpoint=checkpoint, overrides=overrides)
+        return networks[key]
+
+    def call(command):
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(script, "create_model", create_once)
+        monkeypatch.setattr(sys, "argv", ["eval.py", "--output_dir", str(tmp_path), *command.split()])
+        with pytest.raises(SystemExit) as end:
+            run(script.main)
+        captured = capsys.readouterr()
+        summary = tmp_path / "summary.json"
+        return end.value.code, captured.out, captured.err, json.loads(summary.read_text()) if summary.exists() else None
+
+    return call
+
+
+def test_waveglow_speaks(evaluate, tmp_path):
+    command = "--checkpoint tacotron2.ckpt --text Hello. --vocoder waveglow --waveglow_checkpoint waveglow.ckpt"
+    sounds = {}
+    for name, flags in {"first": "", "again": "", "seed": " --seed 1", "quiet": " --sigma 0.2"}.items():
+        code, _, errors, summary = evaluate(command + flags)
+        assert code == 0, errors
+        assert summary["vocoder"] == "waveglow" and summary["waveglow_checkpoint"] == "waveglow.ckpt"
+        assert summary["sigma"] == (0.2 if name == "quiet" else 0.8)
+        sounds[name] = load_wav(tmp_path / "0001.wav", 8000)
+        assert len(sounds[name]) == 20 * 32
+    np.testing.assert_array_equal(sounds["first"], sounds["again"])
+    assert np.abs(sounds["first"] - sounds["seed"]).max() > 0.01
+    assert np.std(sounds["quiet"]) < np.std(sounds["first"])
+
+
+def test_copy_synthesis(evaluate, tmp_path):
+    distances = {}
+    for vocoder, flags in {"waveglow": "--waveglow_checkpoint waveglow.ckpt", "griffinlim": "--checkpoint tacotron2.ckpt"}.items():
+        code, output, errors, summary = evaluate(f"--copy_synthesis recordings/wavs/0.wav {flags}")
+        assert code == 0, errors
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["copy_synthesis.png", "copy_synthesis.wav", "summary.json"]
+        recording, copy = load_wav("recordings/wavs/0.wav", 8000), load_wav(tmp_path / "copy_synthesis.wav", 8000)
+        assert len(copy) == len(recording) and summary["vocoder"] == vocoder
+        distances[vocoder] = summary["log_spectral_distance"]
+        assert distances[vocoder] == pytest.approx(log_spectral_distance(copy, recording, load_config(overrides=AUDIO).audio), rel=1e-3)
+        assert f"{distances[vocoder]:.2f} dB" in output
+    assert distances["griffinlim"] < distances["waveglow"]  # which is fresh
+
+
+def test_the_likelihood_of_recordings(evaluate, tmp_path):
+    code, output, errors, _ = evaluate("--checkpoint waveglow.ckpt --data_path data")
+    assert code == 0, errors
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["val_loss"] == pytest.approx(metrics["z_loss"] - metrics["log_s"] - metrics["log_det"], abs=1e-5)
+    assert (metrics["clips"], metrics["samples"]) == (2, 16 * 256)
+    assert f"validation loss {metrics['val_loss']:.4f} over 2 clips" in output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mel.png", "metrics.json", "sample.wav"]
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("--checkpoint tacotron2.ckpt --text a --vocoder waveglow", "--vocoder waveglow needs --waveglow_checkpoint"),
+        ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint gone.ckpt", "gone.ckpt: no such checkpoint"),
+        ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint tacotron2.ckpt", "tacotron2.ckpt: is a tacotron2, no WaveGlow"),
+        ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint other.ckpt", "than tacotron2.ckpt: fmax is 3000.0 there, 4000.0 here"),
+        ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint diverged.ckpt", "not finite"),
+        (
+            "--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint waveglow.ckpt --sigma -0.5",
+            "--sigma: is -0.5, but must be at least 0",
+        ),
+        ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint waveglow.ckpt --sigma nan", "--sigma: is nan"),
+        ("--checkpoint tacotron2.ckpt --text a --sigma 0.5", "--sigma is WaveGlow's; give --waveglow_checkpoint"),
+        ("--checkpoint waveglow.ckpt --text a", "waveglow.ckpt: is a waveglow, which speaks no text"),
+        ("--waveglow_checkpoint waveglow.ckpt --text a", "--checkpoint is needed"),
+        ("--copy_synthesis recordings/wavs/0.wav", "--checkpoint, or --waveglow_checkpoint, is needed"),
+        ("--copy_synthesis gone.wav --waveglow_checkpoint waveglow.ckpt", "gone.wav: no such file"),
+        ("--copy_synthesis short.wav --waveglow_checkpoint waveglow.ckpt", "short.wav: 60 samples are too few"),
+        ("--copy_synthesis short.wav --waveglow_checkpoint waveglow.ckpt --text a", "give one of --text"),
+        ("--checkpoint diverged.ckpt --data_path data", "the weights have diverged"),
+    ],
+)
+def test_bad_input_is_one_line(evaluate, command, message):
+    code, _, errors, summary = evaluate(command)
+    assert code == 2 and message in errors and summary is None
+    assert len([line for line in errors.split("\n") if line and "batch/s" not in line and "?" not in line]) == 1
+
+
+def test_log_spectral_distance():
+    noise = 0.1 * np.random.default_rng(0).standard_normal(22050)
+    audio = AudioConfig()
+    assert log_spectral_distance(noise, noise, audio) == 0
+    assert log_spectral_distance(noise, noise * 10 ** (-6 / 20), audio) == pytest.approx(6, rel=1e-3)
+    assert log_spectral_distance(-noise, noise[:20000], audio) < 0.1  # phases do not count; the end is another
+    assert log_spectral_distance(np.zeros(22050), 1e-6 * noise, audio) == 0  # nobody hears either
+    above = 0.1 * np.sin(2 * np.pi * 10_000 * np.arange(22050) / 22050)  # beyond fmax
+    assert log_spectral_distance(noise + above, noise, audio) < 0.1
