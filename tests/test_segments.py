@@ -1,14 +1,14 @@
 import dataclasses
-import json
 
 import numpy as np
 import pytest
-from toy_waveglow import SETTINGS, write_wav_corpus
+from toy_waveglow import SETTINGS, write_recordings, write_wav_corpus
 
 from src.audio import load_wav, mel_spectrogram
 from src.config import load_config
 from src.dataset import Corpus
 from src.errors import InputError
+from src.preprocessing.build import preprocess
 from src.segments import Segments, decode
 
 CONFIG = load_config(overrides=SETTINGS)
@@ -32,6 +32,22 @@ def test_preprocessing_keeps_the_samples(corpus):
     rows = corpus.read(range(len(corpus)), columns=["wav"]).create_tuple_iterator(num_epochs=1, output_numpy=True)
     for clip, (wav,) in enumerate(rows):
         np.testing.assert_array_equal(decode(wav), recording(corpus, clip))
+
+
+def test_a_dataset_with_waveforms_serves_both_networks_and_one_without_only_tacotron2(tmp_path):
+    write_recordings(tmp_path / "recordings", 4)
+    acoustic = load_config(overrides={key: value for key, value in SETTINGS.items() if key.startswith("audio.")})
+
+    def done_already(name, config):
+        return preprocess(tmp_path / name, config, tmp_path / "recordings")[1]
+
+    assert not done_already("with", CONFIG) and done_already("with", acoustic)
+    Corpus(tmp_path / "with").check(acoustic)
+    assert not done_already("without", acoustic)
+    with pytest.raises(InputError, match=r"other settings \(waveforms\); pass --overwrite"):
+        done_already("without", CONFIG)
+    with pytest.raises(InputError, match=r"no waveforms, which model\.name waveglow trains on; preprocess again"):
+        Corpus(tmp_path / "without").check(CONFIG)
 
 
 def test_segments_are_pieces_of_their_clips(corpus):
@@ -101,13 +117,8 @@ def test_a_corpus_smaller_than_a_batch(tmp_path):
     assert sorted(set(batch.indices.tolist())) == [0, 1] and len({audio.tobytes() for audio in batch.audio}) == 5
 
 
-def test_data_that_a_vocoder_cannot_use_is_refused(corpus, tmp_path):
+def test_data_of_another_config_is_refused(corpus):
     corpus.check(CONFIG)
     corpus.check(load_config(overrides=SETTINGS | {"text.cleaner": "basic_cleaners"}))  # of no matter to it
     with pytest.raises(InputError, match=r"fmax is 4000\.0 there, 3000\.0 in the config"):
         corpus.check(dataclasses.replace(CONFIG, audio=dataclasses.replace(AUDIO, fmax=3000.0)))
-    stats = json.loads((corpus.folder / "stats.json").read_text())
-    corpus.stats = {key: value for key, value in stats.items() if key != "waveforms"}
-    with pytest.raises(InputError, match=r"no waveforms, which model\.name waveglow trains on; preprocess again"):
-        corpus.check(CONFIG)
-    corpus.stats = stats

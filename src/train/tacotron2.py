@@ -22,7 +22,6 @@ class Tacotron2Task:
 
     def __init__(self, config: Config):
         self.config = config
-        self.loss = Tacotron2Loss(config)
 
     def batches(self, corpus: Corpus) -> Batches:
         """Whole clips, in batches of similar length."""
@@ -37,12 +36,12 @@ class Tacotron2Task:
 
     def forward(self, net: nn.Cell) -> Callable[..., tuple[Tensor, ...]]:
         """The function of the network's inputs that training minimises the first result of."""
-        return teacher_forced(net, self.loss)
+        return teacher_forced(net, Tacotron2Loss(self.config))
 
     def validator(self, net: nn.Cell, corpus: Corpus) -> "Validator":
         """What measures the network on `corpus`."""
         settings = self.config.train.batch_size, self.config.model.reduction_factor, self.config.data.workers
-        return Validator(net, self.loss, corpus, *settings)
+        return Validator(net, Tacotron2Loss(self.config), corpus, *settings)
 
     def save_example(self, validation: "Validation", folder: Path, step: int | None = None) -> None:
         """Draw alignment and mel of a clip into `folder`, in a file named after the step of a training run."""
