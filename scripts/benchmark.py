@@ -1,11 +1,11 @@
-"""Ours against torchaudio's Tacotron 2 (PyTorch, eager) on this machine's CPU: same sizes, same loss, same optimiser, runs in turn.
+"""Ours against torchaudio's Tacotron 2 and a plain WaveGlow (PyTorch, eager) on this machine's CPU: same sizes, same work, runs in turn.
 
 The peer lives in a process of its own, with any Python that has it:
     pip install torch==2.13.0
     pip install --no-deps torchaudio==2.11.0
     python scripts/benchmark.py --peer_python /path/to/that/python --json benchmark.json
 Each number is the median of the counted runs, with smallest and largest in brackets; a ratio is one of medians, below 1 when ours
-needs less. Ours is the training step of train.py and the free running of eval.py, not a copy of them.
+needs less. Ours is the training step of train.py, free running and vocoder of eval.py, not a copy of them.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ from tqdm import tqdm
 
 import src
 from src.cli import CommandLine, run
-from src.config import load_config
+from src.config import Config, WaveGlowConfig, load_config
 from src.errors import InputError
 from src.files import write_atomically
 
 HERE = Path(__file__).resolve().parent
-OURS, PEER = "ours", "torchaudio"
+OURS, PEER, PLAIN = "ours", "torchaudio", "PyTorch"
 SHAPES = [(4, 100, 80), (16, 400, 100)]
 
 
@@ -103,6 +103,7 @@ class Benchmark:
         self.commands = {
             OURS: [sys.executable, str(HERE / "benchmark_ours.py")],
             PEER: [arguments.peer_python, str(HERE / "benchmark_peer.py"), "--threads", str(arguments.threads), *peer_source],
+            PLAIN: [arguments.peer_python, str(HERE / "benchmark_peer_waveglow.py"), "--threads", str(arguments.threads)],
         }
         self.arguments, self.config = arguments, config
 
@@ -119,6 +120,7 @@ class Benchmark:
             yield from self._training(*shape, memory=shape == arguments.shapes[-1])
         yield from self._free_running()
         yield self._compilation()
+        yield self._vocoding()
 
     def _training(self, batch_size: int, n_frames: int, length: int, memory: bool) -> Iterator[Row]:
         size, name = f"B {batch_size}, T {n_frames}, L {length}", f"b{batch_size}_t{n_frames}_l{length}"
@@ -152,6 +154,19 @@ class Benchmark:
                     first, second = worker.ask("run")["seconds"], worker.ask("run")["seconds"]
                     samples[label].append(first - second)
         return Row("compile_time", f"compiling the training step, L {length}", "s", samples)
+
+    def _vocoding(self) -> Row:
+        """Of one mel spectrogram, fresh weights, without weight norm; by second of sound."""
+        n_frames, config = self.arguments.vocoder_frames, Config(model=WaveGlowConfig())
+        request = {"task": "vocoding", "arguments": {"config": config.to_dict(), "seed": config.train.seed, "n_frames": n_frames}}
+        with ExitStack() as stack:
+            workers = {side: stack.enter_context(Worker(self.commands[side])) for side in (OURS, PLAIN)}
+            for worker in workers.values():
+                worker.ask("prepare", **request)
+            samples = alternate(workers, self.arguments.vocoder_repeats, "vocoder")
+        seconds = n_frames * config.audio.hop_length / config.audio.sample_rate
+        samples = {side: [sample / seconds for sample in samples[side]] for side in workers}
+        return Row(f"waveglow_{n_frames}_frames", f"WaveGlow, {n_frames} frames, a second of sound", "s", samples)
 
     def _prepare(self, stack: ExitStack, task: str, sides: dict[str, tuple[str, int, int, int]]) -> dict[str, Worker]:
         """A worker, ready to run, for each (side, batch size, frames, text length)."""
@@ -214,15 +229,17 @@ def main() -> None:
     parser.add_argument("--frames", type=positive, default=200, help="free running: frames to speak")
     parser.add_argument("--text_length", type=positive, default=100, help="free running and compilation: symbols of a text")
     parser.add_argument("--compile_frames", type=positive, nargs=2, default=[200, 800], help="compilation: the two sizes to compare")
+    parser.add_argument("--vocoder_frames", type=positive, default=400, help="WaveGlow: frames to turn into sound")
     parser.add_argument("--repeats", type=positive, default=5, help="counted training steps of each side")
     parser.add_argument("--free_running_repeats", type=positive, default=10, help="counted runs of each side")
     parser.add_argument("--compile_repeats", type=positive, default=3, help="compilations of each size")
+    parser.add_argument("--vocoder_repeats", type=positive, default=3, help="counted runs of WaveGlow of each side")
     arguments, overrides = parser.parse()
     config = load_config(arguments.config, overrides)
     if config.model.reduction_factor != 1:
         raise InputError("torchaudio's Tacotron 2 makes one frame a step; model.reduction_factor must be 1 to compare")
     if arguments.quick:
-        arguments.repeats, arguments.free_running_repeats, arguments.compile_repeats = 1, 2, 1
+        arguments.repeats, arguments.free_running_repeats, arguments.compile_repeats, arguments.vocoder_repeats = 1, 2, 1, 1
         arguments.shapes = arguments.shapes[-1:]
     try:
         measure(Benchmark(arguments, config.to_dict()), arguments)

@@ -1,4 +1,4 @@
-"""Worker of scripts/benchmark.py for this repository: the training step of train.py and the free running of eval.py, as they are."""
+"""Worker of scripts/benchmark.py for this repository: the training step of train.py, free running and vocoder of eval.py, as they are."""
 
 import sys
 from collections.abc import Callable
@@ -14,9 +14,8 @@ from mindspore import Tensor
 from src import create_model, runtime
 from src.config import load_config
 from src.dataset import Batch
-from src.tacotron2.loss import Tacotron2Loss
 from src.train.step import TrainStep
-from src.train.tacotron2 import teacher_forced
+from src.train.tacotron2 import Tacotron2Task
 
 
 def training(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
@@ -24,7 +23,8 @@ def training(config: dict, seed: int, batch_size: int, n_frames: int, length: in
     config = load_config(config)
     runtime.setup(seed)
     net = create_model(config=config)
-    step = TrainStep(net, teacher_forced(net, Tacotron2Loss(config)), config.train)
+    task = Tacotron2Task(config)
+    step = TrainStep(net, task.forward(net), config.train)
     random = np.random.default_rng(seed)
     batch = Batch(
         text=random.integers(1, config.model.n_symbols, (batch_size, length), np.int32),
@@ -35,7 +35,7 @@ def training(config: dict, seed: int, batch_size: int, n_frames: int, length: in
     )
 
     def run() -> None:
-        if not step(batch, config.train.lr).updated:
+        if not step(task.inputs(batch, 0), config.train.lr).updated:
             raise ArithmeticError("the loss or the gradient is not finite")
         ms.runtime.synchronize()
 
@@ -59,5 +59,21 @@ def free_running(config: dict, seed: int, batch_size: int, n_frames: int, length
     return run
 
 
+def vocoding(config: dict, seed: int, n_frames: int) -> Callable[[], None]:
+    """A run turns `n_frames` frames into sound; the first one compiles."""
+    config = load_config(config)
+    runtime.setup(seed)
+    net = create_model(config=config)
+    net.remove_weight_norm()
+    mel = Tensor(np.random.default_rng(seed).standard_normal((1, config.audio.n_mels, n_frames), np.float32))
+
+    def run() -> None:
+        audio = net.infer(mel, seed=seed)
+        if audio.shape != (1, n_frames * config.audio.hop_length):
+            raise AssertionError(f"made {audio.shape}")
+
+    return run
+
+
 if __name__ == "__main__":
-    serve({"training": training, "free_running": free_running})
+    serve({"training": training, "free_running": free_running, "vocoding": vocoding})

@@ -6,7 +6,7 @@ import benchmark_ours
 import pytest
 from benchmark import Row, Worker, WorkerFailed, alternate
 
-from src.config import load_config
+from src.config import Config, WaveGlowConfig, load_config
 from src.errors import InputError
 
 # Speaks the protocol of scripts/benchmark_worker.py; each run is appended to a file, so that a test sees the order.
@@ -24,7 +24,7 @@ def task(**sizes):
             file.write(name)
     return run
 
-serve({"training": task, "free_running": task}, {name: "1.0"})
+serve({"training": task, "free_running": task, "vocoding": task}, {name: "1.0"})
 """
 
 
@@ -92,6 +92,7 @@ def test_every_printed_ratio_is_in_the_json(stand_in, tmp_path, monkeypatch, cap
         "free_running_batch_8_against_batch_1",
         "free_running_batch_8",
         "compile_time",
+        "waveglow_400_frames",
     ]
     assert {"cpu", "cores"} <= set(result["machine"])
     assert result["versions"]["torchaudio"] == "1.0"
@@ -105,3 +106,8 @@ def test_ours_runs(task):
     layers = {"model.encoder_layers": 1, "model.postnet_layers": 1, "audio.n_mels": 4}
     config = load_config(overrides={f"model.{width}": 4 for width in WIDTHS} | layers).to_dict()
     task(config, seed=0, batch_size=2, n_frames=7, length=5)()
+
+
+def test_our_vocoder_runs():
+    model = WaveGlowConfig(n_flows=2, wn_layers=1, wn_channels=4)
+    benchmark_ours.vocoding(Config(model=model).to_dict(), seed=0, n_frames=3)()

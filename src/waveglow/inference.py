@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from src.waveglow.model import WaveGlow
 
 CHUNK = 256  # frames of one chunk of a long mel spectrogram
-WINDOWS = (32, 64, 128)  # frames; a mel that fits into one of these is one window of it
+WINDOWS = (32, 64, 96, 128, 192, 256)  # frames of a window that is less than a chunk with its surroundings
 
 
 class FoldedFlow(NamedTuple):
@@ -106,19 +106,19 @@ class Synthesis:
 
     def _couple(self, weights: list[Tensor], kept: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Shift and log scale, each (T, n_half), chunk by chunk."""
-        n_frames, n_half = len(frames), kept.shape[1]
-        whole = next((size for size in WINDOWS if size >= n_frames), None)
-        size, halo, step = (whole, 0, whole) if whole else (CHUNK + 2 * self.halo, self.halo, CHUNK)
+        n_frames, n_half, n_positions = len(frames), kept.shape[1], self.n_positions
         kept = np.pad(kept, ((0, 0), (0, self.n_half - n_half)))
         heard = self.net[0].upsample.n_frames - 1
         results = []
-        for begin in range(0, n_frames, step):
-            first, end = begin - halo, begin - halo + size
-            positions = np.arange(first * self.n_positions, end * self.n_positions)
-            real = ((positions >= 0) & (positions < len(kept))).astype(np.float32)[:, None]
-            x = window(kept, first * self.n_positions, end * self.n_positions)
-            result = self.coupling(Tensor(x), Tensor(window(frames, first - heard, end)[None]), Tensor(real), *weights).asnumpy()
-            results.append(result[halo * self.n_positions :][: min(step, n_frames - begin) * self.n_positions])
+        for begin in range(0, n_frames, CHUNK):
+            end, first = min(begin + CHUNK, n_frames), max(begin - self.halo, 0)
+            wanted = min(end + self.halo, n_frames) - first
+            size = next((size for size in WINDOWS if size >= wanted), CHUNK + 2 * self.halo)
+            x = window(kept, first * n_positions, (first + size) * n_positions)
+            real = window(np.ones((len(kept), 1), np.float32), first * n_positions, (first + size) * n_positions)
+            heard_frames = window(frames, first - heard, first + size)
+            result = self.coupling(Tensor(x), Tensor(heard_frames[None]), Tensor(real), *weights).asnumpy()
+            results.append(result[(begin - first) * n_positions : (end - first) * n_positions])
         result = np.concatenate(results)
         return result[:, :n_half], result[:, self.n_half : self.n_half + n_half]
 

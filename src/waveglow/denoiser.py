@@ -1,0 +1,37 @@
+"""Takes away the hum that WaveGlow adds to everything: what it says to a mel spectrogram of zeros when there is no noise."""
+
+import librosa
+import numpy as np
+from mindspore import Tensor
+
+from src.errors import InputError
+from src.waveglow.model import WaveGlow
+
+BIAS_FRAMES = 88  # about a second
+
+
+class Denoiser:
+    """Spectral subtraction of a network's bias: the mean magnitudes of what it makes of a mel of zeros with sigma 0."""
+
+    def __init__(self, net: WaveGlow):
+        audio = net.config.audio
+        self.lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
+        hum = net.infer(Tensor(np.zeros((1, audio.n_mels, BIAS_FRAMES), np.float32)), sigma=0.0).asnumpy()[0]
+        middle = self._spectrum(hum)[:, BIAS_FRAMES // 4 : -BIAS_FRAMES // 4]  # the ends sound otherwise
+        self.bias = np.abs(middle).mean(1, keepdims=True)  # (n_fft / 2 + 1, 1)
+
+    def __call__(self, wav: np.ndarray, strength: float) -> np.ndarray:
+        """Subtract `strength` times the bias from the magnitudes of `wav`, float32 [samples], and keep its phases.
+
+        Raises:
+            InputError: a strength that is negative or no number.
+        """
+        if not (np.isfinite(strength) and strength >= 0):
+            raise InputError(f"the strength of the denoiser is {strength}, but must be at least 0")
+        spectrum = self._spectrum(wav)
+        magnitude = np.abs(spectrum)
+        share = np.maximum(magnitude - strength * self.bias, 0) / np.maximum(magnitude, np.finfo(np.float32).tiny)
+        return librosa.istft(spectrum * share, **self.lengths, length=len(wav)).astype(np.float32)
+
+    def _spectrum(self, wav: np.ndarray) -> np.ndarray:
+        return librosa.stft(wav, **self.lengths, pad_mode="constant")
