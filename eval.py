@@ -49,6 +49,9 @@ def main() -> None:
     )
     command.add_argument("--waveglow_checkpoint", type=Path, help="the vocoder's network")
     command.add_argument("--sigma", type=amount, help="of WaveGlow: standard deviation of the noise that becomes sound (default: its own)")
+    command.add_argument(
+        "--denoiser_strength", type=amount, help="of WaveGlow: how much of its own hum is taken off, such as 0.01 (default: 0)"
+    )
     command.add_argument("--seed", type=seed, default=0, help="of the prenet's dropout and of the vocoder")
     arguments, overrides = command.parse()
 
@@ -109,8 +112,8 @@ def _lines(arguments: Namespace) -> list[Line]:
 def _check_vocoder(arguments: Namespace) -> None:
     if arguments.vocoder == "waveglow" and not arguments.waveglow_checkpoint:
         raise InputError("--vocoder waveglow needs --waveglow_checkpoint")
-    if arguments.vocoder == "griffinlim" and arguments.sigma is not None:
-        raise InputError("--sigma is WaveGlow's; give --waveglow_checkpoint")
+    if arguments.vocoder == "griffinlim" and (arguments.sigma is not None or arguments.denoiser_strength is not None):
+        raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --waveglow_checkpoint")
     if not arguments.checkpoint and not (arguments.copy_synthesis and arguments.waveglow_checkpoint):
         more = ", or --waveglow_checkpoint," if arguments.copy_synthesis else ""
         raise InputError(f"--checkpoint{more} is needed")
@@ -126,8 +129,9 @@ def _vocoder(arguments: Namespace, net: nn.Cell) -> tuple[Vocoder, dict[str, Any
         raise InputError(f"{path}: is a {waveglow.config.model.name}, no WaveGlow")
     check_signature(path, waveglow.config.audio, arguments.checkpoint, net.config.audio)
     sigma = waveglow.config.model.sigma if arguments.sigma is None else arguments.sigma
-    names = {"vocoder": "waveglow", "waveglow_checkpoint": str(path), "sigma": sigma}
-    return waveglow_vocoder(waveglow, sigma, arguments.seed), names
+    strength = arguments.denoiser_strength or 0.0
+    names = {"vocoder": "waveglow", "waveglow_checkpoint": str(path), "sigma": sigma, "denoiser_strength": strength}
+    return waveglow_vocoder(waveglow, sigma, strength, arguments.seed), names
 
 
 def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:

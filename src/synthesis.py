@@ -64,7 +64,7 @@ class Utterance:
     sentences: list[Sentence]
     mel: np.ndarray  # float32 [n_mels, frames], the pauses included
     wav: np.ndarray  # float32 [frames * hop_length]
-    seconds: float  # of computing by network and vocoder; compilation is left out
+    seconds: float  # of computing by network and vocoder; compilation is left out, but for what WaveGlow compiles at its first longer mels
 
     @property
     def stop_reason(self) -> str:

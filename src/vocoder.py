@@ -4,7 +4,7 @@ import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,8 @@ from src.config import AudioConfig
 from src.errors import InputError
 from src.evaluate import log_spectral_distance
 from src.plotting import save_mels
-
-if TYPE_CHECKING:
-    from src.waveglow.model import WaveGlow
+from src.waveglow.denoiser import Denoiser
+from src.waveglow.model import WaveGlow
 
 Vocoder = Callable[[np.ndarray], np.ndarray]  # log mel [n_mels, frames] -> waveform [frames * hop_length]
 
@@ -25,22 +24,24 @@ def griffin_lim_vocoder(audio: AudioConfig, seed: int = 0) -> Vocoder:
     return functools.partial(griffin_lim, audio=audio, seed=seed)
 
 
-def waveglow_vocoder(net: "WaveGlow", sigma: float | None = None, seed: int = 0) -> Vocoder:
+def waveglow_vocoder(net: WaveGlow, sigma: float | None = None, denoiser_strength: float = 0.0, seed: int = 0) -> Vocoder:
     """A WaveGlow, whose weight norm is folded away, as a vocoder; the same sound for the same `seed`.
 
     Args:
         sigma: standard deviation of the noise that becomes sound; by default `model.sigma`.
+        denoiser_strength: how much of the network's own hum is taken off, see `src.waveglow.denoiser`; 0 leaves the sound as it is.
 
     The vocoder raises:
         InputError: a mel that `WaveGlow.infer` refuses, sound that is not finite.
     """
     net.remove_weight_norm()
+    denoise = Denoiser(net) if denoiser_strength else None
 
     def vocoder(mel: np.ndarray) -> np.ndarray:
         wav = net.infer(mel[None], sigma=sigma, seed=seed).asnumpy()[0]
         if not np.isfinite(wav).all():
             raise InputError("the vocoder's output is not finite: its weights have diverged, take an earlier checkpoint")
-        return wav
+        return denoise(wav, denoiser_strength) if denoise else wav
 
     return vocoder
 
