@@ -45,6 +45,7 @@ class WaveGlow(nn.Cell):
         super().__init__()
         model, audio = config.model, config.audio
         self.config = config
+        self.hop_length = audio.hop_length
         self.n_group, self.n_early_every, self.n_early_size = model.n_group, model.n_early_every, model.n_early_size
         self.upsample = Upsample(audio.n_mels, audio.hop_length, model.upsample_kernel_size, model.n_group)
         left = [model.n_group - k // model.n_early_every * model.n_early_size for k in range(model.n_flows)]
@@ -60,8 +61,13 @@ class WaveGlow(nn.Cell):
 
         Returns:
             z (B, n_group, S / n_group), early outputs first; the sums over flows, batch, channels and time of log s and of log |det W|.
+
+        Raises:
+            ValueError: S is not such a number.
         """
-        n_batch = audio.shape[0]
+        n_batch, n_samples = audio.shape
+        if n_samples % self.n_group or n_samples > mel.shape[2] * self.hop_length:
+            raise ValueError("the audio must have a multiple of n_group samples, and at most hop_length for each frame of the mel")
         x = audio.reshape(n_batch, -1, self.n_group)
         n_time = x.shape[1]
         before = ops.zeros((n_batch, self.upsample.n_frames - 1, mel.shape[1]), mel.dtype)
