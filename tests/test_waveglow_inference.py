@@ -36,7 +36,7 @@ def test_chunks_give_the_samples_of_one_piece(net, monkeypatch):
     z = net(Tensor(mel), Tensor(whole))[0].asnumpy()  # the training direction knows no chunks
     np.testing.assert_allclose(z, net.config.model.sigma * np.concatenate(noise[::-1], 1), atol=1e-5)
     monkeypatch.setattr(inference, "CHUNK", 9)
-    monkeypatch.setattr(inference, "WINDOWS", (8,))
+    monkeypatch.setattr(inference, "WINDOW_MULTIPLE", 4)
     chunked = net.infer(Tensor(mel), noise=noise).asnumpy()
     assert np.abs(chunked - whole).max() < 1e-5
     monkeypatch.setattr(net.synthesis, "halo", 1)
@@ -47,7 +47,7 @@ def test_no_graph_is_larger_than_a_chunk_with_its_surroundings(net, monkeypatch)
     sizes = []
     couple = net.synthesis.coupling
     monkeypatch.setattr(inference, "CHUNK", 20)
-    monkeypatch.setattr(inference, "WINDOWS", (8, 16))
+    monkeypatch.setattr(inference, "WINDOW_MULTIPLE", 8)
 
     def watched(x, frames, *rest):
         sizes.append((x.shape, frames.shape))

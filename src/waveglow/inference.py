@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from src.waveglow.model import WaveGlow
 
 CHUNK = 256  # frames of one chunk of a long mel spectrogram
-WINDOWS = (32, 64, 96, 128, 192, 256)  # frames of a window that is less than a chunk with its surroundings
+WINDOW_MULTIPLE = 32  # frames; one graph is compiled per window size rounded up to this
 
 
 class FoldedFlow(NamedTuple):
@@ -32,7 +32,8 @@ class Coupling(nn.Cell):
     """`WaveNet` for one window of one item, without weight norm, and without what is linear and can be multiplied in advance.
 
     The skip connections only meet in `end`, so each layer's share of the result comes straight from its gated units. These are
-    tanh(a) sigmoid(b) = 2 (sigmoid(2a) - 1/2) sigmoid(b), whose factors are in the weights before and behind.
+    tanh(a) sigmoid(b) = 2 (sigmoid(2a) - 1/2) sigmoid(b), whose factors are in the weights before and behind. And the first
+    layer's convolution comes straight from the few channels that `start` would widen.
     """
 
     def __init__(self, net: "WaveGlow"):
@@ -40,30 +41,31 @@ class Coupling(nn.Cell):
         self.upsample = [net.upsample]  # in a list: the network owns it
         self.n_layers, self.kernel_size = net.config.model.wn_layers, net.config.model.wn_kernel_size
 
-    def construct(self, x: Tensor, frames: Tensor, real: Tensor, *weights: Tensor) -> Tensor:
-        """x (T, n_half), frames (1, n_frames - 1 + F, n_mels), real (T, 1) -> shift and log scale (T, 2 n_half).
+    def construct(self, x: Tensor, frames: Tensor, *weights: Tensor) -> Tensor:
+        """x (T, n_half + 1) and frames (1, n_frames - 1 + F, n_mels) -> shift and log scale (T, 2 n_half).
 
-        `real` is 1 inside the audio and 0 beyond its ends, where every convolution has to see 0.
+        The last column of x is 1 inside the audio; beyond its ends x is 0, and every convolution has to see 0 there.
 
-        Weights: `start` and its bias, the bias of the result; then for each layer the matrix from taps and condition to the units,
-        its bias, the matrix from units to the result; and, for all layers but the last, that from units to residual, and its bias.
+        Weights: `start` with its bias as last row, the bias of the result; then for each layer the matrix from taps and condition to
+        the units, its bias, the matrix from units to the result; and, for all layers but the last, that from units to residual, and
+        its bias.
         """
         condition = self.upsample[0](frames)
-        start, start_bias, bias = weights[:3]
-        width = start.shape[1]
-        inside = spread(real, (x.shape[0], width))
-        h = ops.BiasAdd()(ops.MatMul()(x, start), start_bias) * inside
-        result = 0
+        start, bias = weights[:2]
+        h = ops.MatMul()(x, start)
+        inside = spread(x[:, x.shape[1] - 1 :], h.shape)
+        result = None
         for i in range(self.n_layers):
-            into_units, units_bias, out_of_units = weights[3 + 5 * i : 6 + 5 * i]
-            taps = neighbourhood(h.reshape(1, -1, width), self.kernel_size, 2**i)
+            into_units, units_bias, out_of_units = weights[2 + 5 * i : 5 + 5 * i]
+            heard = x if i == 0 else h
+            taps = neighbourhood(heard.reshape(1, *heard.shape), self.kernel_size, 2**i)
             activations = ops.Sigmoid()(ops.BiasAdd()(ops.MatMul()(ops.Concat(1)((taps, condition)), into_units), units_bias))
             signal, gate = ops.Split(1, 2)(activations)
             units = (signal - 0.5) * gate
             share = ops.MatMul()(units, out_of_units)
             result = share if i == 0 else result + share
             if i < self.n_layers - 1:
-                residual, residual_bias = weights[6 + 5 * i : 8 + 5 * i]
+                residual, residual_bias = weights[5 + 5 * i : 7 + 5 * i]
                 h = (h + ops.BiasAdd()(ops.MatMul()(units, residual), residual_bias)) * inside
         return ops.BiasAdd()(result, bias)
 
@@ -107,17 +109,16 @@ class Synthesis:
     def _couple(self, weights: list[Tensor], kept: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Shift and log scale, each (T, n_half), chunk by chunk."""
         n_frames, n_half, n_positions = len(frames), kept.shape[1], self.n_positions
-        kept = np.pad(kept, ((0, 0), (0, self.n_half - n_half)))
+        x = np.concatenate((kept, np.zeros((len(kept), self.n_half - n_half)), np.ones((len(kept), 1))), 1, dtype=np.float32)
         heard = self.net[0].upsample.n_frames - 1
         results = []
         for begin in range(0, n_frames, CHUNK):
             end, first = min(begin + CHUNK, n_frames), max(begin - self.halo, 0)
             wanted = min(end + self.halo, n_frames) - first
-            size = next((size for size in WINDOWS if size >= wanted), CHUNK + 2 * self.halo)
-            x = window(kept, first * n_positions, (first + size) * n_positions)
-            real = window(np.ones((len(kept), 1), np.float32), first * n_positions, (first + size) * n_positions)
+            size = min(-(-wanted // WINDOW_MULTIPLE) * WINDOW_MULTIPLE, CHUNK + 2 * self.halo)
+            x_window = window(x, first * n_positions, (first + size) * n_positions)
             heard_frames = window(frames, first - heard, first + size)
-            result = self.coupling(Tensor(x), Tensor(heard_frames[None]), Tensor(real), *weights).asnumpy()
+            result = self.coupling(Tensor(x_window), Tensor(heard_frames[None]), *weights).asnumpy()
             results.append(result[(begin - first) * n_positions : (end - first) * n_positions])
         result = np.concatenate(results)
         return result[:, :n_half], result[:, self.n_half : self.n_half + n_half]
@@ -138,17 +139,20 @@ class Synthesis:
         conditions = np.split(wn.cond_layer.folded(), n_layers, axis=1)
         condition_biases = np.split(wn.cond_layer.bias.asnumpy(), n_layers)
         doubled = np.repeat((2.0, 1.0), width)
+        start = np.concatenate((wn.start.folded(), np.zeros((self.n_half - n_half, width)), wn.start.bias.asnumpy()[None]))
         layers: list[np.ndarray] = []
         for i in range(n_layers):
             res_skip, res_skip_bias = wn.res_skip_layers[i].folded(), wn.res_skip_layers[i].bias.asnumpy()
-            into_units = np.concatenate((wn.in_layers[i].folded(), conditions[i]))
+            taps = wn.in_layers[i].folded()
+            if i == 0:
+                taps = (start @ taps.reshape(-1, width, 2 * width)).reshape(-1, 2 * width)
+            into_units = np.concatenate((taps, conditions[i]))
             layers += [into_units * doubled, (wn.in_layers[i].bias.asnumpy() + condition_biases[i]) * doubled]
             layers.append(2 * res_skip[:, -width:] @ end)
             bias = bias + res_skip_bias[-width:] @ end
             if i < n_layers - 1:
                 layers += [2 * res_skip[:, :width], res_skip_bias[:width]]
-        start = np.pad(wn.start.folded(), ((0, self.n_half - n_half), (0, 0)))
-        weights = [Tensor(np.ascontiguousarray(array, np.float32)) for array in (start, wn.start.bias.asnumpy(), bias, *layers)]
+        weights = [Tensor(np.ascontiguousarray(array, np.float32)) for array in (start, bias, *layers)]
         return FoldedFlow(np.linalg.inv(flow.convinv.weight.asnumpy().astype(np.float64)).astype(np.float32), weights)
 
 
