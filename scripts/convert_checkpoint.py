@@ -1,4 +1,4 @@
-"""Turn a checkpoint of another Tacotron 2 implementation into ours, or ours into a PyTorch file.
+"""Turn a checkpoint of another Tacotron 2 or WaveGlow implementation into ours, or ours into a PyTorch file.
 
 python scripts/convert_checkpoint.py SOURCE DEST.ckpt
 python scripts/convert_checkpoint.py SOURCE.ckpt DEST.pt --to torch
@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.cli import CommandLine, run
+from src.config import Tacotron2Config
 from src.convert.conversion import convert, to_torch
 from src.convert.layouts import LAYOUTS
 from src.errors import InputError, some_of
@@ -35,9 +36,13 @@ def main() -> None:
     else:
         done = convert(arguments.source, arguments.destination, arguments.layout, arguments.config, overrides, arguments.symbols)
     config = done.config
+    if isinstance(config.model, Tacotron2Config):
+        network = f"reduction factor {config.model.reduction_factor}, {config.model.n_symbols} symbols"
+    else:
+        network = f"{config.model.n_flows} flows, {config.model.wn_channels} channels, hop {config.audio.hop_length}"
     print(
-        f"{arguments.destination}: {config.model.name}, {config.audio.n_mels} mel bands, reduction factor {config.model.reduction_factor}, "
-        f"{config.model.n_symbols} symbols, {config.audio.sample_rate} Hz, step {done.step}; layout: {done.layout}"
+        f"{arguments.destination}: {config.model.name}, {config.audio.n_mels} mel bands, {network}, {config.audio.sample_rate} Hz, "
+        f"step {done.step}; layout: {done.layout}"
     )
     if done.layout == "zoo" and not arguments.config:
         print("taken for the model zoo's `research` flavour; for the `official` one add --config config/tacotron2_zoo_official.yaml")

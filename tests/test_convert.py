@@ -1,8 +1,6 @@
 """Checkpoints of other implementations: through files, and on to a network that computes what theirs did."""
 
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import mindspore as ms
@@ -15,9 +13,9 @@ from src.checkpoint import load_checkpoint, save_checkpoint
 from src.config import load_config
 from src.convert.conversion import OUR_CONFIG, convert, to_torch
 from src.convert.layouts import LAYOUTS, recognise, rename_torchaudio, rename_zoo, to_nvidia_names
-from src.convert.nvidia import from_nvidia, nvidia_sizes, to_nvidia
 from src.convert.symbols_file import read_symbols
-from src.convert.torch_file import TorchFile
+from src.convert.table import to_ours, to_theirs
+from src.convert.tacotron2 import tacotron2_sizes, tacotron2_table
 from src.errors import InputError
 from src.text import SYMBOLS
 
@@ -60,18 +58,8 @@ def nvidia_tensors(r: int = R) -> dict[str, np.ndarray]:
     return {name: np.asarray(draw(shape), np.float32) for name, shape in shapes.items()}
 
 
-@pytest.fixture
-def torch_files(tmp_path, monkeypatch):
-    """`put(name, tensors, **beside)` makes a file that is read as these, without PyTorch. Returns its path."""
-    contents = {}
-
-    def put(name, tensors, **beside):
-        (tmp_path / name).write_bytes(b"PK")
-        contents[name] = TorchFile(tensors, beside)
-        return tmp_path / name
-
-    monkeypatch.setattr("src.convert.conversion.read_torch", lambda path: contents[path.name])
-    return put
+def table_of(tensors):
+    return tacotron2_table(load_config(overrides=tacotron2_sizes(tensors)))
 
 
 @pytest.fixture(scope="module")
@@ -95,15 +83,8 @@ def assert_close(found, wanted, name):
     assert np.linalg.norm(found - wanted) <= 1e-4 * np.linalg.norm(wanted), name
 
 
-def run_script(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["convert_checkpoint.py", *map(str, arguments)])
-    with pytest.raises(SystemExit) as exit:
-        runpy.run_path(str(ROOT / "scripts/convert_checkpoint.py"), run_name="__main__")
-    return exit.value.code, *capsys.readouterr()
-
-
 def test_sizes_are_read_off_the_tensors():
-    sizes = nvidia_sizes(nvidia_tensors())
+    sizes = tacotron2_sizes(nvidia_tensors())
     assert sizes["audio.n_mels"] == M and sizes["model.reduction_factor"] == R
     assert sizes["model.encoder_dim"] == E and sizes["model.encoder_layers"] == 3 and sizes["model.postnet_layers"] == 5
     assert sizes["model.prenet_dim"] == P and sizes["model.postnet_dim"] == POST and sizes["model.attention_dim"] == A
@@ -113,7 +94,7 @@ def test_sizes_are_read_off_the_tensors():
 
 def test_the_layers_compute_what_they_did():
     tensors = nvidia_tensors()
-    weights = from_nvidia(tensors)
+    weights = to_ours(table_of(tensors), tensors)
     x = np.random.default_rng(1).standard_normal((5, M)).astype(np.float32)  # five frames, the width of the kernel
     theirs = tensors["postnet.convolutions.0.0.conv.weight"]
     middle = np.array([(theirs[out] * x.T).sum() for out in range(POST)])  # PyTorch's definition of the middle output
@@ -131,14 +112,14 @@ def test_the_layers_compute_what_they_did():
 
 def test_there_and_back_is_the_same_to_the_bit():
     tensors = nvidia_tensors()
-    model = load_config(overrides=nvidia_sizes(tensors)).model
-    weights = from_nvidia(tensors)
-    back = to_nvidia(weights, model)
+    table = table_of(tensors)
+    weights = to_ours(table, tensors)
+    back = to_theirs(table, weights)
     assert {name: value.shape for name, value in back.items()} == {name: value.shape for name, value in tensors.items()}
     for name, value in tensors.items():
         if "bias_" not in name and "num_batches" not in name:  # ours are the sum of two biases
             np.testing.assert_array_equal(back[name], value)
-    for name, value in from_nvidia(back).items():
+    for name, value in to_ours(table, back).items():
         assert value.tobytes() == weights[name].tobytes(), name
 
 
@@ -187,8 +168,8 @@ def test_torchaudio_computes_what_it_did(torch_files, tmp_path):
     assert ids.asnumpy().tolist() == [[12, 13, 10]]
 
 
-def test_the_model_zoo_computes_what_it_did(zoo, zoo_file, tmp_path, monkeypatch, capsys):
-    code, out, _ = run_script(monkeypatch, capsys, zoo_file, tmp_path / "x.ckpt")
+def test_the_model_zoo_computes_what_it_did(zoo, zoo_file, tmp_path, convert_script):
+    code, out, _ = convert_script(zoo_file, tmp_path / "x.ckpt")
     assert code == 0 and "reduction factor 3, 149 symbols, 22050 Hz, step 321; layout: zoo" in out
     assert "`research` flavour" in out and "left out, as it belongs to a training: moment1.model.embedding" in out and "and 2 more" in out
     net = create_model(checkpoint=str(tmp_path / "x.ckpt"), overrides=DROPOUT_OFF)
@@ -201,7 +182,7 @@ def test_the_model_zoo_computes_what_it_did(zoo, zoo_file, tmp_path, monkeypatch
     assert [SYMBOLS[i] for i in ids.asnumpy()[0][:-1]] == ["h", "i", "."] and ids.asnumpy()[0][-1] == 148 and ends.asnumpy() == [4]
 
     official = ROOT / "config" / "tacotron2_zoo_official.yaml"
-    code, out, _ = run_script(monkeypatch, capsys, zoo_file, tmp_path / "o.ckpt", "--source", "zoo", "--config", official)
+    code, out, _ = convert_script(zoo_file, tmp_path / "o.ckpt", "--source", "zoo", "--config", official)
     audio = load_checkpoint(tmp_path / "o.ckpt").config.audio
     assert code == 0 and "flavour" not in out and (audio.sample_rate, audio.hop_length, audio.preemphasis) == (16000, 200, 0.85)
     with pytest.raises(InputError, match="choose another name"):
@@ -286,7 +267,7 @@ def test_symbol_files(tmp_path):
 
 def test_a_pytorch_file_of_ours_comes_back_unchanged(torch_files, tmp_path, monkeypatch):
     symbols = ["_", " ", "a", "~"]
-    sizes = nvidia_sizes(nvidia_tensors()) | {"model.n_symbols": 4, "text.symbols": symbols, "text.end_symbol": "~"}
+    sizes = tacotron2_sizes(nvidia_tensors()) | {"model.n_symbols": 4, "text.symbols": symbols, "text.end_symbol": "~"}
     config = load_config(overrides={**sizes, "audio.sample_rate": 16000, "model.gate_threshold": 0.3})
     save_checkpoint(tmp_path / "a.ckpt", create_model(config=config), config, step=7)
     written = {}
@@ -306,12 +287,12 @@ def test_a_pytorch_file_of_ours_comes_back_unchanged(torch_files, tmp_path, monk
         convert(tmp_path / "a.ckpt", tmp_path / "c.ckpt")
 
 
-def test_with_pytorch_there_and_back(tmp_path, monkeypatch, capsys):
+def test_with_pytorch_there_and_back(tmp_path, convert_script):
     torch = pytest.importorskip("torch")
     tensors = {name: torch.from_numpy(value.copy()) for name, value in nvidia_tensors().items()}
     torch.save({"state_dict": tensors, "iteration": 5, "optimizer": {"state": {}}}, tmp_path / "x.pt")
     for arguments in (("x.pt", "x.ckpt"), ("x.ckpt", "y.pt", "--to", "torch"), ("y.pt", "y.ckpt")):
-        assert run_script(monkeypatch, capsys, tmp_path / arguments[0], tmp_path / arguments[1], *arguments[2:])[0] == 0
+        assert convert_script(tmp_path / arguments[0], tmp_path / arguments[1], *arguments[2:])[0] == 0
     state = torch.load(tmp_path / "y.pt", weights_only=True)["state_dict"]
     assert {name: value.shape for name, value in state.items()} == {name: value.shape for name, value in tensors.items()}
     first, last = load_checkpoint(tmp_path / "x.ckpt"), load_checkpoint(tmp_path / "y.ckpt")
@@ -319,9 +300,9 @@ def test_with_pytorch_there_and_back(tmp_path, monkeypatch, capsys):
     assert all(value.tobytes() == last.weights[name].tobytes() for name, value in first.weights.items())
 
 
-def test_the_script(torch_files, tmp_path, monkeypatch, capsys):
+def test_the_script(torch_files, tmp_path, convert_script):
     source, destination = torch_files("x.pt", nvidia_tensors()), tmp_path / "x.ckpt"
-    code, out, _ = run_script(monkeypatch, capsys, source, destination, "--source", "nvidia", "--audio.sample_rate", 16000)
+    code, out, _ = convert_script(source, destination, "--source", "nvidia", "--audio.sample_rate", 16000)
     assert code == 0 and out.startswith(f"{destination}: tacotron2, {M} mel bands, reduction factor {R}")
     assert load_checkpoint(destination).config.audio.sample_rate == 16000
     cut = tmp_path / "cut.ckpt"
@@ -344,5 +325,5 @@ def test_the_script(torch_files, tmp_path, monkeypatch, capsys):
         ((tmp_path / "text.ckpt", destination), "text.ckpt: the checkpoint is damaged, cut off or not a MindSpore checkpoint"),
         ((source, tmp_path / "x.pt", "--to", "torch", "--audio.fmin", 3), "leave --source, --config, --symbols and keys out"),
     ):
-        code, _, errors = run_script(monkeypatch, capsys, *arguments)
+        code, _, errors = convert_script(*arguments)
         assert code == 2 and message in errors and len(errors.splitlines()) == 1 and not destination.exists(), errors

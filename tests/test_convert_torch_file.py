@@ -100,6 +100,10 @@ def test_an_unknown_class_is_held_without_its_code(protocol):
         found.state["child"].state["builtin"]()
 
 
+def test_what_old_modules_ask_for_is_granted():
+    assert unpickle(b"\x80\x02ctorch.nn.backends.thnn\n_get_thnn_function_backend\n)R.") is None
+
+
 def test_without_pytorch_the_error_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     (tmp_path / "x.pt").write_bytes(b"PK")

@@ -12,7 +12,8 @@ from mindspore import Tensor, ops
 from src import create_model
 from src.checkpoint import copy_strictly, network_parameters
 from src.config import load_config
-from src.convert.nvidia import from_nvidia, nvidia_sizes
+from src.convert.table import to_ours
+from src.convert.tacotron2 import tacotron2_sizes, tacotron2_table
 from src.tacotron2.loss import Tacotron2Loss, guided_attention_penalty
 
 OUTPUTS = ("mel", "mel_postnet", "gate", "alignments")
@@ -30,9 +31,9 @@ def reference():
 
 def build(reference, **overrides):
     tensors = {name.removeprefix("w/"): value for name, value in reference.items() if name.startswith("w/")}
-    config = load_config(overrides={**nvidia_sizes(tensors), **DROPOUT_OFF, **STOPPING, **overrides})
+    config = load_config(overrides={**tacotron2_sizes(tensors), **DROPOUT_OFF, **STOPPING, **overrides})
     net = create_model(config=config)
-    copy_strictly(from_nvidia(tensors), network_parameters(net), "tiny")
+    copy_strictly(to_ours(tacotron2_table(config), tensors), network_parameters(net), "tiny")
     return net
 
 
@@ -136,7 +137,7 @@ def test_loss_and_gradients_of_training_are_the_public_implementation_whatever_t
     theirs |= {
         name[2:]: value for name, value in reference.items() if name.startswith("w/") and ("running_" in name or "num_batches" in name)
     }
-    wanted = from_nvidia(theirs)
+    wanted = to_ours(tacotron2_table(net.config), theirs)
     names = [name for name, parameter in net.parameters_and_names() if parameter.requires_grad]
     assert len(names) == len(gradients)
     for name, found in zip(names, gradients, strict=True):

@@ -1,6 +1,6 @@
-"""Files of other Tacotron 2 implementations into ours, and ours into NVIDIA's."""
+"""Files of other Tacotron 2 and WaveGlow implementations into ours, and ours into NVIDIA's."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,15 +10,31 @@ import yaml
 from src import create_model
 from src.checkpoint import copy_strictly, load_checkpoint, network_parameters, read_mindspore, save_checkpoint
 from src.config import Config, given_keys, load_config
-from src.convert.layouts import DLE_CONFIG, recognise, to_nvidia_names
-from src.convert.nvidia import from_nvidia, misfits, nvidia_sizes, to_nvidia
+from src.convert.layouts import DLE_TACOTRON2, DLE_WAVEGLOW, recognise, to_nvidia_names
 from src.convert.symbols_file import read_symbols
+from src.convert.table import Entry, misfits, to_ours, to_theirs
+from src.convert.tacotron2 import tacotron2_sizes, tacotron2_table
 from src.convert.torch_file import StandIn, read_torch, write_torch
+from src.convert.waveglow import is_waveglow, waveglow_sizes, waveglow_table
 from src.errors import InputError, some_of
 from src.text import SYMBOLS
 
-ZOO_CONFIG = Path(__file__).resolve().parents[2] / "config" / "tacotron2_zoo_research.yaml"
+CONFIGS = Path(__file__).resolve().parents[2] / "config"
 OUR_CONFIG = "mindspore_tts_config"  # under this name a PyTorch file written here carries our configuration, for the way back
+
+
+class Network(NamedTuple):
+    """How tensors under NVIDIA's names, in the newest form of its layout, become a network of ours."""
+
+    sizes: Callable[[Mapping[str, np.ndarray]], dict[str, Any]]  # the configuration keys that they tell
+    table: Callable[[Config], list[Entry]]
+    dle_config: Mapping[str, str]  # keys of the configuration in training checkpoints of DeepLearningExamples: ours
+
+
+NETWORKS = {
+    "tacotron2": Network(tacotron2_sizes, tacotron2_table, DLE_TACOTRON2),
+    "waveglow": Network(waveglow_sizes, waveglow_table, DLE_WAVEGLOW),
+}
 
 
 class Conversion(NamedTuple):
@@ -45,7 +61,7 @@ def convert(
         destination: path of the `.ckpt` to write.
         layout: one of `layouts.LAYOUTS`, or `auto` to tell by the tensors' names.
         config: YAML file with what tensors do not tell (audio settings above all), which goes before what the source itself says; None
-            means the LJSpeech defaults, or for the model zoo those of its `research` flavour.
+            means the network's LJSpeech defaults, or for the model zoo those of its `research` flavour.
         overrides: dotted keys that go before both, `{"audio.mel_floor": 1e-4}`.
         symbols: file with the symbols in the order of the embedding's rows, a JSON list or one to a line.
 
@@ -61,16 +77,22 @@ def convert(
     try:
         layout = recognise(found, layout)
         tensors, left_out = to_nvidia_names(found, layout)
+        network = "waveglow" if is_waveglow(tensors) else "tacotron2"
+        if symbols and network == "waveglow":
+            raise InputError("is a WaveGlow, which reads no symbols; leave --symbols out")
         asked = {**(overrides or {}), **({"text.symbols": read_symbols(symbols)} if symbols else {})}
-        converted = _configuration(layout, nvidia_sizes(tensors), _claims(rest), config, asked)
+        defaults = CONFIGS / ("tacotron2_zoo_research.yaml" if layout == "zoo" else f"{network}_ljspeech.yaml")
+        claims = _claims(rest, NETWORKS[network].dle_config)
+        converted = _configuration(NETWORKS[network].sizes(tensors), claims, config, defaults, asked)
         net = create_model(config=converted)
         parameters = network_parameters(net)
-        problems = misfits(tensors, {name: value.asnumpy() for name, value in parameters.items()})
+        table = NETWORKS[network].table(converted)
+        problems = misfits(table, tensors, {name: value.asnumpy() for name, value in parameters.items()})
         if problems:
             raise InputError(f"tensors that do not make one network: {some_of(problems, 10)}")
     except ValueError as error:
         raise InputError(f"{source}: {error}") from error
-    copy_strictly(from_nvidia(tensors), parameters, str(source))
+    copy_strictly(to_ours(table, tensors), parameters, str(source))
     step, epoch = (_count(rest, name) for name in ("iteration", "epoch"))
     save_checkpoint(destination, net, converted, step, epoch, extra={"converted_from": source.name})
     return Conversion(layout, converted, step, left_out)
@@ -82,15 +104,13 @@ def to_torch(source: str | Path, destination: str | Path) -> Conversion:
     Our configuration goes along as text, so that a way back loses nothing; the optimiser's state stays behind.
 
     Raises:
-        InputError: no checkpoint of a Tacotron 2; PyTorch is not installed; the file cannot be written.
+        InputError: no checkpoint of ours; PyTorch is not installed; the file cannot be written.
     """
     destination = Path(destination)
     if destination.suffix != ".pt":
         raise InputError(f"{destination}: the PyTorch file needs a name that ends in .pt")
     loaded = load_checkpoint(source)
-    if loaded.config.model.name != "tacotron2":
-        raise InputError(f"{source}: is of the network '{loaded.config.model.name}'; only tacotron2 is written as a PyTorch file")
-    tensors = to_nvidia(loaded.weights, loaded.config.model)
+    tensors = to_theirs(NETWORKS[loaded.config.model.name].table(loaded.config), loaded.weights)
     write_torch(destination, {"iteration": loaded.step, "state_dict": tensors, OUR_CONFIG: loaded.config.to_yaml()})
     return Conversion("nvidia", loaded.config, loaded.step, [f"optimizer.{name}" for name in loaded.optimizer])
 
@@ -111,19 +131,25 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def _configuration(
-    layout: str, sizes: dict[str, Any], claims: list[tuple[str, str, Any]], config: str | Path | None, asked: dict[str, Any]
+    sizes: dict[str, Any], claims: list[tuple[str, str, Any]], config: str | Path | None, defaults: Path, asked: dict[str, Any]
 ) -> Config:
-    """What the tensors tell, then what is asked for, the configuration file, what the source says of itself, and the layout's defaults."""
+    """What the tensors tell goes first, then what is asked for, the configuration file, what the source says of itself, and without
+    that file the defaults."""
     contradicted = [f"{key} is {size} by the tensors, not {asked[key]}" for key, size in sizes.items() if asked.get(key, size) != size]
     contradicted += [
         f"its own config says {name} {value}, its tensors {sizes[key]}" for name, key, value in claims if sizes.get(key, value) != value
     ]
     if contradicted:
         raise InputError(some_of(contradicted))
-    defaults = given_keys(ZOO_CONFIG) if layout == "zoo" and config is None else {}
-    settings = {**defaults, **{key: value for _, key, value in claims}, **given_keys(config), **asked, **sizes}
+    settings = {
+        **given_keys(defaults if config is None else None),
+        **{key: value for _, key, value in claims},
+        **given_keys(config),
+        **asked,
+        **sizes,
+    }
     n_symbols = len(settings.get("text.symbols", SYMBOLS))
-    if n_symbols != sizes["model.n_symbols"]:
+    if sizes.get("model.n_symbols", n_symbols) != n_symbols:
         raise InputError(
             f"its embedding is of {sizes['model.n_symbols']} symbols, text.symbols lists {n_symbols}: "
             "give its table by --symbols FILE (those of torchaudio are in config/)"
@@ -131,7 +157,7 @@ def _configuration(
     return load_config(None, settings)
 
 
-def _claims(rest: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+def _claims(rest: Mapping[str, Any], dle_config: Mapping[str, str]) -> list[tuple[str, str, Any]]:
     """What a file says of its network: name there, our dotted key, value."""
     if isinstance(rest.get(OUR_CONFIG), str):
         try:
@@ -143,7 +169,9 @@ def _claims(rest: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
     config = config.state if isinstance(config, StandIn) else config
     if not isinstance(config, dict):
         return []
-    return [(name, key, config[name]) for name, key in DLE_CONFIG.items() if name in config]
+    nested = {f"{part}.{name}": value for part, values in config.items() if isinstance(values, dict) for name, value in values.items()}
+    said = {**config, **nested}
+    return [(name, key, said[name]) for name, key in dle_config.items() if name in said]
 
 
 def _count(rest: Mapping[str, Any], name: str) -> int:

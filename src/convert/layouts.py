@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from src.convert.nvidia import ATTENTION, BATCH_NORM
+from src.convert.tacotron2 import ATTENTION, BATCH_NORM
+from src.convert.waveglow import is_waveglow, unify
 from src.errors import InputError
 
-DLE_CONFIG = {  # keys of the configuration that their training checkpoints carry
+DLE_TACOTRON2 = {  # keys of the configuration that their training checkpoints carry
     "n_mel_channels": "audio.n_mels",
     "n_symbols": "model.n_symbols",
     "symbols_embedding_dim": "model.encoder_dim",
@@ -31,6 +32,11 @@ DLE_CONFIG = {  # keys of the configuration that their training checkpoints carr
     "gate_threshold": "model.gate_threshold",
     "max_decoder_steps": "model.max_decoder_steps",
 }
+DLE_WAVEGLOW = {
+    "n_mel_channels": "audio.n_mels",
+    **{name: f"model.{name}" for name in ("n_flows", "n_group", "n_early_every", "n_early_size")},
+    **{f"WN_config.{name}": f"model.wn_{name.removeprefix('n_')}" for name in ("n_layers", "n_channels", "kernel_size")},
+}
 
 _TRAINING_STATE = re.compile(
     r"moment[12]\.|"  # of each weight, by Adam
@@ -40,7 +46,7 @@ _TRAINING_STATE = re.compile(
 
 
 def rename_dle(name: str) -> str:
-    """DeepLearningExamples and NGC: the wrapper of data-parallel training stands in front of each name."""
+    """DeepLearningExamples and NGC: the wrapper of data-parallel training may stand in front of each name."""
     return re.sub(r"^module\.(1\.)?", "", name)
 
 
@@ -79,8 +85,12 @@ class Layout(NamedTuple):
 
 
 LAYOUTS = {
-    "nvidia": Layout(rf"{ATTENTION}\.query_layer\.linear_layer\.weight", str),
-    "dle": Layout(rf"module\.(1\.)?{ATTENTION}\.query_layer\.linear_layer\.weight", rename_dle),
+    "nvidia": Layout(rf"{ATTENTION}\.query_layer\.linear_layer\.weight|WN\.0\.cond_layer\.bias", str),
+    "dle": Layout(
+        rf"module\.(1\.)?({ATTENTION}\.query_layer\.linear_layer\.weight|WN\.0\.cond_layer\.bias)"
+        r"|(module\.(1\.)?)?WN\.0\.cond_layers\.0\.bias",  # NVIDIA's own first version had these too
+        rename_dle,
+    ),
     "torchaudio": Layout(rf"{ATTENTION}\.query_layer\.weight", rename_torchaudio),
     "zoo": Layout(r"(model\.)?decoder\.decode\.attention_layer\.query_layer\.linear_layer\.weight", rename_zoo),
 }
@@ -103,6 +113,8 @@ def to_nvidia_names(tensors: Mapping[str, np.ndarray], layout: str) -> tuple[dic
         if new in renamed:
             raise InputError(f"{name} is there twice, under different names")
         renamed[new] = value
+    if is_waveglow(renamed):
+        renamed = unify(renamed)
     if layout == "zoo":
         # Convolutions are written as two-dimensional, and batch normalisation counts no batches.
         renamed = {name: value.squeeze(2) if value.ndim == 4 and value.shape[2] == 1 else value for name, value in renamed.items()}

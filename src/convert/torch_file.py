@@ -129,6 +129,8 @@ KNOWN: Mapping[tuple[str, str], Any] = {
     ("_codecs", "encode"): Known(_bytes),
     **{(f"numpy.{core}.multiarray", "scalar"): Known(_number) for core in ("core", "_core")},
     ("numpy", "dtype"): Known(NumpyType),
+    # Modules pickled by PyTorch before 1.3, which includes the WaveGlow that most people hold, each carry the result of this call.
+    ("torch.nn.backends.thnn", "_get_thnn_function_backend"): Known(lambda *_: None),
     ("torch", "Size"): Known(tuple),
     ("torch", "device"): Known(lambda *_: None),
     ("torch._utils", "_rebuild_tensor"): Known(_tensor),

@@ -1,14 +1,15 @@
-"""The layout of the public NVIDIA implementation (github.com/NVIDIA/tacotron2) against ours, in both directions.
+"""Tacotron 2 of the public NVIDIA implementation (github.com/NVIDIA/tacotron2) against ours, in both directions.
 
 Ours has matrices as [in, out], convolutions as [kernel * in, out], one bias per LSTM, and the gate as last column of the projection.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from src.config import Tacotron2Config
+from src.config import Config
+from src.convert.table import Arrays, Entry, same
 from src.errors import InputError
 
 LSTM = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -16,46 +17,8 @@ ATTENTION = "decoder.attention_layer"
 LOCATION = f"{ATTENTION}.location_layer"
 BATCH_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 
-Arrays = tuple[np.ndarray, ...]
 
-
-class Entry(NamedTuple):
-    """One line of the table: some of our parameters and the tensors they are made of."""
-
-    ours: tuple[str, ...]
-    theirs: tuple[str, ...]
-    to_ours: Callable[..., Arrays]
-    to_theirs: Callable[..., Arrays]
-
-
-def from_nvidia(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Our float32 weights by parameter name out of tensors under NVIDIA's names that `misfits` finds nothing wrong with."""
-    weights: dict[str, np.ndarray] = {}
-    for entry in nvidia_table(_model(tensors)):
-        made = entry.to_ours(*(np.asarray(tensors[name]) for name in entry.theirs))
-        weights |= {name: np.ascontiguousarray(array, np.float32) for name, array in zip(entry.ours, made, strict=True)}
-    return weights
-
-
-def misfits(tensors: Mapping[str, np.ndarray], parameters: Mapping[str, np.ndarray]) -> list[str]:
-    """What keeps tensors under NVIDIA's names from being exactly the network of our `parameters`: missing, left over, misshapen ones."""
-    wanted = {name: array.shape for name, array in to_nvidia(parameters, _model(tensors)).items()}
-    problems = [f"{name} is missing" for name in wanted if name not in tensors]
-    problems += [f"there is no use for {name}" for name in tensors if name not in wanted]
-    shapes = {name: (list(np.shape(array)), list(wanted[name])) for name, array in tensors.items() if name in wanted}
-    return problems + [f"{name} is {found}, expected {shape}" for name, (found, shape) in shapes.items() if found != shape]
-
-
-def to_nvidia(weights: Mapping[str, np.ndarray], model: Tacotron2Config) -> dict[str, np.ndarray]:
-    """The tensors under NVIDIA's names that `from_nvidia` makes exactly these weights of."""
-    tensors: dict[str, np.ndarray] = {}
-    for entry in nvidia_table(model):
-        made = entry.to_theirs(*(weights[name] for name in entry.ours))
-        tensors |= {name: np.array(array, order="C") for name, array in zip(entry.theirs, made, strict=True)}
-    return tensors
-
-
-def nvidia_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def tacotron2_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The configuration keys that the shapes of NVIDIA's tensors tell.
 
     Raises:
@@ -95,9 +58,10 @@ def nvidia_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def nvidia_table(model: Tacotron2Config) -> list[Entry]:
+def tacotron2_table(config: Config) -> list[Entry]:
     """Our parameters against NVIDIA's tensors."""
-    table = [Entry(("embedding",), ("embedding.weight",), _same, _same)]
+    model = config.model
+    table = [same("embedding", "embedding.weight")]
     parts = (("encoder", model.encoder_layers, model.encoder_kernel_size), ("postnet", model.postnet_layers, model.postnet_kernel_size))
     for part, n_layers, kernel_size in parts:
         for i in range(n_layers):
@@ -124,15 +88,11 @@ def nvidia_table(model: Tacotron2Config) -> list[Entry]:
     return table
 
 
-def _model(tensors: Mapping[str, np.ndarray]) -> Tacotron2Config:
-    return Tacotron2Config(**{key.removeprefix("model."): size for key, size in nvidia_sizes(tensors).items() if key.startswith("model.")})
-
-
 def _conv_batch_norm(name: str, kernel_size: int) -> list[Entry]:
     return [
         _conv(f"{name}.conv.weight", f"{name}.0.conv.weight", kernel_size),
-        Entry((f"{name}.conv.bias",), (f"{name}.0.conv.bias",), _same, _same),
-        *(Entry((f"{name}.norm.{mine}",), (f"{name}.1.{theirs}",), _same, _same) for mine, theirs in BATCH_NORM.items()),
+        same(f"{name}.conv.bias", f"{name}.0.conv.bias"),
+        *(same(f"{name}.norm.{mine}", f"{name}.1.{theirs}") for mine, theirs in BATCH_NORM.items()),
         # a counter that our moving averages do without, and a strict load of theirs does not
         Entry((), (f"{name}.1.num_batches_tracked",), lambda _: (), lambda: (np.zeros((), np.int64),)),
     ]
@@ -168,10 +128,6 @@ def _conv(ours: str, theirs: str, kernel_size: int) -> Entry:
 
 def _transpose(array: np.ndarray) -> Arrays:
     return (array.T,)
-
-
-def _same(array: np.ndarray) -> Arrays:
-    return (array,)
 
 
 def _count(tensors: Mapping[str, np.ndarray], part: str) -> int:

@@ -1,0 +1,49 @@
+"""A conversion as a table, which is read in both directions: our parameters against the tensors of the public NVIDIA implementations."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+Arrays = tuple[np.ndarray, ...]
+
+
+class Entry(NamedTuple):
+    """One line of the table: some of our parameters and the tensors they are made of."""
+
+    ours: tuple[str, ...]
+    theirs: tuple[str, ...]
+    to_ours: Callable[..., Arrays]
+    to_theirs: Callable[..., Arrays]
+
+
+def same(ours: str, theirs: str) -> Entry:
+    """A tensor that both sides hold alike."""
+    return Entry((ours,), (theirs,), lambda array: (array,), lambda array: (array,))
+
+
+def to_ours(table: Sequence[Entry], tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Our float32 weights by parameter name out of tensors that `misfits` finds nothing wrong with."""
+    weights: dict[str, np.ndarray] = {}
+    for entry in table:
+        made = entry.to_ours(*(np.asarray(tensors[name]) for name in entry.theirs))
+        weights |= {name: np.ascontiguousarray(array, np.float32) for name, array in zip(entry.ours, made, strict=True)}
+    return weights
+
+
+def to_theirs(table: Sequence[Entry], weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors that `to_ours` makes exactly these weights of."""
+    tensors: dict[str, np.ndarray] = {}
+    for entry in table:
+        made = entry.to_theirs(*(weights[name] for name in entry.ours))
+        tensors |= {name: np.array(array, order="C") for name, array in zip(entry.theirs, made, strict=True)}
+    return tensors
+
+
+def misfits(table: Sequence[Entry], tensors: Mapping[str, np.ndarray], parameters: Mapping[str, np.ndarray]) -> list[str]:
+    """What keeps `tensors` from being exactly the network of our `parameters`: missing, left over and misshapen ones."""
+    wanted = {name: array.shape for name, array in to_theirs(table, parameters).items()}
+    problems = [f"{name} is missing" for name in wanted if name not in tensors]
+    problems += [f"there is no use for {name}" for name in tensors if name not in wanted]
+    shapes = {name: (list(np.shape(array)), list(wanted[name])) for name, array in tensors.items() if name in wanted}
+    return problems + [f"{name} is {found}, expected {shape}" for name, (found, shape) in shapes.items() if found != shape]

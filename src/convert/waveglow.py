@@ -1,0 +1,138 @@
+"""WaveGlow of the public NVIDIA implementation (github.com/NVIDIA/waveglow) against ours, in both directions.
+
+Ours has matrices as [in, out], convolutions as [kernel * in, out], and the upsampling as a matrix from frames to groups of samples.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from src.config import Config
+from src.convert.table import Arrays, Entry, same
+from src.errors import InputError
+
+
+def is_waveglow(tensors: Iterable[str]) -> bool:
+    """Whether tensors of these names, under NVIDIA's, are a WaveGlow."""
+    return any(name.startswith("WN.") for name in tensors)
+
+
+def unify(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors of any version in the form of the newest: `cond_layer`, `res_skip_layers`, and weight norm wherever training has it.
+
+    Older versions and DeepLearningExamples have `cond_layers.{i}`, older ones also `res_layers.{i}` and `skip_layers.{i}`; for inference
+    people fold weight norm away. Parts that do not make a whole stay, under names that no network has.
+    """
+    found = dict(tensors)
+    for first in [name for name in found if re.fullmatch(r"WN\.\d+\.cond_layers\.0\.\w+", name)]:
+        flow, kind = first.split(".cond_layers.0.")
+        parts = [name for name in found if re.fullmatch(rf"{re.escape(flow)}\.cond_layers\.\d+\.{kind}", name)]
+        _merge(found, [f"{flow}.cond_layers.{i}.{kind}" for i in range(len(parts))], f"{flow}.cond_layer.{kind}")
+    for skip in [name for name in found if re.fullmatch(r"WN\.\d+\.skip_layers\.\d+\.\w+", name)]:
+        residual = skip.replace(".skip_layers.", ".res_layers.")  # the last layer has none
+        _merge(found, [residual, skip] if residual in found else [skip], skip.replace(".skip_layers.", ".res_skip_layers."))
+    for name in [name for name in found if re.fullmatch(r"WN\.\d+\.(start|cond_layer|(in|res_skip)_layers\.\d+)\.weight", name)]:
+        weight = found.pop(name)
+        gain = np.sqrt((weight**2).sum(tuple(range(1, weight.ndim)), keepdims=True))
+        # A filter of zeros has no direction: any one will do, times 0.
+        found |= {f"{name}_g": gain, f"{name}_v": np.where(gain == 0, np.ones_like(weight), weight)}
+    return found
+
+
+def waveglow_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The configuration keys that the shapes of unified tensors tell.
+
+    Early outputs are told by the sizes of the 1x1 convolutions; when none leaves, `n_early_every` is `n_flows`.
+
+    Raises:
+        InputError: a tensor that tells a size is missing or has another number of dimensions.
+    """
+
+    def shape(name: str) -> tuple[int, ...]:
+        if name not in tensors:
+            raise InputError(f"tensor {name} is missing")
+        if np.ndim(tensors[name]) != 3:
+            raise InputError(f"tensor {name} has shape {list(np.shape(tensors[name]))}, expected 3 dimensions")
+        return np.shape(tensors[name])
+
+    n_mels, _, upsample_kernel_size = shape("upsample.weight")
+    n_flows = max(1, _count(tensors, "convinv."))
+    channels = [shape(f"convinv.{k}.conv.weight")[0] for k in range(n_flows)]
+    drops = [k for k in range(1, n_flows) if channels[k] < channels[k - 1]]
+    early = {"model.n_early_every": n_flows}
+    if drops:
+        early = {"model.n_early_every": drops[0], "model.n_early_size": channels[drops[0] - 1] - channels[drops[0]]}
+    return {
+        "audio.n_mels": n_mels,
+        "model.name": "waveglow",
+        "model.n_flows": n_flows,
+        "model.n_group": channels[0],
+        **early,
+        "model.wn_layers": _count(tensors, "WN.0.in_layers."),
+        "model.wn_channels": shape("WN.0.start.weight_v")[0],
+        "model.wn_kernel_size": shape("WN.0.in_layers.0.weight_v")[2],
+        "model.upsample_kernel_size": upsample_kernel_size,
+    }
+
+
+def waveglow_table(config: Config) -> list[Entry]:
+    """Our parameters against NVIDIA's tensors."""
+    model = config.model
+    table = [_upsample(config), same("upsample.bias", "upsample.bias")]
+    for k in range(model.n_flows):
+        ours, theirs = f"flows.{k}.wn", f"WN.{k}"
+        table += [
+            _matrix(f"flows.{k}.convinv.weight", f"convinv.{k}.conv.weight"),
+            _matrix(f"{ours}.end.weight", f"{theirs}.end.weight"),
+            same(f"{ours}.end.bias", f"{theirs}.end.bias"),
+            _weight_norm(f"{ours}.start", f"{theirs}.start"),
+            _weight_norm(f"{ours}.cond_layer", f"{theirs}.cond_layer"),
+        ]
+        for i in range(model.wn_layers):
+            table.append(_weight_norm(f"{ours}.in_layers.{i}", f"{theirs}.in_layers.{i}", model.wn_kernel_size))
+            table.append(_weight_norm(f"{ours}.res_skip_layers.{i}", f"{theirs}.res_skip_layers.{i}"))
+    return table
+
+
+def _merge(found: dict[str, np.ndarray], parts: list[str], whole: str) -> None:
+    """Stack convolutions along the output."""
+    if all(part in found for part in parts) and len({found[part].shape[1:] for part in parts}) == 1 and found[parts[0]].ndim > 0:
+        found[whole] = np.concatenate([found.pop(part) for part in parts])
+
+
+def _matrix(ours: str, theirs: str) -> Entry:
+    return Entry((ours,), (theirs,), lambda weight: (weight[:, :, 0].T,), lambda weight: (weight.T[:, :, None],))
+
+
+def _weight_norm(ours: str, theirs: str, kernel_size: int = 1) -> Entry:
+    kinds = ("weight_g", "weight_v", "bias")
+
+    def flatten(gain: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> Arrays:
+        return gain.reshape(-1), weight.transpose(2, 1, 0).reshape(-1, len(weight)), bias
+
+    def unfold(gain: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> Arrays:
+        return gain.reshape(-1, 1, 1), weight.reshape(kernel_size, -1, weight.shape[1]).transpose(2, 1, 0), bias
+
+    return Entry(tuple(f"{ours}.{kind}" for kind in kinds), tuple(f"{theirs}.{kind}" for kind in kinds), flatten, unfold)
+
+
+def _upsample(config: Config) -> Entry:
+    """Transposed convolution (in, out, kernel) and [frames * in, hop / group * out * group], the oldest frame first."""
+    n_mels, n_group, hop_length = config.audio.n_mels, config.model.n_group, config.audio.hop_length
+    n_frames = config.model.upsample_kernel_size // hop_length
+
+    def flatten(weight: np.ndarray) -> Arrays:
+        taps = weight.reshape(n_mels, n_mels, n_frames, hop_length // n_group, n_group)[:, :, ::-1]
+        return (taps.transpose(2, 0, 3, 1, 4).reshape(n_frames * n_mels, hop_length * n_mels),)
+
+    def unfold(matrix: np.ndarray) -> Arrays:
+        taps = matrix.reshape(n_frames, n_mels, hop_length // n_group, n_mels, n_group).transpose(1, 3, 0, 2, 4)
+        return (taps[:, :, ::-1].reshape(n_mels, n_mels, n_frames * hop_length),)
+
+    return Entry(("upsample.weight",), ("upsample.weight",), flatten, unfold)
+
+
+def _count(tensors: Mapping[str, np.ndarray], prefix: str) -> int:
+    return len({name.removeprefix(prefix).split(".")[0] for name in tensors if name.startswith(prefix)})

@@ -1,0 +1,192 @@
+"""WaveGlow files of other implementations; data/tiny_waveglow.npz holds the weights and results of the public one."""
+
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mindspore import Tensor
+
+from src import create_model
+from src.checkpoint import load_checkpoint
+from src.convert.conversion import convert, to_torch
+from src.errors import InputError
+
+N_LAYERS, WIDTH = 3, 16
+WN_CONFIG = {"n_layers": N_LAYERS, "n_channels": WIDTH, "kernel_size": 3}
+CONFIG = {"n_mel_channels": 20, "n_flows": 6, "n_group": 8, "n_early_every": 2, "n_early_size": 2, "WN_config": WN_CONFIG}
+
+
+@pytest.fixture(scope="module")
+def reference():
+    with np.load(Path(__file__).parent / "data" / "tiny_waveglow.npz") as file:
+        return dict(file)
+
+
+@pytest.fixture
+def tensors(reference):
+    return {name[2:]: value for name, value in reference.items() if name.startswith("w/")}
+
+
+def without_weight_norm(tensors):
+    folded = {}
+    for name, array in tensors.items():
+        if name.endswith("weight_g"):
+            v = tensors[name.replace("weight_g", "weight_v")]
+            folded[name.removesuffix("_g")] = array * v / np.sqrt((v**2).sum((1, 2), keepdims=True))
+        elif not name.endswith("weight_v"):
+            folded[name] = array
+    return folded
+
+
+def split_conditions(tensors):
+    split = {}
+    for name, array in tensors.items():
+        parts = np.split(array, N_LAYERS) if ".cond_layer." in name else []
+        split |= {name.replace("cond_layer", f"cond_layers.{i}"): part for i, part in enumerate(parts)} if parts else {name: array}
+    return split
+
+
+def split_residuals(tensors):
+    split = {}
+    for name, array in tensors.items():
+        if ".res_skip_layers." in name:
+            if len(array) > WIDTH:
+                split[name.replace("res_skip", "res")] = array[:WIDTH]
+            split[name.replace("res_skip", "skip")] = array[-WIDTH:]
+        else:
+            split[name] = array
+    return split
+
+
+def with_prefix(tensors):
+    return {f"module.{name}": array for name, array in tensors.items()}
+
+
+def assert_computes_what_it_did(checkpoint, reference):
+    net = create_model(checkpoint=str(checkpoint))
+    z, *_ = net(Tensor(reference["mel"]), Tensor(reference["audio"]))
+    noise = [reference[f"infer_noise_{i}"] for i in range(3)]
+    audio = net.infer(Tensor(reference["mel"]), sigma=float(reference["infer_sigma"]), noise=noise)
+    for found, name in ((z, "z"), (audio, "infer_audio")):
+        assert np.linalg.norm(found.asnumpy() - reference[name]) <= 1e-4 * np.linalg.norm(reference[name]), name
+
+
+@pytest.mark.parametrize(
+    ("versions", "layout"),
+    [
+        ((), "nvidia"),
+        ((without_weight_norm,), "nvidia"),
+        ((split_residuals,), "nvidia"),
+        ((split_conditions, with_prefix), "dle"),
+        ((without_weight_norm, split_residuals, split_conditions), "dle"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "+".join(each.__name__ for each in value) or "newest",
+)
+def test_every_version_makes_the_same_network(torch_files, tensors, tmp_path, versions, layout):
+    wanted = convert(torch_files("newest.pt", tensors), tmp_path / "newest.ckpt")
+    for version in versions:
+        tensors = version(tensors)
+    done = convert(torch_files("x.pt", tensors), tmp_path / "x.ckpt")
+    assert done.layout == layout and done.config == wanted.config
+    found, newest = load_checkpoint(tmp_path / "x.ckpt").weights, load_checkpoint(tmp_path / "newest.ckpt").weights
+    assert found.keys() == newest.keys()
+    for name in newest:
+        ours, theirs = found[name], newest[name]
+        if without_weight_norm in versions and name.endswith("weight_v"):  # its length is lost, and means nothing
+            ours, theirs = ours / np.linalg.norm(ours, axis=0), theirs / np.linalg.norm(theirs, axis=0)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5 if without_weight_norm in versions else 0, atol=0)
+
+
+def test_the_script_makes_a_network_that_computes_what_theirs_did(torch_files, tensors, reference, tmp_path, convert_script):
+    source = torch_files("x.pt", with_prefix(split_conditions(tensors)), config=CONFIG, epoch=3, iteration=40)
+    code, out, _ = convert_script(source, tmp_path / "x.ckpt")
+    assert code == 0 and "waveglow, 20 mel bands, 6 flows, 16 channels, hop 256, 22050 Hz, step 40; layout: dle" in out
+    assert_computes_what_it_did(tmp_path / "x.ckpt", reference)
+    (tmp_path / "symbols.json").write_text('["_"]')
+    for arguments, message in (
+        (("--model.wn_channels", 256), "model.wn_channels is 16 by the tensors, not 256"),
+        (("--audio.hop_length", 300), "audio.hop_length (300) must be a multiple of model.n_group (8)"),
+        (("--audio.hop_length", 384), "model.upsample_kernel_size (1024) must be a multiple of audio.hop_length (384)"),
+        (("--symbols", tmp_path / "symbols.json"), "x.pt: is a WaveGlow, which reads no symbols"),
+        (("--source", "torchaudio"), "not named like torchaudio; but like dle"),
+    ):
+        code, _, errors = convert_script(source, tmp_path / "y.ckpt", *arguments)
+        assert code == 2 and message in errors and len(errors.splitlines()) == 1 and not (tmp_path / "y.ckpt").exists(), errors
+
+
+def test_the_configuration_in_the_file_is_checked(torch_files, tensors, tmp_path):
+    for spoilt, complaint in (
+        ({**CONFIG, "n_flows": 12}, "config says n_flows 12, its tensors 6"),
+        ({**CONFIG, "WN_config": {**WN_CONFIG, "n_channels": 512}}, "config says WN_config.n_channels 512, its tensors 16"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            convert(torch_files("x.pt", tensors, config=spoilt), tmp_path / "x.ckpt")
+    done = convert(torch_files("x.pt", tensors), tmp_path / "x.ckpt", overrides={"audio.hop_length": 128, "audio.fmax": 7600.0})
+    assert (done.config.audio.hop_length, done.config.audio.fmax, done.config.model.sigma) == (128, 7600.0, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("WN.2.in_layers.1.bias", lambda tensors, name: tensors.pop(name)),
+        ("WN.3.cond_layers.1.weight_v", lambda tensors, name: tensors.pop(name)),
+        ("WN.1.res_layers.0.bias", lambda tensors, name: tensors.pop(name)),
+        ("convinv.0.conv.weight", lambda tensors, name: tensors.pop(name)),
+        ("WN.0.speaker.weight", lambda tensors, name: tensors.update({name: np.zeros((2, 2))})),
+        ("convinv.5.conv.weight", lambda tensors, name: tensors.update({name: np.zeros((6, 6, 1))})),
+    ],
+)
+def test_tensors_that_make_no_network_are_named(torch_files, tensors, tmp_path, name, spoil):
+    tensors = split_residuals(split_conditions(tensors))
+    spoil(tensors, name)
+    whole = name.replace("cond_layers.1", "cond_layer").replace("res_layers", "res_skip_layers")  # what lacks a part
+    with pytest.raises(InputError, match=rf"x\.pt: .*{re.escape(whole)}( is missing| is \[|,|$)"):
+        convert(torch_files("x.pt", tensors), tmp_path / "x.ckpt")
+    assert not (tmp_path / "x.ckpt").exists()
+
+
+def test_a_filter_of_zeros_stays_one(torch_files, tensors, tmp_path):
+    tensors = without_weight_norm(tensors)
+    tensors["WN.0.in_layers.0.weight"][3] = 0
+    convert(torch_files("x.pt", tensors), tmp_path / "x.ckpt")
+    layer = create_model(checkpoint=str(tmp_path / "x.ckpt")).flows[0].wn.in_layers[0]
+    assert not layer.folded()[:, 3].any() and np.isfinite(layer().asnumpy()).all()
+
+
+def test_a_pytorch_file_of_ours_comes_back_unchanged(torch_files, tensors, tmp_path, monkeypatch):
+    convert(torch_files("x.pt", tensors, iteration=7), tmp_path / "a.ckpt", overrides={"audio.fmax": 7600.0})
+    written = {}
+    monkeypatch.setattr("src.convert.conversion.write_torch", lambda path, content: written.update(content))
+    to_torch(tmp_path / "a.ckpt", tmp_path / "a.pt")
+    assert written["state_dict"].keys() == tensors.keys()
+    for name, array in tensors.items():
+        np.testing.assert_array_equal(written["state_dict"][name], array)
+    convert(torch_files("a.pt", written.pop("state_dict"), **written), tmp_path / "b.ckpt")
+    before, after = load_checkpoint(tmp_path / "a.ckpt"), load_checkpoint(tmp_path / "b.ckpt")
+    assert (after.config, after.step) == (before.config, 7)
+    assert all(value.tobytes() == after.weights[name].tobytes() for name, value in before.weights.items())
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_with_pytorch_a_pickled_module(tensors, reference, tmp_path, convert_script, zipped):
+    torch = pytest.importorskip("torch")
+    top = torch.nn.Module()
+    for name, array in tensors.items():
+        *path, leaf = name.split(".")
+        module = top
+        for part in path:
+            if part not in module._modules:
+                module.add_module(part, torch.nn.Module())
+            module = module._modules[part]
+        module.register_parameter(leaf, torch.nn.Parameter(torch.from_numpy(array.copy())))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.save({"model": top, "iteration": 9}, tmp_path / "x.pt", _use_new_zipfile_serialization=zipped)
+    code, out, errors = convert_script(tmp_path / "x.pt", tmp_path / "x.ckpt")
+    assert code == 0 and "step 9; layout: nvidia" in out, errors
+    assert_computes_what_it_did(tmp_path / "x.ckpt", reference)
+    assert convert_script(tmp_path / "x.ckpt", tmp_path / "y.pt", "--to", "torch")[0] == 0
+    state = torch.load(tmp_path / "y.pt", weights_only=True)["state_dict"]
+    assert not any(top.load_state_dict(state, strict=True))
