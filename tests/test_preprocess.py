@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from threadpoolctl import threadpool_limits  # comes with librosa
 
 from src.audio import load_wav, mel_spectrogram
 from src.config import load_config
@@ -66,7 +67,8 @@ def run_script(monkeypatch, capsys):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["preprocess.py", *map(str, arguments), *FLAGS])
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
-        with pytest.raises(SystemExit) as exit:
+        # The script's environment comes too late for this process, whose BLAS would round with two threads otherwise than with one.
+        with threadpool_limits(1), pytest.raises(SystemExit) as exit:
             runpy.run_path(str(ROOT / "scripts/preprocess.py"), run_name="__main__")
         return exit.value.code, *capsys.readouterr()
 
