@@ -4,7 +4,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import WaveGlowConfig
-from src.layers import Convolution, spread, uniform
+from src.layers import AddBias, Convolution, Product, depend, spread, uniform
 
 
 class WeightNormConv(nn.Cell):
@@ -56,6 +56,7 @@ class GatedUnit(nn.Cell):
         return (2.0 * ops.Sigmoid()(2.0 * signal) - 1.0) * ops.Sigmoid()(gate)
 
     def bprop(self, x, out, dout):  # noqa: ANN001, ANN201
+        x = depend(x, dout)  # or the graph would keep what it has split and squashed in the forward pass
         signal, gate = ops.Split(1, 2)(x)
         tanh, sigmoid = 2.0 * ops.Sigmoid()(2.0 * signal) - 1.0, ops.Sigmoid()(gate)
         through_gate = dout * sigmoid
@@ -76,19 +77,19 @@ class WaveNet(nn.Cell):
         self.res_skip_layers = nn.CellList([WeightNormConv(width, n_out) for n_out in widths])
         self.end = ZeroLinear(width, 2 * n_half)
         self.convolutions = nn.CellList([Convolution(2**i) for i in range(n_layers)])
-        self.gate = GatedUnit()
+        self.gate, self.product, self.add_bias = GatedUnit(), Product(), AddBias()
 
     def construct(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, T, n_half) and condition (B * T, n_condition) -> log scale and shift, each (B, T, n_half)."""
         n_batch, n_time, _ = x.shape
-        h = ops.BiasAdd()(ops.MatMul()(x.reshape(-1, self.n_half), self.start()), self.start.bias)  # (B * T, width)
-        conditions = ops.Split(1, self.n_layers)(ops.BiasAdd()(ops.MatMul()(condition, self.cond_layer()), self.cond_layer.bias))
+        h = self.add_bias(self.product(x.reshape(-1, self.n_half), self.start()), self.start.bias)  # (B * T, width)
+        conditions = ops.Split(1, self.n_layers)(self.add_bias(self.product(condition, self.cond_layer()), self.cond_layer.bias))
         skips = None
         for i in range(self.n_layers):
             layer, res_skip = self.in_layers[i], self.res_skip_layers[i]
             convolved = self.convolutions[i](h.reshape(n_batch, n_time, -1), layer())
-            gated = self.gate(ops.BiasAdd()(convolved, layer.bias) + conditions[i])
-            skip = ops.BiasAdd()(ops.MatMul()(gated, res_skip()), res_skip.bias)
+            gated = self.gate(self.add_bias(convolved, layer.bias) + conditions[i])
+            skip = self.add_bias(self.product(gated, res_skip()), res_skip.bias)
             if i < self.n_layers - 1:
                 residual, skip = ops.Split(1, 2)(skip)
                 h = h + residual
