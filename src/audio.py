@@ -63,12 +63,12 @@ def save_wav(path: str | Path, wav: np.ndarray, sample_rate: int) -> None:
     write_atomically(path, content.getvalue())
 
 
-def mel_spectrogram(wav: np.ndarray, audio: AudioConfig, reflect: bool = True) -> np.ndarray:
+def mel_spectrogram(wav: np.ndarray, audio: AudioConfig, piece: bool = False) -> np.ndarray:
     """Logarithm of the mel spectrogram: pre-emphasis if any, Hann window, reflected at both ends by n_fft / 2, magnitudes, Slaney bands.
 
     Args:
         wav: float [samples] in [-1, 1].
-        reflect: False if `wav` is a piece of a longer one and comes with n_fft / 2 of its neighbours on both sides.
+        piece: `wav` is a piece of a longer one after `preemphasize`, and comes with n_fft / 2 of its neighbours on both sides.
 
     Returns:
         float32 [n_mels, frames], frames = 1 + samples // hop_length (neighbours not counted).
@@ -80,11 +80,17 @@ def mel_spectrogram(wav: np.ndarray, audio: AudioConfig, reflect: bool = True) -
         raise InputError(f"{len(wav)} samples are too few for a spectrogram, it takes more than n_fft / 2 = {audio.n_fft // 2}")
     filters = _mel_filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin, audio.fmax)
     wav = wav.astype(np.float32, copy=False)
-    if audio.preemphasis:
-        wav = scipy.signal.lfilter([1, -audio.preemphasis], [1], wav).astype(np.float32)
+    wav = wav if piece else preemphasize(wav, audio)
     lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
-    spectrum = librosa.stft(wav, **lengths, center=reflect, pad_mode="reflect")
+    spectrum = librosa.stft(wav, **lengths, center=not piece, pad_mode="reflect")
     return compress(filters @ np.abs(spectrum), audio)
+
+
+def preemphasize(wav: np.ndarray, audio: AudioConfig) -> np.ndarray:
+    """y[t] = x[t] - preemphasis * x[t - 1], float32 [samples]; `wav` itself if there is none."""
+    if not audio.preemphasis:
+        return wav
+    return scipy.signal.lfilter([1, -audio.preemphasis], [1], wav).astype(np.float32)
 
 
 def compress(magnitudes: np.ndarray, audio: AudioConfig) -> np.ndarray:

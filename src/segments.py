@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from src.audio import mel_spectrogram
+from src.audio import mel_spectrogram, preemphasize
 from src.config import AudioConfig
 from src.dataset import Corpus
 
@@ -108,8 +108,8 @@ class Segments:
         wav = np.pad(wav, (0, max(0, self.length - len(wav))))
         start = int(place * (len(wav) - self.length + 1))
         margin = self.audio.n_fft // 2
-        piece = np.pad(wav, margin, mode="reflect")[start : start + self.length + 2 * margin]
-        mel = mel_spectrogram(piece, self.audio, reflect=False)[:, : math.ceil(self.length / self.audio.hop_length)]
+        piece = np.pad(preemphasize(wav, self.audio), margin, mode="reflect")[start : start + self.length + 2 * margin]
+        mel = mel_spectrogram(piece, self.audio, piece=True)[:, : math.ceil(self.length / self.audio.hop_length)]
         return mel, wav[start : start + self.length]
 
 

@@ -63,16 +63,18 @@ def test_segments_are_pieces_of_their_clips(corpus):
     assert min(starts) < 0.3 and max(starts) > 0.7
 
 
-def test_the_mel_of_a_segment_is_that_of_its_clip(corpus):
+@pytest.mark.parametrize("preemphasis", [0.0, 0.85])
+def test_the_mel_of_a_segment_is_that_of_its_clip(corpus, preemphasis):
+    audio_config = dataclasses.replace(AUDIO, preemphasis=preemphasis)
     wav = recording(corpus, 0)
-    whole, hops = mel_spectrogram(wav, AUDIO), 5
+    whole, hops = mel_spectrogram(wav, audio_config), 5
     last = len(wav) - LENGTH
     for start, expected in (
         (0, whole),
         (hops * AUDIO.hop_length, whole[:, hops:]),
-        (last, mel_spectrogram(wav[last % AUDIO.hop_length :], AUDIO)[:, last // AUDIO.hop_length :]),
+        (last, mel_spectrogram(wav[last % AUDIO.hop_length :], audio_config)[:, last // AUDIO.hop_length :]),
     ):
-        mel, audio = segments(corpus).cut(wav, (start + 0.5) / (last + 1))
+        mel, audio = Segments(corpus, 3, audio_config, LENGTH, seed=1).cut(wav, (start + 0.5) / (last + 1))
         np.testing.assert_array_equal(audio, wav[start : start + LENGTH])
         np.testing.assert_allclose(mel, expected[:, :16], atol=1e-4)
 
