@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+from src.config_checks import check_values
 from src.errors import InputError
 from src.text.symbols import SYMBOLS
 
@@ -243,21 +244,6 @@ NETWORKS = {"tacotron2": Tacotron2Config, "waveglow": WaveGlowConfig}
 SECTIONS = {section.name: (section.default_factory,) for section in dataclasses.fields(Config)} | {"model": tuple(NETWORKS.values())}
 KEYS = {f"{name}.{key.name}": key for name, kinds in SECTIONS.items() for kind in kinds[::-1] for key in dataclasses.fields(kind)}
 
-MAY_BE_ZERO = {
-    "audio.fmin",
-    "audio.preemphasis",
-    "text.sentence_pause",
-    *(key for key in KEYS if key.endswith("_dropout")),
-    "model.attention_stop_frames",
-    "model.sigma",
-    "data.val_fraction",
-    "data.min_seconds_per_character",
-    *(f"train.{name}" for name in ("weight_decay", "seed", "validate_every", "checkpoint_every")),
-    *(f"train.{name}" for name in ("guided_attention", "guided_attention_decay_steps")),
-}
-BELOW_ONE = {*(key for key in KEYS if key.endswith("_dropout")), "data.val_fraction", "audio.preemphasis"}
-ODD = {f"model.{name}_kernel_size" for name in ("encoder", "postnet", "location", "wn")}
-
 
 def load_config(source: str | Path | dict[str, Any] | None = None, overrides: dict[str, Any] | None = None) -> Config:
     """Read a configuration and overlay it.
@@ -275,7 +261,7 @@ def load_config(source: str | Path | dict[str, Any] | None = None, overrides: di
     config = _build(values, where)
     if overrides:
         config = _build(values | _typed(overrides, "override"), "override")
-    _check_values(config, where)
+    check_values(_flat(config), config, where)
     return config
 
 
@@ -332,61 +318,6 @@ def _build(values: dict[str, Any], where: str) -> Config:
 
 def _flat(config: Config) -> dict[str, Any]:
     return {f"{section}.{name}": value for section, keys in config.to_dict().items() for name, value in keys.items()}
-
-
-def _check_values(config: Config, where: str) -> None:
-    for key, value in _flat(config).items():
-        if isinstance(value, str | list):
-            continue
-        if not (value > 0 or (value == 0 and key in MAY_BE_ZERO)):
-            raise InputError(f"{where}: {key} is {value}, but must be {'at least' if key in MAY_BE_ZERO else 'above'} 0")
-        if key in BELOW_ONE and value >= 1:
-            raise InputError(f"{where}: {key} is {value}, but must be below 1")
-        if key in ODD and value % 2 == 0:
-            raise InputError(f"{where}: {key} is {value}, but must be odd")
-    _check_audio(config.audio, where)
-    if isinstance(config.model, WaveGlowConfig):
-        _check_waveglow(config.audio, config.model, config.train, where)
-    else:
-        _check_tacotron2(config.text, config.model, where)
-
-
-def _check_audio(audio: AudioConfig, where: str) -> None:
-    if audio.win_length > audio.n_fft:
-        raise InputError(f"{where}: audio.win_length ({audio.win_length}) must not be above audio.n_fft ({audio.n_fft})")
-    if not audio.fmin < audio.fmax <= audio.sample_rate / 2:
-        raise InputError(f"{where}: audio.fmin < audio.fmax <= half of audio.sample_rate does not hold: {audio.fmin}, {audio.fmax}")
-    if audio.mel_floor >= audio.mel_ceiling:
-        raise InputError(f"{where}: audio.mel_floor ({audio.mel_floor}) must be below audio.mel_ceiling ({audio.mel_ceiling})")
-
-
-def _check_tacotron2(text: TextConfig, model: Tacotron2Config, where: str) -> None:
-    repeated = sorted({symbol for symbol in text.symbols if not symbol or text.symbols.count(symbol) > 1})
-    if repeated:
-        raise InputError(f"{where}: text.symbols has empty or repeated symbols: {', '.join(map(repr, repeated))}")
-    if text.end_symbol and text.end_symbol not in text.symbols:
-        raise InputError(f"{where}: text.end_symbol {text.end_symbol!r} is none of text.symbols")
-    if model.n_symbols != len(text.symbols):
-        raise InputError(f"{where}: model.n_symbols is {model.n_symbols}, but text.symbols lists {len(text.symbols)}")
-    if model.encoder_dim % 2:
-        raise InputError(f"{where}: model.encoder_dim is {model.encoder_dim}, but must be even: half of it is for each direction")
-
-
-def _check_waveglow(audio: AudioConfig, model: WaveGlowConfig, train: TrainConfig, where: str) -> None:
-    for name in ("n_group", "n_early_size"):
-        if getattr(model, name) % 2:
-            raise InputError(f"{where}: model.{name} is {getattr(model, name)}, but must be even: a coupling changes half of the channels")
-    n_early = (model.n_flows - 1) // model.n_early_every * model.n_early_size
-    if n_early >= model.n_group:
-        raise InputError(f"{where}: model.n_early_every lets {n_early} channels leave early, all of model.n_group ({model.n_group})")
-    if audio.hop_length % model.n_group:
-        raise InputError(f"{where}: audio.hop_length ({audio.hop_length}) must be a multiple of model.n_group ({model.n_group})")
-    if train.segment_length % model.n_group or train.segment_length <= audio.hop_length:
-        length, at_least = train.segment_length, f"more than audio.hop_length ({audio.hop_length})"
-        raise InputError(f"{where}: train.segment_length ({length}) must be a multiple of model.n_group ({model.n_group}) and {at_least}")
-    if model.upsample_kernel_size % audio.hop_length:
-        kernel_size = model.upsample_kernel_size
-        raise InputError(f"{where}: model.upsample_kernel_size ({kernel_size}) must be a multiple of audio.hop_length ({audio.hop_length})")
 
 
 def nearest_key(key: str) -> str:
