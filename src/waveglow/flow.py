@@ -4,7 +4,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import WaveGlowConfig
-from src.layers import AddBias, Convolution, Product, depend, spread, uniform
+from src.layers import AddBias, Convolution, Product, depend, read, spread, uniform
 
 
 class WeightNormConv(nn.Cell):
@@ -24,9 +24,9 @@ class WeightNormConv(nn.Cell):
     def construct(self) -> Tensor:
         """The weight [kernel_size * n_in, n_out]."""
         if not self.normed:
-            return self.weight
-        v = self.weight_v
-        scale = self.weight_g * ops.rsqrt((v * v).sum(0))
+            return read(self.weight)
+        v = read(self.weight_v)
+        scale = read(self.weight_g) * ops.rsqrt((v * v).sum(0))
         return v * spread(scale, v.shape)
 
     def folded(self) -> np.ndarray:
@@ -82,14 +82,14 @@ class WaveNet(nn.Cell):
     def construct(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, T, n_half) and condition (B * T, n_condition) -> log scale and shift, each (B, T, n_half)."""
         n_batch, n_time, _ = x.shape
-        h = self.add_bias(self.product(x.reshape(-1, self.n_half), self.start()), self.start.bias)  # (B * T, width)
-        conditions = ops.Split(1, self.n_layers)(self.add_bias(self.product(condition, self.cond_layer()), self.cond_layer.bias))
+        h = self.add_bias(self.product(x.reshape(-1, self.n_half), self.start()), read(self.start.bias))  # (B * T, width)
+        conditions = ops.Split(1, self.n_layers)(self.add_bias(self.product(condition, self.cond_layer()), read(self.cond_layer.bias)))
         skips = None
         for i in range(self.n_layers):
             layer, res_skip = self.in_layers[i], self.res_skip_layers[i]
             convolved = self.convolutions[i](h.reshape(n_batch, n_time, -1), layer())
-            gated = self.gate(self.add_bias(convolved, layer.bias) + conditions[i])
-            skip = self.add_bias(self.product(gated, res_skip()), res_skip.bias)
+            gated = self.gate(self.add_bias(convolved, read(layer.bias)) + conditions[i])
+            skip = self.add_bias(self.product(gated, res_skip()), read(res_skip.bias))
             if i < self.n_layers - 1:
                 residual, skip = ops.Split(1, 2)(skip)
                 h = h + residual
