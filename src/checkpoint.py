@@ -141,10 +141,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def read_mindspore(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """Texts and arrays of a MindSpore `.ckpt`, whoever wrote it.
+    """Texts and arrays of a MindSpore `.ckpt`, whoever wrote it. There must be a file of that name.
 
     Raises:
-        InputError: empty, cut off, or no such file.
+        InputError: empty, cut off or damaged.
     """
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the checkpoint is empty")
@@ -190,7 +190,8 @@ def match_embedding(net: nn.Cell, config: Config, checkpoint: Checkpoint) -> tup
     Returns:
         The checkpoint to load, the symbols that are new, and those of the checkpoint that are not used.
     """
-    if checkpoint.symbols == config.text.symbols or "embedding" not in checkpoint.weights:
+    reads_symbols = "embedding" in checkpoint.weights and "embedding" in network_parameters(net)
+    if checkpoint.symbols == config.text.symbols or not reads_symbols:
         return checkpoint, [], []
     theirs = {symbol: row for row, symbol in enumerate(spelled(checkpoint.symbols))}
     ours = spelled(config.text.symbols)

@@ -93,6 +93,8 @@ def test_embeddings_are_copied_symbol_by_symbol(tmp_path):
     assert match_embedding(source, theirs, loaded) == (loaded, [], [])
     with pytest.raises(InputError, match=r"embedding is \[5, 2\], expected \[6, 3\]"):
         load_weights(Reader(ours, 3), match_embedding(Reader(ours, 3), ours, loaded)[0])
+    with pytest.raises(InputError, match="another network than this tacotron2: scale is missing"):
+        load_weights(Net(), match_embedding(Net(), ours, loaded)[0])
 
 
 def test_optimizer_state_continues_where_it_was(tmp_path, config):
