@@ -25,7 +25,10 @@ def main() -> None:
     parser.add_argument(
         "--source", dest="layout", choices=("auto", *LAYOUTS), default="auto", help="layout of SOURCE; auto tells it by names (default)"
     )
-    parser.add_argument("--config", help="YAML file with what tensors do not tell, such as the audio settings; keys can be flags too")
+    parser.add_argument(
+        "--config",
+        help="YAML file with what tensors do not tell, such as the audio settings; sizes in it give way to theirs. Keys can be flags",
+    )
     parser.add_argument("--symbols", metavar="FILE", help="symbols in the order of the embedding's rows: a JSON list, or one to a line")
     parser.add_argument("--to", choices=("mindspore", "torch"), default="mindspore", help="torch: write our SOURCE in NVIDIA's layout")
     arguments, overrides = parser.parse()

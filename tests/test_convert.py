@@ -144,6 +144,7 @@ def test_the_configuration_of_deep_learning_examples_is_used_and_checked(torch_f
     with pytest.raises(InputError, match=f"config says attention_dim 99, its tensors {A}"):
         convert(torch_files("y.pt", tensors, config={**config, "attention_dim": 99}), tmp_path / "y.ckpt")
     assert not (tmp_path / "y.ckpt").exists()
+    convert(torch_files("y.pt", tensors, config={"attention_dim": np.ones(2), "n_symbols": None}), tmp_path / "y.ckpt")  # no numbers
 
 
 def test_torchaudio_computes_what_it_did(torch_files, tmp_path):
@@ -207,14 +208,19 @@ def test_names_of_the_layouts_are_of_one_network(zoo):
         lambda tensors: tensors.update({"decoder.decoder_rnn.weight_ih": np.zeros((3, 3))}),
         lambda tensors: tensors.update({"decoder.decoder_rnn.bias_hh": np.zeros(1)}),
         lambda tensors: tensors.update({"decoder.prenet.layers.0.linear_layer.weight": np.zeros((P, M + 1))}),
+        lambda tensors: tensors.update({"postnet.convolutions.0.0.conv.weight": np.zeros((POST, 0, 5))}),
     ],
-    ids=["missing", "missing from a layer", "left over", "misshapen", "misshapen so that numpy would not mind", "impossible"],
+    ids=["missing", "missing from a layer", "left over", "misshapen", "misshapen so that numpy would not mind", "impossible", "empty"],
 )
 def test_tensors_that_make_no_network_are_named_and_nothing_is_written(torch_files, tmp_path, spoil):
     tensors = nvidia_tensors()
     spoil(tensors)
     (name,) = {name for name, _ in set(shapes(tensors).items()) ^ set(shapes(nvidia_tensors()).items())}
-    complaint = "the prenet takes" if "prenet" in name else rf"{name.replace('.', '[.]')}( is missing| is \[|$)"
+    complaint = (
+        "the prenet takes"
+        if "prenet" in name or "postnet.convolutions.0.0" in name
+        else rf"{name.replace('.', '[.]')}( is missing| is \[|$)"
+    )
     with pytest.raises(InputError, match=rf"x\.pt: .*{complaint}"):
         convert(torch_files("x.pt", tensors), tmp_path / "x.ckpt")
     assert not (tmp_path / "x.ckpt").exists()
@@ -229,6 +235,10 @@ def test_all_that_is_wrong_is_listed(torch_files, tmp_path):
     tensors["extra"] = tensors.pop("decoder.attention_rnn.bias_ih")
     tensors["encoder.convolutions.1.0.conv.weight"] = np.zeros((E, E, 3))
     with pytest.raises(InputError, match=r"attention_rnn.bias_ih is missing, there is no use for extra, .*1.0.conv.weight is \[8, 8, 3\]"):
+        convert(torch_files("x.pt", tensors), tmp_path / "x.ckpt")
+    tensors.pop("embedding.weight")
+    tensors["decoder.decoder_rnn.weight_hh"] = np.zeros(3)
+    with pytest.raises(InputError, match=r"embedding.weight is missing, decoder.decoder_rnn.weight_hh is \[3\], expected 2 dimensions"):
         convert(torch_files("x.pt", tensors), tmp_path / "x.ckpt")
 
 
@@ -269,18 +279,23 @@ def test_a_pytorch_file_of_ours_comes_back_unchanged(torch_files, tmp_path, monk
     symbols = ["_", " ", "a", "~"]
     sizes = tacotron2_sizes(nvidia_tensors()) | {"model.n_symbols": 4, "text.symbols": symbols, "text.end_symbol": "~"}
     config = load_config(overrides={**sizes, "audio.sample_rate": 16000, "model.gate_threshold": 0.3})
-    save_checkpoint(tmp_path / "a.ckpt", create_model(config=config), config, step=7)
+    save_checkpoint(tmp_path / "a.ckpt", create_model(config=config), config, step=7, epoch=2)
     written = {}
     monkeypatch.setattr("src.convert.conversion.write_torch", lambda path, content: written.update(content))
     to_torch(tmp_path / "a.ckpt", tmp_path / "a.pt")
     assert written["iteration"] == 7 and written["state_dict"].keys() == nvidia_tensors().keys()
     convert(torch_files("a.pt", written.pop("state_dict"), **written), tmp_path / "b.ckpt")
     before, after = load_checkpoint(tmp_path / "a.ckpt"), load_checkpoint(tmp_path / "b.ckpt")
-    assert (after.config, after.symbols, after.step) == (before.config, symbols, 7)
+    assert (after.config, after.symbols, after.step, after.epoch) == (before.config, symbols, 7, 2)
     for name, value in before.weights.items():
         assert value.tobytes() == after.weights[name].tobytes(), name
-    with pytest.raises(InputError, match="cannot be read as YAML"):
-        convert(torch_files("c.pt", nvidia_tensors(), **{OUR_CONFIG: "a: [b"}), tmp_path / "c.ckpt")
+    for content, complaint in (
+        ("a: [b", "cannot be read as YAML"),
+        ("a: 2001-99-99", "cannot be read as YAML"),
+        ("text: {symbols: 5}", "text.symbols"),
+    ):
+        with pytest.raises(InputError, match=rf"c\.pt: .*{complaint}"):
+            convert(torch_files("c.pt", nvidia_tensors(), **{OUR_CONFIG: content}), tmp_path / "c.ckpt")
     with pytest.raises(InputError, match=r"a\.pth: .* ends in \.pt"):
         to_torch(tmp_path / "a.ckpt", tmp_path / "a.pth")
     with pytest.raises(InputError, match="checkpoint of this project already"):
@@ -311,6 +326,8 @@ def test_the_script(torch_files, tmp_path, convert_script):
     (tmp_path / "empty.ckpt").touch()
     (tmp_path / "text.ckpt").write_text("hello")
     (tmp_path / "one.json").write_text(json.dumps(["_"]))
+    (tmp_path / "key.yaml").write_text("audio: {sample_rte: 1}")
+    (tmp_path / "type.yaml").write_text("text: {symbols: 5}")
     for arguments, message in (
         ((source,), "required: DEST"),
         ((source, destination, "--source", "other"), "invalid choice: 'other'"),
@@ -318,6 +335,9 @@ def test_the_script(torch_files, tmp_path, convert_script):
         ((source, destination, "--audio.sample_rte", 1), "did you mean 'audio.sample_rate'?"),
         ((source, destination, "--model.encoder_dim", 512), f"model.encoder_dim is {E} by the tensors, not 512"),
         ((source, destination, "--symbols", tmp_path / "one.json"), "its embedding is of 148 symbols, text.symbols lists 1"),
+        ((source, destination, "--symbols", tmp_path / "gone.json"), f"error: {tmp_path / 'gone.json'}: cannot be read (No such file"),
+        ((source, destination, "--config", tmp_path / "key.yaml"), f"error: {tmp_path / 'key.yaml'}: unknown key 'audio.sample_rte'"),
+        ((source, destination, "--config", tmp_path / "type.yaml"), f"error: {tmp_path / 'type.yaml'}: "),
         ((source, tmp_path / "x.pth"), "ends in .ckpt"),
         ((tmp_path / "gone.pt", destination), "gone.pt: no such file"),
         ((cut, destination), "cut.ckpt: the checkpoint is damaged, cut off"),
@@ -327,3 +347,13 @@ def test_the_script(torch_files, tmp_path, convert_script):
     ):
         code, _, errors = convert_script(*arguments)
         assert code == 2 and message in errors and len(errors.splitlines()) == 1 and not destination.exists(), errors
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "x.pt").write_bytes(b"PK")
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"x\.pt: cannot be read \(Permission denied\)"):
+        convert(tmp_path / "x.pt", tmp_path / "x.ckpt")

@@ -179,8 +179,20 @@ def test_files_that_cannot_be_used(save, torch, tmp_path):
         with pytest.raises(InputError, match="no tensors by name"):
             read_torch(save(content))
     torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
-    with pytest.raises(InputError, match="TorchScript"):
-        read_torch(path)
+    program = path.read_bytes()
+    for content in (program, program + b"PK\x05\x06"):  # with these behind it, zipfile sees no archive, and torch.load a program
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="TorchScript"):
+            read_torch(path)
+
+
+def test_what_is_odd_about_tensors_and_their_dict(save, torch):
+    state = collections.OrderedDict(a=torch.ones(2))
+    state.get = state.values = state._metadata = 5  # these are pickled too
+    assert read_torch(save(collections.OrderedDict(state_dict=state))).tensors["a"].tolist() == [1, 1]
+    for kind in (torch.int64, torch.float32):
+        with pytest.raises(InputError, match=r"x\.pt: it holds a tensor of \[50000000000000\] with data for 1 numbers"):
+            read_torch(save({"a": torch.zeros(1, dtype=kind).expand(50_000_000_000_000)}))
 
 
 def test_what_is_written_can_be_read_by_pytorch_alone(torch, tmp_path):

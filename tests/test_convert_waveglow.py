@@ -9,7 +9,8 @@ import pytest
 from mindspore import Tensor
 
 from src import create_model
-from src.checkpoint import load_checkpoint
+from src.checkpoint import load_checkpoint, save_checkpoint
+from src.config import load_config
 from src.convert.conversion import convert, to_torch
 from src.errors import InputError
 
@@ -167,6 +168,20 @@ def test_a_pytorch_file_of_ours_comes_back_unchanged(torch_files, tensors, tmp_p
     before, after = load_checkpoint(tmp_path / "a.ckpt"), load_checkpoint(tmp_path / "b.ckpt")
     assert (after.config, after.step) == (before.config, 7)
     assert all(value.tobytes() == after.weights[name].tobytes() for name, value in before.weights.items())
+
+
+def test_when_nothing_leaves_early_any_n_early_every_is_right(torch_files, tmp_path, monkeypatch):
+    sizes = {"model.n_flows": 2, "model.n_group": 4, "model.wn_layers": 2, "model.wn_channels": 4, "audio.n_mels": 3}
+    config = load_config(overrides={"model.name": "waveglow", **sizes, "model.n_early_every": 4})
+    save_checkpoint(tmp_path / "a.ckpt", create_model(config=config), config)
+    written = {}
+    monkeypatch.setattr("src.convert.conversion.write_torch", lambda path, content: written.update(content))
+    to_torch(tmp_path / "a.ckpt", tmp_path / "a.pt")
+    source = torch_files("a.pt", written.pop("state_dict"), **written)
+    assert convert(source, tmp_path / "b.ckpt").config == config
+    assert convert(source, tmp_path / "b.ckpt", overrides={"model.n_early_every": 3}).config.model.n_early_every == 3
+    with pytest.raises(InputError, match=r"model\.n_early_every is 2 by the tensors, not 1"):
+        convert(source, tmp_path / "b.ckpt", overrides={"model.n_early_every": 1})
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from src.errors import InputError, some_of
+
 Arrays = tuple[np.ndarray, ...]
 
 
@@ -20,6 +22,27 @@ class Entry(NamedTuple):
 def same(ours: str, theirs: str) -> Entry:
     """A tensor that both sides hold alike."""
     return Entry((ours,), (theirs,), lambda array: (array,), lambda array: (array,))
+
+
+def shapes_of(tensors: Mapping[str, np.ndarray], n_dims: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors that tell a network's sizes; `n_dims` says which, and how many dimensions each has.
+
+    Raises:
+        InputError: some are missing or have another number of dimensions, all by name.
+    """
+    problems = [f"{name} is missing" for name in n_dims if name not in tensors]
+    shapes = {name: np.shape(tensors[name]) for name in n_dims if name in tensors}
+    problems += [
+        f"{name} is {list(shape)}, expected {n_dims[name]} dimensions" for name, shape in shapes.items() if len(shape) != n_dims[name]
+    ]
+    if problems:
+        raise InputError(f"tensors that tell the sizes: {some_of(problems, 20)}")
+    return shapes
+
+
+def count_layers(tensors: Mapping[str, np.ndarray], prefix: str) -> int:
+    """How many different numbers stand behind `prefix` in the names of `tensors`."""
+    return len({name.removeprefix(prefix).split(".")[0] for name in tensors if name.startswith(prefix)})
 
 
 def to_ours(table: Sequence[Entry], tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

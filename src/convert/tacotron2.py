@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from src.config import Config
-from src.convert.table import Arrays, Entry, same
+from src.convert.table import Arrays, Entry, count_layers, same, shapes_of
 from src.errors import InputError
 
 LSTM = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 ATTENTION = "decoder.attention_layer"
 LOCATION = f"{ATTENTION}.location_layer"
+PRENET = "decoder.prenet.layers.0.linear_layer.weight"
 BATCH_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 
 
@@ -22,37 +23,35 @@ def tacotron2_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The configuration keys that the shapes of NVIDIA's tensors tell.
 
     Raises:
-        InputError: a tensor that tells a size is missing or has another number of dimensions.
+        InputError: tensors that tell sizes are missing or have another number of dimensions; the prenet takes no whole number of frames.
     """
 
-    def shape(name: str, n_dims: int) -> tuple[int, ...]:
-        if name not in tensors:
-            raise InputError(f"tensor {name} is missing")
-        if np.ndim(tensors[name]) != n_dims:
-            raise InputError(f"tensor {name} has shape {list(np.shape(tensors[name]))}, expected {n_dims} dimensions")
-        return np.shape(tensors[name])
-
-    n_symbols, encoder_dim = shape("embedding.weight", 2)
-    prenet_dim, n_frame = shape("decoder.prenet.layers.0.linear_layer.weight", 2)
-    postnet_dim, n_mels, postnet_kernel_size = shape("postnet.convolutions.0.0.conv.weight", 3)
-    location_filters, _, location_kernel_size = shape(f"{LOCATION}.location_conv.conv.weight", 3)
-    if n_frame % n_mels:
+    query = f"{ATTENTION}.query_layer.linear_layer.weight"
+    location_conv = f"{LOCATION}.location_conv.conv.weight"
+    matrices = ("embedding.weight", PRENET, "decoder.attention_rnn.weight_hh", query, "decoder.decoder_rnn.weight_hh")
+    convolutions = ("encoder.convolutions.0.0.conv.weight", location_conv, "postnet.convolutions.0.0.conv.weight")
+    shapes = shapes_of(tensors, dict.fromkeys(matrices, 2) | dict.fromkeys(convolutions, 3))
+    n_symbols, encoder_dim = shapes["embedding.weight"]
+    prenet_dim, n_frame = shapes[PRENET]
+    postnet_dim, n_mels, postnet_kernel_size = shapes["postnet.convolutions.0.0.conv.weight"]
+    location_filters, _, location_kernel_size = shapes[location_conv]
+    if n_mels == 0 or n_frame % n_mels:
         raise InputError(f"the prenet takes {n_frame} numbers, which is no multiple of the {n_mels} mel bands of the postnet")
     return {
         "audio.n_mels": n_mels,
         "model.name": "tacotron2",
         "model.n_symbols": n_symbols,
         "model.encoder_dim": encoder_dim,
-        "model.encoder_layers": _count(tensors, "encoder"),
-        "model.encoder_kernel_size": shape("encoder.convolutions.0.0.conv.weight", 3)[2],
+        "model.encoder_layers": count_layers(tensors, "encoder.convolutions."),
+        "model.encoder_kernel_size": shapes["encoder.convolutions.0.0.conv.weight"][2],
         "model.prenet_dim": prenet_dim,
-        "model.attention_rnn_dim": shape("decoder.attention_rnn.weight_hh", 2)[1],
-        "model.attention_dim": shape(f"{ATTENTION}.query_layer.linear_layer.weight", 2)[0],
+        "model.attention_rnn_dim": shapes["decoder.attention_rnn.weight_hh"][1],
+        "model.attention_dim": shapes[query][0],
         "model.location_filters": location_filters,
         "model.location_kernel_size": location_kernel_size,
-        "model.decoder_rnn_dim": shape("decoder.decoder_rnn.weight_hh", 2)[1],
+        "model.decoder_rnn_dim": shapes["decoder.decoder_rnn.weight_hh"][1],
         "model.postnet_dim": postnet_dim,
-        "model.postnet_layers": _count(tensors, "postnet"),
+        "model.postnet_layers": count_layers(tensors, "postnet.convolutions."),
         "model.postnet_kernel_size": postnet_kernel_size,
         "model.reduction_factor": n_frame // n_mels,
     }
@@ -69,7 +68,7 @@ def tacotron2_table(config: Config) -> list[Entry]:
     for ours, suffix in (("forwards", ""), ("backwards", "_reverse")):
         table.append(_lstm(f"encoder.lstm.{ours}", [f"encoder.lstm.{name}_l0{suffix}" for name in LSTM]))
     table += [
-        _matrix("decoder.prenet.first.weight", "decoder.prenet.layers.0.linear_layer.weight"),
+        _matrix("decoder.prenet.first.weight", PRENET),
         _matrix("decoder.prenet.second.weight", "decoder.prenet.layers.1.linear_layer.weight"),
         _lstm("decoder.attention", [f"decoder.attention_rnn.{name}" for name in LSTM]),  # rows: prenet, context, hidden
         _lstm("decoder.lstm", [f"decoder.decoder_rnn.{name}" for name in LSTM]),  # rows: attention hidden, context, hidden
@@ -128,7 +127,3 @@ def _conv(ours: str, theirs: str, kernel_size: int) -> Entry:
 
 def _transpose(array: np.ndarray) -> Arrays:
     return (array.T,)
-
-
-def _count(tensors: Mapping[str, np.ndarray], part: str) -> int:
-    return len({name.split(".")[2] for name in tensors if name.startswith(f"{part}.convolutions.")})

@@ -5,14 +5,13 @@ other class becomes a stand-in that only holds its state, which is enough to tak
 anything else called is refused.
 """
 
-import collections
 import functools
 import importlib
 import io
+import math
 import pickle
 import types
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,6 +86,15 @@ class NumpyType:
         pass
 
 
+class PlainDict(dict):
+    """What becomes of an OrderedDict: a dict without the attributes that pickle sets afterwards, which could hide its methods."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
 class Unpickler(pickle.Unpickler):
     """`pickle.Unpickler` that finds nothing but what `KNOWN` lists, dtypes, and stand-ins."""
 
@@ -109,6 +117,8 @@ def stand_in(name: str) -> type[StandIn]:
 
 
 def _tensor(storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Any:
+    if math.prod(size) > storage.size():
+        raise InputError(f"it holds a tensor of {list(size)} with data for {storage.size()} numbers")
     torch = importlib.import_module("torch")
     return torch._utils._rebuild_tensor(storage, offset, size, stride)  # without the hooks that a file may give it
 
@@ -122,7 +132,7 @@ def _number(kind: NumpyType, content: bytes) -> int | float | bool:
 
 
 KNOWN: Mapping[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("collections", "OrderedDict"): PlainDict,
     ("collections", "defaultdict"): Known(lambda *_: {}),
     ("collections", "Counter"): Known(dict),
     **{("builtins", each.__name__): each for each in (set, frozenset, complex)},
@@ -145,7 +155,7 @@ def read_torch(path: str | Path) -> TorchFile:
     The tensors are those of `{name: tensor}`, of such a dict under `state_dict` or `model`, or of a pickled module in their place.
 
     Raises:
-        InputError: PyTorch is not installed; no such file; damaged; the file asks for code to be run (named); no tensors by name.
+        InputError: PyTorch is not installed; no such file, unreadable or damaged; it asks for code to be run (named); no tensors by name.
     """
     path = Path(path)
     if not path.is_file():
@@ -153,20 +163,23 @@ def read_torch(path: str | Path) -> TorchFile:
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty")
     torch = _import_torch(path)
-    content = io.BytesIO(path.read_bytes())  # with a file that has a name, torch.load would try older formats still
+    try:
+        content = io.BytesIO(path.read_bytes())  # with a file that has a name, torch.load would try older formats still
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     restricted = types.ModuleType("restricted_pickle")
     restricted.Unpickler = Unpickler
     restricted.load = lambda file, **options: Unpickler(file, **options).load()
     try:
-        _refuse_programs(content)
+        _refuse_programs(content, torch)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            content = torch.load(content, map_location="cpu", pickle_module=restricted, weights_only=False)
+            loaded = torch.load(content, map_location="cpu", pickle_module=restricted, weights_only=False)
+        return _tensors_and_rest(loaded, torch.Tensor)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except Exception as error:  # rubbish makes torch.load raise whatever there is
+    except Exception as error:  # rubbish makes torch.load and what follows raise whatever there is
         raise InputError(f"{path}: cut off, damaged, or no PyTorch file") from error
-    return _tensors_and_rest(path, content, torch.Tensor)
 
 
 def write_torch(path: str | Path, content: dict[str, Any]) -> None:
@@ -194,16 +207,14 @@ def _import_torch(path: str | Path) -> types.ModuleType:
         raise InputError(f"{path}: PyTorch files need PyTorch; install it with `{INSTALL}`") from error
 
 
-def _refuse_programs(content: io.BytesIO) -> None:
-    """torch.load would hand a TorchScript archive to another reader."""
-    if zipfile.is_zipfile(content):
-        with zipfile.ZipFile(content) as archive:
-            if any(name.endswith("constants.pkl") for name in archive.namelist()):
-                raise InputError("a TorchScript program, not weights; save its `state_dict()`")
+def _refuse_programs(content: io.BytesIO, torch: types.ModuleType) -> None:
+    """torch.load would run a TorchScript archive. What it takes for one is asked of its own zip reader, as others see other archives."""
+    if content.getbuffer()[:4] == b"PK\x03\x04" and "constants.pkl" in torch._C.PyTorchFileReader(content).get_all_records():
+        raise InputError("a TorchScript program, not weights; save its `state_dict()`")
     content.seek(0)
 
 
-def _tensors_and_rest(path: Path, content: Any, tensor_type: type) -> TorchFile:
+def _tensors_and_rest(content: Any, tensor_type: type) -> TorchFile:
     rest: dict[str, Any] = {}
     state = content
     if isinstance(content, dict):
@@ -213,7 +224,7 @@ def _tensors_and_rest(path: Path, content: Any, tensor_type: type) -> TorchFile:
     if isinstance(state, StandIn):
         state = dict(_module_tensors(state, tensor_type))
     if not isinstance(state, dict) or not state or not all(isinstance(value, tensor_type) for value in state.values()):
-        raise InputError(f"{path}: no tensors by name in it, neither at the top nor under 'state_dict' or 'model'")
+        raise InputError("no tensors by name in it, neither at the top nor under 'state_dict' or 'model'")
     return TorchFile({str(name): value.detach().float().numpy() for name, value in state.items()}, rest)
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from src.config import Config
-from src.convert.table import Arrays, Entry, same
-from src.errors import InputError
+from src.convert.table import Arrays, Entry, count_layers, same, shapes_of
 
 
 def is_waveglow(tensors: Iterable[str]) -> bool:
@@ -44,22 +43,18 @@ def unify(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def waveglow_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The configuration keys that the shapes of unified tensors tell.
 
-    Early outputs are told by the sizes of the 1x1 convolutions; when none leaves, `n_early_every` is `n_flows`.
+    Early outputs are told by the sizes of the 1x1 convolutions; when none leaves, `n_early_every` is `n_flows`, as
+    good as any larger number.
 
     Raises:
-        InputError: a tensor that tells a size is missing or has another number of dimensions.
+        InputError: tensors that tell sizes are missing or have another number of dimensions.
     """
 
-    def shape(name: str) -> tuple[int, ...]:
-        if name not in tensors:
-            raise InputError(f"tensor {name} is missing")
-        if np.ndim(tensors[name]) != 3:
-            raise InputError(f"tensor {name} has shape {list(np.shape(tensors[name]))}, expected 3 dimensions")
-        return np.shape(tensors[name])
-
-    n_mels, _, upsample_kernel_size = shape("upsample.weight")
-    n_flows = max(1, _count(tensors, "convinv."))
-    channels = [shape(f"convinv.{k}.conv.weight")[0] for k in range(n_flows)]
+    n_flows = max(1, count_layers(tensors, "convinv."))
+    mixers = [f"convinv.{k}.conv.weight" for k in range(n_flows)]
+    shapes = shapes_of(tensors, dict.fromkeys(("upsample.weight", "WN.0.start.weight_v", "WN.0.in_layers.0.weight_v", *mixers), 3))
+    n_mels, _, upsample_kernel_size = shapes["upsample.weight"]
+    channels = [shapes[name][0] for name in mixers]
     drops = [k for k in range(1, n_flows) if channels[k] < channels[k - 1]]
     early = {"model.n_early_every": n_flows}
     if drops:
@@ -70,9 +65,9 @@ def waveglow_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
         "model.n_flows": n_flows,
         "model.n_group": channels[0],
         **early,
-        "model.wn_layers": _count(tensors, "WN.0.in_layers."),
-        "model.wn_channels": shape("WN.0.start.weight_v")[0],
-        "model.wn_kernel_size": shape("WN.0.in_layers.0.weight_v")[2],
+        "model.wn_layers": count_layers(tensors, "WN.0.in_layers."),
+        "model.wn_channels": shapes["WN.0.start.weight_v"][0],
+        "model.wn_kernel_size": shapes["WN.0.in_layers.0.weight_v"][2],
         "model.upsample_kernel_size": upsample_kernel_size,
     }
 
@@ -132,7 +127,3 @@ def _upsample(config: Config) -> Entry:
         return (taps[:, :, ::-1].reshape(n_mels, n_mels, n_frames * hop_length),)
 
     return Entry(("upsample.weight",), ("upsample.weight",), flatten, unfold)
-
-
-def _count(tensors: Mapping[str, np.ndarray], prefix: str) -> int:
-    return len({name.removeprefix(prefix).split(".")[0] for name in tensors if name.startswith(prefix)})
