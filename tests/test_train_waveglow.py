@@ -57,6 +57,14 @@ def test_a_run_learns_and_resumes_exactly(data, tmp_path, capsys):
         np.testing.assert_array_equal(value, end.weights[name], err_msg=name)
 
 
+def test_training_goes_on_while_the_network_cannot_be_inverted(data, tmp_path, monkeypatch):
+    invert = np.linalg.inv
+    monkeypatch.setattr(np.linalg, "inv", lambda weight: invert(0 * weight))
+    config = toy_config(train__max_steps=2, train__validate_every=1)
+    assert Training(config, data, tmp_path / "out").run().progress.step == 2
+    assert not load_wav(tmp_path / "out" / "sample-2.wav", 8000).any()
+
+
 def test_bad_batches_are_skipped(data, tmp_path, monkeypatch):
     corpus, cut = Corpus(data), Segments.cut
 

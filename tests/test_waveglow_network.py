@@ -99,6 +99,8 @@ def test_bad_input_is_named(net, reference):
         net.infer(Tensor(mel[:, :, :1]))
     with pytest.raises(InputError, match=r"shape \[2, 10, 6\], expected \[items, 20, frames\]"):
         net.infer(Tensor(mel[:, :10]))
+    with pytest.raises(InputError, match=r"shape \[0, 20, 6\]"):
+        net.infer(mel[:0])
     for sigma in (-0.1, float("nan")):
         with pytest.raises(InputError, match="sigma is"):
             net.infer(Tensor(mel), sigma=sigma)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
+from tqdm import tqdm
 
 from src.config import Config
 from src.dataset import Batch, Batches, Corpus, plan_buckets
@@ -116,7 +117,8 @@ class Validator:
         frames = decoder_steps = 0
         mel_loss = gate_loss = attention = 0.0
         example = None
-        for batch in self.batches.epoch(0):
+        batches = self.batches.epoch(0)
+        for batch in tqdm(batches, "validation", len(self.batches), leave=False, dynamic_ncols=True, disable=None):
             arrays = (batch.text, batch.text_lengths, batch.mel, batch.mel_lengths)
             batch_mel_loss, batch_gate_loss, mel, alignments = (value.asnumpy() for value in self._forward(*map(Tensor, arrays)))
             steps = -(-batch.mel_lengths // self.reduction_factor)  # (B,)

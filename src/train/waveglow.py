@@ -8,10 +8,12 @@ from typing import NamedTuple
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
+from tqdm import tqdm
 
 from src.audio import mel_spectrogram, save_wav
 from src.config import Config
 from src.dataset import Corpus
+from src.errors import InputError
 from src.plotting import save_mels
 from src.segments import SegmentBatch, Segments, decode
 from src.waveglow.loss import WaveGlowLoss
@@ -104,9 +106,12 @@ class Validator:
         """One pass over the corpus."""
         self.net.set_train(False)
         losses = []
-        for epoch in range(math.ceil(FEWEST_SEGMENTS / len(self.corpus))):
-            for batch in self.segments.epoch(epoch):
-                losses.append([float(value.asnumpy()) for value in self._forward(Tensor(batch.mel), Tensor(batch.audio))])
+        n_epochs = math.ceil(FEWEST_SEGMENTS / len(self.corpus))
+        with tqdm(total=n_epochs * len(self.corpus), desc="validation", leave=False, dynamic_ncols=True, disable=None) as bar:
+            for epoch in range(n_epochs):
+                for batch in self.segments.epoch(epoch):
+                    losses.append([float(value.asnumpy()) for value in self._forward(Tensor(batch.mel), Tensor(batch.audio))])
+                    bar.update()
         measured = {"samples": len(losses) * self.segments.length, "clips": len(self.corpus)}
         return Validation(*np.mean(losses, 0).tolist(), self._example(), measured)
 
@@ -115,4 +120,8 @@ class Validator:
         (wav,) = next(self.corpus.read([0], columns=["wav"]).create_tuple_iterator(num_epochs=1, output_numpy=True))
         wav = decode(wav)[: EXAMPLE_SECONDS * audio.sample_rate]
         mel = mel_spectrogram(wav, audio)
-        return Example(self.corpus.ids[0], mel, self.net.infer(Tensor(mel[None])).asnumpy()[0])
+        try:
+            made = self.net.infer(Tensor(mel[None])).asnumpy()[0]
+        except InputError:  # a network that cannot be inverted; its training goes on
+            made = np.full(mel.shape[1] * audio.hop_length, np.nan, np.float32)
+        return Example(self.corpus.ids[0], mel, made)

@@ -11,12 +11,18 @@ BIAS_FRAMES = 88  # about a second
 
 
 class Denoiser:
-    """Spectral subtraction of a network's bias: the mean magnitudes of what it makes of a mel of zeros with sigma 0."""
+    """Spectral subtraction of a network's bias: the mean magnitudes of what it makes of a mel of zeros with sigma 0.
+
+    Raises:
+        InputError: a network whose weights have diverged.
+    """
 
     def __init__(self, net: WaveGlow):
         audio = net.config.audio
         self.lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
         hum = net.infer(Tensor(np.zeros((1, audio.n_mels, BIAS_FRAMES), np.float32)), sigma=0.0).asnumpy()[0]
+        if not np.isfinite(hum).all():
+            raise InputError("the vocoder's output is not finite: its weights have diverged, take an earlier checkpoint")
         middle = self._spectrum(hum)[:, BIAS_FRAMES // 4 : -BIAS_FRAMES // 4]  # the ends sound otherwise
         self.bias = np.abs(middle).mean(1, keepdims=True)  # (n_fft / 2 + 1, 1)
 

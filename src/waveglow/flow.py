@@ -128,7 +128,11 @@ class InvertibleConv(nn.Cell):
 
 
 class Flow(nn.Cell):
-    """One step towards noise: mix the channels, then scale and shift one half of them by what the other half says."""
+    """One step towards noise: mix the channels, then scale and shift one half of them by what the other half says.
+
+    Its activations are kept for the gradient, although a flow can make its input again from its output: recomputing every flow
+    saved no memory on CPU (2.06 GB instead of 2.00, 8 segments of 8000 samples, small network) and took about a third longer.
+    """
 
     def __init__(self, n_channels: int, n_condition: int, model: WaveGlowConfig):
         super().__init__()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from src.errors import InputError
 from src.layers import neighbourhood, spread
 
 if TYPE_CHECKING:
@@ -153,7 +154,13 @@ class Synthesis:
             if i < n_layers - 1:
                 layers += [2 * res_skip[:, :width], res_skip_bias[:width]]
         weights = [Tensor(np.ascontiguousarray(array, np.float32)) for array in (start, bias, *layers)]
-        return FoldedFlow(np.linalg.inv(flow.convinv.weight.asnumpy().astype(np.float64)).astype(np.float32), weights)
+        try:
+            unmix = np.linalg.inv(flow.convinv.weight.asnumpy().astype(np.float64))
+        except np.linalg.LinAlgError:
+            raise InputError(
+                "a 1x1 convolution of the network cannot be inverted: its weights have diverged, take an earlier checkpoint"
+            ) from None
+        return FoldedFlow(unmix.astype(np.float32), weights)
 
 
 def window(rows: np.ndarray, begin: int, end: int) -> np.ndarray:

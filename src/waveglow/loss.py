@@ -1,4 +1,4 @@
-"""The training loss (Prenger et al. 2018, eq. 8): negative log-likelihood of the audio under a Gaussian, without its constant."""
+"""The training loss (Prenger et al. 2018, sec. 2): negative log-likelihood of the audio under a Gaussian, without its constant."""
 
 from mindspore import Tensor, nn
 

@@ -24,9 +24,9 @@ class Upsample(nn.Cell):
         super().__init__()
         self.n_mels, self.n_group, self.n_groups = n_mels, n_group, hop_length // n_group
         self.n_frames = kernel_size // hop_length
-        fan_in = self.n_frames * n_mels
-        self.weight = Parameter(uniform((fan_in, hop_length * n_mels), fan_in**-0.5), name="weight")
-        self.bias = Parameter(uniform((n_mels,), fan_in**-0.5), name="bias")
+        bound = (n_mels * kernel_size) ** -0.5  # as PyTorch has it, though only n_frames * n_mels products meet in a sample
+        self.weight = Parameter(uniform((self.n_frames * n_mels, hop_length * n_mels), bound), name="weight")
+        self.bias = Parameter(uniform((n_mels,), bound), name="bias")
 
     def construct(self, frames: Tensor) -> Tensor:
         """frames (B, n_frames - 1 + F, n_mels), the first n_frames - 1 of which are only heard by those after them."""
@@ -96,15 +96,16 @@ class WaveGlow(nn.Cell):
             float32 (B, F * hop).
 
         Raises:
-            InputError: a mel of another shape, of one frame or with NaN or infinities in it; a sigma that is negative or no number.
+            InputError: a mel of another shape, of one frame or with NaN or infinities in it; a sigma that is negative or no number;
+                weights that have diverged.
         """
         mel = mel.asnumpy() if isinstance(mel, Tensor) else np.asarray(mel)
         sigma = self.config.model.sigma if sigma is None else sigma
         n_mels, hop_length = self.config.audio.n_mels, self.config.audio.hop_length
-        if mel.ndim != 3 or mel.shape[1] != n_mels:
+        if mel.ndim != 3 or mel.shape[1] != n_mels or 0 in mel.shape:
             raise InputError(f"the mel spectrogram has shape {list(mel.shape)}, expected [items, {n_mels}, frames]")
-        if mel.shape[2] < 2:
-            raise InputError(f"the mel spectrogram has {mel.shape[2]} frames; two are the least that can be turned into sound")
+        if mel.shape[2] == 1:
+            raise InputError("the mel spectrogram has 1 frame; two are the least that can be turned into sound")
         if not np.isfinite(mel).all():
             raise InputError("the mel spectrogram holds values that are not finite")
         if not (np.isfinite(sigma) and sigma >= 0):
@@ -114,7 +115,10 @@ class WaveGlow(nn.Cell):
         return Tensor(self.synthesis(mel.astype(np.float32), z * np.float32(sigma)))
 
     def remove_weight_norm(self) -> None:
-        """Fold weight norm away, for good: `infer` then keeps its weights ready instead of preparing them at every call."""
+        """Fold weight norm away, for good: `infer` then keeps its weights ready instead of preparing them at every call.
+
+        Later changes of the parameters do not reach it.
+        """
         for _, cell in self.cells_and_names():
             if isinstance(cell, WeightNormConv):
                 cell.remove_weight_norm()
