@@ -19,12 +19,12 @@ from mindspore import nn
 from src import create_model, runtime
 from src.cli import CommandLine, run
 from src.errors import InputError, some_of
-from src.evaluate import evaluate
+from src.evaluate import copy_synthesis, evaluate
 from src.files import write_atomically
 from src.synthesis import Line, Utterance, read_lines, save, synthesise
 from src.tacotron2.model import Tacotron2
 from src.train.task import create_task
-from src.vocoder import Vocoder, check_signature, copy_synthesis, griffin_lim_vocoder, waveglow_vocoder
+from src.vocoder import Vocoder, check_signature, griffin_lim_vocoder, waveglow_vocoder
 
 
 def main() -> None:
@@ -56,10 +56,10 @@ def main() -> None:
     arguments, overrides = command.parse()
 
     lines = _lines(arguments)
-    arguments.vocoder = arguments.vocoder or ("waveglow" if arguments.waveglow_checkpoint else "griffinlim")
     _check_vocoder(arguments)
+    arguments.vocoder = arguments.vocoder or ("waveglow" if arguments.waveglow_checkpoint else "griffinlim")
     runtime.setup(arguments.seed)
-    checkpoint = arguments.checkpoint if not arguments.copy_synthesis else arguments.waveglow_checkpoint or arguments.checkpoint
+    checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
     net = create_model(checkpoint=checkpoint, overrides=overrides)
     if lines and not isinstance(net, Tacotron2):
         raise InputError(f"{checkpoint}: is a {net.config.model.name}, which speaks no text; it may be meant as --waveglow_checkpoint")
@@ -110,13 +110,23 @@ def _lines(arguments: Namespace) -> list[Line]:
 
 
 def _check_vocoder(arguments: Namespace) -> None:
+    """The flags of a vocoder must have a use here."""
+    names = ("vocoder", "waveglow_checkpoint", "sigma", "denoiser_strength")
+    given = [f"--{name}" for name in names if getattr(arguments, name) is not None]
+    if arguments.data_path and given:
+        raise InputError(f"--data_path measures without a vocoder; leave out {', '.join(given)}")
     if arguments.vocoder == "waveglow" and not arguments.waveglow_checkpoint:
         raise InputError("--vocoder waveglow needs --waveglow_checkpoint")
-    if arguments.vocoder == "griffinlim" and (arguments.sigma is not None or arguments.denoiser_strength is not None):
+    griffin_lim = arguments.vocoder == "griffinlim" or not arguments.waveglow_checkpoint
+    if griffin_lim and {"--sigma", "--denoiser_strength"} & set(given):
         raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --waveglow_checkpoint")
-    if not arguments.checkpoint and not (arguments.copy_synthesis and arguments.waveglow_checkpoint):
-        more = ", or --waveglow_checkpoint," if arguments.copy_synthesis else ""
-        raise InputError(f"--checkpoint{more} is needed")
+    if not arguments.copy_synthesis:
+        if not arguments.checkpoint:
+            raise InputError("--checkpoint is needed")
+        if arguments.vocoder == "griffinlim" and arguments.waveglow_checkpoint:
+            raise InputError("--vocoder griffinlim has no use for --waveglow_checkpoint; leave one of them out")
+    elif bool(arguments.checkpoint) == bool(arguments.waveglow_checkpoint):
+        raise InputError("--copy_synthesis needs one of --waveglow_checkpoint and --checkpoint")
 
 
 def _vocoder(arguments: Namespace, net: nn.Cell) -> tuple[Vocoder, dict[str, Any]]:
@@ -171,9 +181,8 @@ def _cut_off(utterance: Utterance) -> list[str]:
 def _copy(net: nn.Cell, recording: Path, vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:
     result = copy_synthesis(recording, vocoder, net.config.audio, output_dir)
     _write(output_dir / "summary.json", {**facts, **result})
-    print(
-        f"{output_dir / result['wav']}: log-spectral distance to the recording {result['log_spectral_distance']:.2f} dB, see summary.json"
-    )
+    distance = f"{result['log_spectral_distance']:.2f} dB"
+    print(f"{output_dir / result['wav']}: by {facts['vocoder']}, log-spectral distance to the recording {distance}, see summary.json")
 
 
 def _measure(net: nn.Cell, data_path: Path, output_dir: Path, facts: dict[str, Any]) -> None:

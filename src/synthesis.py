@@ -128,7 +128,7 @@ def synthesise(net: Tacotron2, lines: Sequence[Line], vocoder: Vocoder, seed: in
         progress: show a progress bar over the batches.
 
     Raises:
-        InputError: nothing of a line can be spoken, or the network's output is not finite.
+        InputError: nothing of a line can be spoken, the network's output is not finite, or the vocoder refuses it.
     """
     pieces = [Piece(i, position, text) for i, line in enumerate(lines) for position, text in enumerate(speakable_pieces(line, net.config))]
     ids, lengths = (value.asnumpy() for value in prepare_input_sequence([piece.text for piece in pieces], net.config))
@@ -241,7 +241,10 @@ def _join(line: Line, sentences: list[Sentence], vocoder: Vocoder, config: Confi
     pause = round(config.text.sentence_pause * audio.sample_rate / audio.hop_length)  # frames, so that mel and wav stay in step
     silence = np.zeros(pause * audio.hop_length, np.float32)
     began = time.perf_counter()
-    wavs = [vocoder(sentence.mel) for sentence in sentences]
+    try:
+        wavs = [vocoder(sentence.mel) for sentence in sentences]
+    except InputError as error:
+        raise InputError(f"line {line.number}: {error}") from error
     seconds = time.perf_counter() - began + sum(sentence.seconds for sentence in sentences)
     mel = np.concatenate([part for sentence in sentences for part in (silent_mel(pause, audio), sentence.mel)][1:], 1)
     wav = np.concatenate([part for each in wavs for part in (silence, each)][1:])

@@ -1,18 +1,14 @@
-"""From a mel spectrogram to sound, and how near a vocoder alone comes to a recording."""
+"""From a mel spectrogram to sound."""
 
 import functools
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from src.audio import griffin_lim, load_wav, mel_signature, mel_spectrogram, save_wav
+from src.audio import griffin_lim, mel_signature
 from src.config import AudioConfig
 from src.errors import InputError
-from src.evaluate import log_spectral_distance
-from src.plotting import save_mels
 from src.waveglow.denoiser import Denoiser
 from src.waveglow.model import WaveGlow
 
@@ -55,36 +51,3 @@ def check_signature(vocoder_path: Path, vocoder: AudioConfig, path: Path, audio:
     found, wanted = mel_signature(vocoder), mel_signature(audio)
     if different := [f"{key} is {found[key]} there, {wanted[key]} here" for key in wanted if found[key] != wanted[key]]:
         raise InputError(f"{vocoder_path}: was trained on other mel spectrograms than {path}: {'; '.join(different)}")
-
-
-def copy_synthesis(wav_path: Path, vocoder: Vocoder, audio: AudioConfig, output_dir: Path) -> dict[str, Any]:
-    """Turn a recording into its mel and back into sound; writes `copy_synthesis.wav`, and both mels as `copy_synthesis.png`.
-
-    Returns:
-        What a summary says of it; `log_spectral_distance` is in dB.
-
-    Raises:
-        InputError: a recording that cannot be read or is too short, a file that cannot be written.
-    """
-    recording = load_wav(wav_path, audio.sample_rate)
-    try:
-        mel = mel_spectrogram(recording, audio)
-    except InputError as error:
-        raise InputError(f"{wav_path}: {error}") from error
-    began = time.perf_counter()
-    wav = np.clip(vocoder(mel)[: len(recording)], -1, 1)  # as the file will hold it
-    elapsed, seconds = time.perf_counter() - began, len(recording) / audio.sample_rate
-    save_wav(output_dir / "copy_synthesis.wav", wav, audio.sample_rate)
-    distance = log_spectral_distance(wav, recording, audio)
-    title = f"{wav_path.name}, log-spectral distance {distance:.2f} dB"
-    save_mels(output_dir / "copy_synthesis.png", {"copy": mel_spectrogram(wav, audio), "recording": mel}, title, audio)
-    return {
-        "recording": str(wav_path),
-        "wav": "copy_synthesis.wav",
-        "picture": "copy_synthesis.png",
-        "sample_rate": audio.sample_rate,
-        "frames": mel.shape[1],
-        "seconds": seconds,
-        "log_spectral_distance": distance,
-        "elapsed_seconds": elapsed,  # compilation included
-    }

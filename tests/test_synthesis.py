@@ -174,6 +174,16 @@ def test_a_network_that_has_diverged_is_named_as_such(monkeypatch):
         speak(["abc"], net)
 
 
+def test_a_line_that_the_vocoder_refuses_is_named():
+    def refuse(mel):
+        if mel.shape[1] == R:
+            raise InputError("one symbol is too short")
+        return vocoder(mel)
+
+    with pytest.raises(InputError, match="line 2: one symbol is too short"):
+        list(synthesise(FakeNetwork(), [Line(1, "abc"), Line(2, "a")], refuse))
+
+
 def test_no_time_is_lost_to_the_repeats_that_fill_a_batch(monkeypatch):
     clock = itertools.count()
     monkeypatch.setattr("src.synthesis.time", SimpleNamespace(perf_counter=lambda: next(clock)))

@@ -101,7 +101,7 @@ def test_copy_synthesis(evaluate, tmp_path):
         assert len(copy) == len(recording) and summary["vocoder"] == vocoder
         distances[vocoder] = summary["log_spectral_distance"]
         assert distances[vocoder] == pytest.approx(log_spectral_distance(copy, recording, load_config(overrides=AUDIO).audio), rel=1e-3)
-        assert f"{distances[vocoder]:.2f} dB" in output
+        assert f"by {vocoder}, log-spectral distance to the recording {distances[vocoder]:.2f} dB" in output
     assert distances["griffinlim"] < distances["waveglow"]  # which is fresh
 
 
@@ -123,6 +123,7 @@ def test_the_likelihood_of_recordings(evaluate, tmp_path):
         ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint tacotron2.ckpt", "tacotron2.ckpt: is a tacotron2, no WaveGlow"),
         ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint other.ckpt", "than tacotron2.ckpt: fmax is 3000.0 there, 4000.0 here"),
         ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint diverged.ckpt", "not finite"),
+        ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint diverged.ckpt --denoiser_strength 0.1", "not finite"),
         (
             "--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint waveglow.ckpt --sigma -0.5",
             "--sigma: is -0.5, but must be at least 0",
@@ -136,7 +137,13 @@ def test_the_likelihood_of_recordings(evaluate, tmp_path):
         ),
         ("--checkpoint waveglow.ckpt --text a", "waveglow.ckpt: is a waveglow, which speaks no text"),
         ("--waveglow_checkpoint waveglow.ckpt --text a", "--checkpoint is needed"),
-        ("--copy_synthesis recordings/wavs/0.wav", "--checkpoint, or --waveglow_checkpoint, is needed"),
+        (
+            "--checkpoint tacotron2.ckpt --text a --vocoder griffinlim --waveglow_checkpoint waveglow.ckpt",
+            "--vocoder griffinlim has no use for --waveglow_checkpoint",
+        ),
+        ("--checkpoint waveglow.ckpt --data_path data --vocoder griffinlim --sigma 1", "without a vocoder; leave out --vocoder, --sigma"),
+        ("--copy_synthesis recordings/wavs/0.wav", "--copy_synthesis needs one of --waveglow_checkpoint and --checkpoint"),
+        ("--copy_synthesis short.wav --checkpoint tacotron2.ckpt --waveglow_checkpoint waveglow.ckpt", "--copy_synthesis needs one of"),
         ("--copy_synthesis gone.wav --waveglow_checkpoint waveglow.ckpt", "gone.wav: no such file"),
         ("--copy_synthesis short.wav --waveglow_checkpoint waveglow.ckpt", "short.wav: 60 samples are too few"),
         ("--copy_synthesis short.wav --waveglow_checkpoint waveglow.ckpt --text a", "give one of --text"),
