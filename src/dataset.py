@@ -70,8 +70,9 @@ def write_split(
                 {"id": ids[i], "text": np.array(texts[i], np.int32), "mel": np.ascontiguousarray(next(mels), np.float32)}
                 for i in members[start : start + RECORDS_PER_WRITE]
             ]
-            for record in records if waveforms else ():
-                record["wav"] = np.clip(np.rint(next(waveforms) * 32768), -32768, 32767).astype("<i2").tobytes()
+            if waveforms:
+                for record in records:
+                    record["wav"] = np.clip(np.rint(next(waveforms) * 32768), -32768, 32767).astype("<i2").tobytes()
             if start == 0:
                 n_mels = records[0]["mel"].shape[1]
                 fields = {"text": {"type": "int32", "shape": [-1]}, "mel": {"type": "float32", "shape": [-1, n_mels]}}

@@ -12,6 +12,9 @@ from mindspore import Parameter, Tensor, nn, ops
 
 PYTORCH_BATCH_NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.9
+
+Activation = Literal["linear", "relu", "tanh"]
+ACTIVATIONS = {"linear": ops.identity, "relu": ops.relu, "tanh": ops.tanh}
 INITIAL_GAINS = {"linear": 1.0, "relu": 2**0.5, "tanh": 5 / 3}  # of weights before these activations
 
 
@@ -158,10 +161,6 @@ class Conv1d(nn.Cell):
         return self.add_bias(self.convolution(x, read(self.weight)), read(self.bias)).reshape((*x.shape[:2], self.n_out))
 
 
-Activation = Literal["linear", "relu", "tanh"]
-ACTIVATIONS = {"linear": ops.identity, "relu": ops.relu, "tanh": ops.tanh}
-
-
 class BatchNorm(nn.Cell):
     """Batch normalisation (Ioffe & Szegedy 2015) of (B, T, C) whose training statistics leave padded positions out, then an
     activation and, while training, dropout. The three belong together because their common gradient needs less memory."""
@@ -223,7 +222,8 @@ class MaskedNormalization(nn.Cell):
         if self.activation == "tanh":
             undropped = y * (1 - self.dropout)
             dy = dy * (1 - undropped * undropped)
-        passed = ops.sign(ops.abs(y)) if self.activation == "relu" or self.dropout > 0 else everywhere  # y is 0 where nothing passed
+        # y is 0 where nothing passed. A kept value that is exactly 0 (a channel constant over the batch) counts as dropped too.
+        passed = ops.sign(ops.abs(y)) if self.activation == "relu" or self.dropout > 0 else everywhere
         dy = dy * passed * (1 / (1 - self.dropout))
         # Ioffe & Szegedy 2015, sec. 3, the derivatives by gamma, beta and x put together.
         count = ops.maximum(mask.sum(), Tensor(1.0, ms.float32))

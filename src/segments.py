@@ -80,7 +80,7 @@ class Segments:
         if not len(clips):
             return
 
-        def cut(wavs: list[np.ndarray], info: Any) -> tuple[np.ndarray, np.ndarray]:
+        def cut_batch(wavs: list[np.ndarray], info: Any) -> tuple[np.ndarray, np.ndarray]:
             step = info.get_batch_num()
             segments = [self.cut(decode(wav), place) for wav, place in zip(wavs, places[step], strict=True)]
             return tuple(np.stack(parts) for parts in zip(*segments, strict=True))
@@ -88,7 +88,7 @@ class Segments:
         batches = self.corpus.read(clips.ravel(), self.workers, ["wav"]).batch(
             self.batch_size,
             num_parallel_workers=min(self.workers, os.cpu_count() or 1),
-            per_batch_map=cut,
+            per_batch_map=cut_batch,
             input_columns=["wav"],
             output_columns=["mel", "audio"],
         )
