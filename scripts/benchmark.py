@@ -236,6 +236,8 @@ def main() -> None:
     parser.add_argument("--vocoder_repeats", type=positive, default=3, help="counted runs of WaveGlow of each side")
     arguments, overrides = parser.parse()
     config = load_config(arguments.config, overrides)
+    if config.model.name != "tacotron2":
+        raise InputError("--config is of the Tacotron 2 to measure; WaveGlow is measured at its defaults")
     if config.model.reduction_factor != 1:
         raise InputError("torchaudio's Tacotron 2 makes one frame a step; model.reduction_factor must be 1 to compare")
     if arguments.quick:

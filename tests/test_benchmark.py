@@ -98,6 +98,12 @@ def test_every_printed_ratio_is_in_the_json(stand_in, tmp_path, monkeypatch, cap
     assert result["versions"]["torchaudio"] == "1.0"
 
 
+def test_the_network_of_config_is_a_tacotron2(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--config", "config/waveglow_small.yaml"])
+    with pytest.raises(InputError, match="--config is of the Tacotron 2"):
+        benchmark.main()
+
+
 WIDTHS = ("encoder_dim", "prenet_dim", "attention_rnn_dim", "attention_dim", "decoder_rnn_dim", "postnet_dim")
 
 
