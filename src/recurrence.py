@@ -71,7 +71,8 @@ def zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     `ops.zeros` of a known shape is a constant, which the graph holds as long as it lives.
     """
     first = like.reshape(-1)[:1]
-    zero = ops.less(first, first).astype(like.dtype)  # 0 for NaN too
+    # Not ops.less, which would be 0 for NaN too: MindSpore 2.10 crashes on it in the gradient of the LSTM.
+    zero = ops.not_equal(first, first).astype(like.dtype)
     return spread(zero.reshape((1,) * len(shape)), shape)
 
 
