@@ -50,6 +50,11 @@ def lstm_step_backward(dh: Tensor, dc: Tensor, by_c: Tensor, by_h: Tensor, c_by_
     return concat_last((concat_last((dc, dc, dc)) * by_c, dh * by_h)), dc * f
 
 
+def transposed(weight: Tensor) -> Tensor:
+    """[M, N] -> [N, M] as a product with the identity, exact in float32: on CPU `ops.Transpose` keeps tables of twice the weight's size."""
+    return transposed_matmul(weight, Tensor(np.eye(weight.shape[0], dtype=np.float32)))
+
+
 def into_blocks(x: Tensor) -> Tensor:
     """(T, ...) -> (N, K, ...): N blocks of K steps, zero steps appended until the last block is whole."""
     n_steps = x.shape[0]
@@ -154,7 +159,7 @@ class LSTMScan(nn.Cell):
         weight = depend(weight, dout[0])  # or its parts and their transposes are made in the forward pass already
         w_in, w_hidden = weight[:n_in], weight[n_in:]
         # Transposed once: on CPU a product with the transpose of a wide matrix is slow for a small batch.
-        w_hidden_transposed = transpose(w_hidden, (1, 0))
+        w_hidden_transposed = transposed(w_hidden)
         dx = zeros((n_blocks, k * n_batch, n_in), weight)
         dweight, dbias = zeros(weight.shape, weight), ops.zeros_like(bias)
         dh = ops.zeros((n_batch, n_hidden), x.dtype)

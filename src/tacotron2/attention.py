@@ -27,6 +27,7 @@ from src.recurrence import (
     out_of_blocks,
     stack,
     transpose,
+    transposed,
     transposed_matmul,
     unstack,
     zeros,
@@ -91,8 +92,8 @@ class AttentionScan(nn.Cell):
         weight, memory = depend(weight, dout[0]), depend(memory, dout[0])  # or their transposes are made in the forward pass already
         history = ops.Stack(-1)((weights, ops.CumSum()(out_of_blocks(weights), 0).reshape(weights.shape)))  # (N, K, B, L, 2)
         w_in = weight[:n_in]
-        w_context_transposed = transpose(weight[n_in : n_in + n_memory], (1, 0))
-        w_hidden_transposed = transpose(weight[n_in + n_memory :], (1, 0))
+        w_context_transposed = transposed(weight[n_in : n_in + n_memory])
+        w_hidden_transposed = transposed(weight[n_in + n_memory :])
         query_transposed, location_transposed = transpose(query, (1, 0)), transpose(location, (1, 0))
         memory_transposed = transpose(memory, (0, 2, 1))
         dx = zeros((n_blocks, k * n_batch, n_in), weight)
