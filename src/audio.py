@@ -7,7 +7,7 @@ from pathlib import Path
 
 import librosa
 import numpy as np
-import scipy.signal
+import scipy
 import soundfile
 
 from src.config import AudioConfig

@@ -1,15 +1,20 @@
-"""Pictures of what the network did."""
+"""Pictures of what the network did. matplotlib is imported when one is drawn: it takes a second and memory."""
+
+from __future__ import annotations
 
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from src.config import AudioConfig
 from src.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def save_alignment_and_mel(
@@ -53,6 +58,8 @@ def save_mels(path: str | Path, mels: dict[str, np.ndarray], title: str, audio: 
 
 
 def _figure(height: float, title: str) -> Figure:
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     figure = Figure(figsize=(10, height), layout="constrained")  # a bare Figure draws with Agg and leaves pyplot alone
     figure.suptitle(title if len(title) <= 100 else f"{title[:99]}…", parse_math=False)
     return figure
