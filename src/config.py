@@ -328,7 +328,7 @@ def nearest_key(key: str) -> str:
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8, an impossible date
         raise InputError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict | None):
         raise InputError(f"{path}: expected sections ({', '.join(SECTIONS)}), found {type(content).__name__}")
