@@ -1,9 +1,14 @@
 """The only place that knows devices, modes and seeds."""
 
+import contextlib
+import ctypes
 import os
 
 import mindspore as ms
 import numpy as np
+
+# glibc raises this threshold by itself to 32 MB, and then keeps freed blocks below it instead of giving them back to the system.
+GLIBC_MMAP_THRESHOLD = -3
 
 
 def setup(seed: int | None = None) -> str:
@@ -19,6 +24,8 @@ def setup(seed: int | None = None) -> str:
     if device:
         ms.set_device(device)
     ms.set_context(mode=ms.GRAPH_MODE)
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # other C libraries have no such call
+        ctypes.CDLL(None).mallopt(GLIBC_MMAP_THRESHOLD, 2**20)
     if seed is not None:
         ms.set_seed(seed)
         np.random.seed(seed)
