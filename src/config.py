@@ -282,13 +282,13 @@ def given_keys(source: str | Path | dict[str, Any] | None) -> dict[str, Any]:
     return values
 
 
-def typed(overrides: dict[str, Any]) -> dict[str, Any]:
-    """`overrides` by dotted key with their values, which may be texts, turned into the types of the configuration.
+def typed(overrides: dict[str, Any], where: str = "flag") -> dict[str, Any]:
+    """`overrides` by dotted key with their values, which may be texts, turned into the types of the configuration; errors name `where`.
 
     Raises:
         InputError: unknown key or value of the wrong type.
     """
-    return _typed(overrides, "flag")
+    return _typed(overrides, where)
 
 
 def _typed(values: dict[str, Any], where: str) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def convert(
         raise InputError(f"{destination}: the converted checkpoint needs a name that ends in .ckpt")
     if destination.resolve() == source.resolve():
         raise InputError(f"{destination}: would take the place of the file that is converted; choose another name")
-    given = None if config is None else _typed_keys(config, str(config))
+    given = None if config is None else typed(given_keys(config), str(config))
     asked = {**(overrides or {}), **({"text.symbols": read_symbols(symbols)} if symbols else {})}
     found, rest = _read(source)
     try:
@@ -166,15 +166,6 @@ def _agrees(key: str, value: Any, sizes: Mapping[str, Any]) -> bool:
     return value == size or (key == EARLY and min(value, size) >= sizes["model.n_flows"])
 
 
-def _typed_keys(source: str | Path | dict[str, Any], where: str) -> dict[str, Any]:
-    """The values by dotted key that a configuration gives, checked as long as `where`, its place, can be named."""
-    keys = given_keys(source)
-    try:
-        return typed(keys)
-    except InputError as error:
-        raise InputError(f"{where}: {str(error).removeprefix('flag: ')}") from error
-
-
 def _claims(rest: Mapping[str, Any], dle_config: Mapping[str, str]) -> list[tuple[str, str, Any]]:
     """What a file says of its network: name there, our dotted key, value."""
     if isinstance(rest.get(OUR_CONFIG), str):
@@ -182,7 +173,7 @@ def _claims(rest: Mapping[str, Any], dle_config: Mapping[str, str]) -> list[tupl
             ours = yaml.safe_load(rest[OUR_CONFIG])
         except (yaml.YAMLError, ValueError) as error:  # the latter of dates that are none
             raise InputError(f"its {OUR_CONFIG} cannot be read as YAML") from error
-        return [(key, key, value) for key, value in _typed_keys(ours if isinstance(ours, dict) else {}, OUR_CONFIG).items()]
+        return [(key, key, value) for key, value in typed(given_keys(ours if isinstance(ours, dict) else {}), OUR_CONFIG).items()]
     config = rest.get("config")
     config = config.state if isinstance(config, StandIn) else config
     if not isinstance(config, dict):
