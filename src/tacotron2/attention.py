@@ -5,7 +5,7 @@ The location filters F and their projection W_l are folded into one matrix, appl
 """
 
 import mindspore as ms
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, Tensor, ops
 
 from src.config import Tacotron2Config
 from src.layers import INITIAL_GAINS, Linear, depend, neighbourhood, neighbourhood_backward, spread, uniform, xavier_uniform
