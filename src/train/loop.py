@@ -20,6 +20,7 @@ from src.config import Config
 from src.dataset import Batch, Corpus
 from src.errors import InputError
 from src.files import write_atomically
+from src.precision import set_precision
 from src.segments import SegmentBatch
 from src.tacotron2.reduction import reduced, with_reduction_factor
 from src.train.interruption import Interruption
@@ -159,6 +160,7 @@ class Training:
         self.task = create_task(self.config_now)
         self.batches = self.task.batches(self.corpus)
         self.net = create_model(config=self.config_now)
+        set_precision(self.net, settings.amp)
         runtime.seed_dropout(settings.seed + progress.step)
         self.step = TrainStep(self.net, self.task.forward(self.net), settings)
         self.validate = self.task.validator(self.net, self.val_corpus)
