@@ -40,8 +40,6 @@ SETTINGS = {
 PARTS = ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")
 TINY = {f"model__{part}_dim": 8 for part in PARTS}
 TINY |= {f"model__{part}_dropout": 0.0 for part in ("encoder", "prenet", "attention", "decoder", "postnet")}
-    f"model__{part}_dropout": 0.0 for part in ("encoder", "prenet", "attention", "decoder", "postnet")
-}
 
 
 class ToyNetwork(nn.Cell):
