@@ -260,7 +260,7 @@ class Batches:
     @property
     def order(self) -> list:
         """What the order of the batches depends on; a position in an epoch means something only while it stays the same."""
-        return [self.seed, self.batch_size, len(self.corpus), [list(shape) for shape in self.buckets]]
+        return [self.seed, self.batch_size * self.world_size, len(self.corpus), [list(shape) for shape in self.buckets]]
 
     def __len__(self) -> int:
         """Batches of each rank in an epoch, the same in every epoch."""

@@ -60,7 +60,7 @@ class Segments:
     @property
     def order(self) -> list:
         """What the order of the batches depends on; a position in an epoch means something only while it stays the same."""
-        return [self.seed, self.batch_size, len(self.corpus), self.length]
+        return [self.seed, self.batch_size * self.world_size, len(self.corpus), self.length]
 
     def __len__(self) -> int:
         """Batches of each rank in an epoch, the same in every epoch."""

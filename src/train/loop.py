@@ -224,7 +224,8 @@ class Training:
 
     def _warm_start(self, path: str | Path, ignore_layers: Sequence[str]) -> dict[str, str | list[str]]:
         """Begin with the weights of another run, whose symbols may be others, and return a row for the log that says what is fresh."""
-        checkpoint, fresh_symbols, unused_symbols = match_embedding(self.net, self.config, load_checkpoint(path))
+        trained = with_reduction_factor(load_checkpoint(path), self.config_now)
+        checkpoint, fresh_symbols, unused_symbols = match_embedding(self.net, self.config, trained)
         fresh = load_weights(self.net, checkpoint, ignore_layers)
         self._say(f"warm start from {path}; freshly initialised: {', '.join(fresh) or 'nothing'}")
         if "embedding" in fresh:
@@ -262,7 +263,7 @@ class Training:
         counts = progress.count_bad()
         skipped = runtime.gather([index for batch in batches for index in batch.indices])
         self._log(skipped_clips=[self.corpus.ids[int(index)] for index in skipped])
-        self._say(f"after step {progress.step}: loss or gradient is not finite; the batch is skipped ({counts})")
+        self._say(f"after step {progress.step}: loss or gradient is not finite; the step is skipped ({counts})")
         if progress.bad_steps_in_a_row >= limit:
             raise Diverged(
                 f"stopped after step {progress.step}: loss or gradient was not finite in {limit} batches in a row (train.max_bad_steps); "
