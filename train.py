@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from src import runtime
 from src.checkpoint import latest
 from src.cli import CommandLine, run
 from src.config import load_config
@@ -30,7 +31,9 @@ def main() -> None:
 
     if arguments.ignore_layers and not arguments.warm_start:
         raise InputError("--ignore_layers says what --warm_start leaves out; give --warm_start too")
-    resume = latest(arguments.resume) if arguments.resume else None
+    runtime.meet_ranks()
+    with runtime.first_rank_first():  # which renames what is damaged
+        resume = latest(arguments.resume) if arguments.resume else None
     if not (arguments.output_dir or arguments.resume):
         raise InputError("--data_path and --output_dir are needed, or --resume")
     output_dir = Path(arguments.output_dir or arguments.resume)
@@ -49,8 +52,10 @@ def main() -> None:
         raise SystemExit(f"error: {error}") from None
     best = f", best: {output_dir / 'best.ckpt'}" if (output_dir / "best.ckpt").exists() else ""
     print(f"checkpoint: {outcome.checkpoint}{best}, pictures: {output_dir}/*.png")
+    if not outcome.finished:
+        cause = outcome.stopped_by.name if outcome.stopped_by else "train.max_hours"
+        print(f"stopped by {cause} at step {outcome.progress.step}; go on with --resume {output_dir}")
     if outcome.stopped_by:
-        print(f"stopped by {outcome.stopped_by.name} at step {outcome.progress.step}; go on with --resume {output_dir}")
         raise SystemExit(128 + outcome.stopped_by)
 
 

@@ -45,11 +45,12 @@ def create_model(
     """
     from src import runtime
     from src.audio import mel_signature
-    from src.checkpoint import load_checkpoint, load_weights
+    from src.checkpoint import load_checkpoint
     from src.config import Config, load_config
     from src.errors import InputError
     from src.tacotron2.model import Tacotron2
     from src.waveglow.model import WaveGlow
+    from src.weights import load_weights
 
     runtime.setup()
     loaded = load_checkpoint(checkpoint) if checkpoint else None

@@ -10,6 +10,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
+from src import runtime
+
 PYTORCH_BATCH_NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.9
 
@@ -162,8 +164,9 @@ class Conv1d(nn.Cell):
 
 
 class BatchNorm(nn.Cell):
-    """Batch normalisation (Ioffe & Szegedy 2015) of (B, T, C) whose training statistics leave padded positions out, then an
-    activation and, while training, dropout. The three belong together because their common gradient needs less memory."""
+    """Batch normalisation (Ioffe & Szegedy 2015) of (B, T, C) whose training statistics leave padded positions out and are those of
+    the batches of all ranks together, then an activation and, while training, dropout. The three belong together because their
+    common gradient needs less memory."""
 
     def __init__(self, n_channels: int, activation: Activation = "linear", dropout: float = 0.0):
         super().__init__()
@@ -178,8 +181,8 @@ class BatchNorm(nn.Cell):
     def construct(self, x: Tensor, mask: Tensor) -> Tensor:
         """x (B, T, C) and mask (B, T, 1), 1 at real positions, 0 at padding -> (B, T, C), 0 at padding."""
         if self.training:
-            y, mean, variance = self.normalize(x, mask, read(self.gamma), read(self.beta))
-            self._update(ops.stop_gradient(mean), ops.stop_gradient(variance), mask.sum())
+            y, mean, variance, count = self.normalize(x, mask, read(self.gamma), read(self.beta))
+            self._update(ops.stop_gradient(mean), ops.stop_gradient(variance), ops.stop_gradient(count))
             return y
         scale = self.gamma * ops.rsqrt(self.moving_variance + PYTORCH_BATCH_NORM_EPS)
         shift = self.beta - self.moving_mean * scale
@@ -195,26 +198,27 @@ class MaskedNormalization(nn.Cell):
     """dropout(activation((x - mean) / sqrt(variance + eps) * gamma + beta)) over the real positions of (B, T, C), with its own gradient.
 
     Automatic differentiation would keep many arrays of the size of x; this keeps x and the result, which tells by its zeros what
-    dropout took. Also returns mean and biased variance (C,), through which no gradient flows.
+    dropout took. Also returns mean and biased variance (C,) and the number of positions, through which no gradient flows.
     """
 
     def __init__(self, activation: Activation, dropout: float):
         super().__init__()
         self.activation, self.dropout = activation, dropout
         self.activate = ACTIVATIONS[activation]
+        self.sum_over_ranks = runtime.all_reduce()
 
-    def construct(self, x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        count = ops.maximum(mask.sum(), Tensor(1.0, ms.float32))
+    def construct(self, x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        count = ops.maximum(self.sum_over_ranks(mask.sum()), Tensor(1.0, ms.float32))
         everywhere = spread(mask, x.shape)
-        mean = (x * everywhere).sum((0, 1)) / count
+        mean = self.sum_over_ranks((x * everywhere).sum((0, 1))) / count
         centred = (x - spread(mean, x.shape)) * everywhere
-        variance = (centred * centred).sum((0, 1)) / count
+        variance = self.sum_over_ranks((centred * centred).sum((0, 1))) / count
         scale = gamma * ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
         y = self.activate(centred * spread(scale, x.shape) + spread(beta, x.shape)) * everywhere
-        return ops.dropout(y, self.dropout, True), mean, variance
+        return ops.dropout(y, self.dropout, True), mean, variance, count
 
     def bprop(self, x, mask, gamma, beta, out, dout):  # noqa: ANN001, ANN201
-        y, mean, variance = out
+        y, mean, variance, count = out
         dy = dout[0]
         # Without the dependence the graph would keep what it has spread and centred in the forward pass.
         x, mask, mean, variance = depend(x, dy), depend(mask, dy), depend(mean, dy), depend(variance, dy)
@@ -226,13 +230,13 @@ class MaskedNormalization(nn.Cell):
         passed = ops.sign(ops.abs(y)) if self.activation == "relu" or self.dropout > 0 else everywhere
         dy = dy * passed * (1 / (1 - self.dropout))
         # Ioffe & Szegedy 2015, sec. 3, the derivatives by gamma, beta and x put together.
-        count = ops.maximum(mask.sum(), Tensor(1.0, ms.float32))
         scale = ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
         normalized = (x - spread(mean, x.shape)) * spread(scale, x.shape) * everywhere
         dbeta = dy.sum((0, 1))
         dgamma = (dy * normalized).sum((0, 1))
+        through_mean, through_variance = self.sum_over_ranks(dbeta) / count, self.sum_over_ranks(dgamma) / count
         dx = (
-            (dy - normalized * spread(dgamma / count, x.shape) - spread(dbeta / count, x.shape))
+            (dy - normalized * spread(through_variance, x.shape) - spread(through_mean, x.shape))
             * spread(gamma * scale, x.shape)
             * everywhere
         )

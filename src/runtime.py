@@ -1,14 +1,17 @@
-"""The only place that knows devices, modes and seeds."""
+"""The only place that knows devices, modes, seeds and the other processes of a run."""
 
 import contextlib
 import ctypes
 import os
+from collections.abc import Callable, Iterator
 
 import mindspore as ms
 import numpy as np
+from mindspore import Tensor, communication, ops
 
 # glibc raises this threshold by itself to 32 MB, and then keeps freed blocks below it instead of giving them back to the system.
 GLIBC_MMAP_THRESHOLD = -3
+SEED_DISTANCE = 1_000_003  # between the seeds of two ranks
 
 
 def setup(seed: int | None = None) -> str:
@@ -30,3 +33,74 @@ def setup(seed: int | None = None) -> str:
         ms.set_seed(seed)
         np.random.seed(seed)
     return ms.get_context("device_target")
+
+
+def meet_ranks() -> None:
+    """In a process that msrun or a rank table made one of several, wait for the others; elsewhere nothing happens.
+
+    To be called before anything is read or written: msrun's scheduler runs the same script and leaves it here.
+    """
+    if "MS_ROLE" in os.environ or "RANK_TABLE_FILE" in os.environ:
+        setup()
+        communication.init()
+
+
+def seed_dropout(seed: int) -> None:
+    """Let each rank draw dropout of its own, after the initial weights were drawn alike."""
+    ms.set_seed(seed + SEED_DISTANCE * rank())
+
+
+def rank() -> int:
+    """This process's number among those of the run, from 0."""
+    return communication.get_rank() if world_size() > 1 else 0
+
+
+def world_size() -> int:
+    """How many processes the run has; 1 unless `meet_ranks` met others."""
+    return communication.get_group_size() if communication.GlobalComm.INITED else 1
+
+
+def all_reduce() -> Callable[[Tensor], Tensor]:
+    """An operator for graphs that sums a tensor over the ranks; with one rank it leaves the tensor as it is."""
+    return ops.AllReduce() if world_size() > 1 else ops.identity
+
+
+def total(*values: float) -> list[float]:
+    """The sum of each value over the ranks, which must all call this. Nobody goes on before all have come."""
+    if world_size() == 1:
+        return list(values)
+    return _sum(Tensor(np.array(values, np.float32))).asnumpy().tolist()
+
+
+def assert_equal(digest: str, what: str) -> None:
+    """Make sure that the hexadecimal `digest` of something is the same on all ranks, which must all call this.
+
+    Raises:
+        RuntimeError: it is not; names `what`.
+    """
+    # Half bytes, as sums of small whole numbers are exact.
+    digits = np.array([int(digit, 16) for digit in digest], np.float32)
+    if not np.array_equal(total(*digits), digits * world_size()):
+        raise RuntimeError(f"rank {rank()}: {what} differ between the ranks")
+
+
+def gather(values: list[float]) -> list[float]:
+    """The `values` of all ranks, rank by rank; every rank must call this with as many of them."""
+    places = [0.0] * (len(values) * world_size())
+    places[rank() * len(values) : (rank() + 1) * len(values)] = values
+    return total(*places)
+
+
+@contextlib.contextmanager
+def first_rank_first() -> Iterator[None]:
+    """Other ranks enter after rank 0 has left, so that they find its files in place."""
+    if rank() > 0:
+        total(0.0)
+    yield
+    if rank() == 0:
+        total(0.0)
+
+
+@ms.jit
+def _sum(values: Tensor) -> Tensor:
+    return ops.AllReduce()(values)

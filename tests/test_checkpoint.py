@@ -11,10 +11,11 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from src import checkpoint as checkpoint_module
 from src import runtime
-from src.checkpoint import latest, load_checkpoint, load_optimizer, load_weights, match_embedding, numbered, prune, save_checkpoint
+from src.checkpoint import latest, load_checkpoint, numbered, prune, save_checkpoint
 from src.config import load_config
 from src.errors import InputError
 from src.text import SYMBOLS
+from src.weights import load_optimizer, load_weights, match_embedding
 
 
 class Net(nn.Cell):

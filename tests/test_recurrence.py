@@ -12,10 +12,10 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from src import runtime
-from src.checkpoint import network_parameters
 from src.config import load_config
 from src.recurrence import BLOCK, LSTM, BidirectionalLSTM, into_blocks
 from src.tacotron2.attention import MASKED, Attention
+from src.weights import network_parameters
 
 T, B, L = 2 * BLOCK + 3, 2, 5  # three blocks, the last one not full
 TEXT_LENGTHS = np.array([5, 3])

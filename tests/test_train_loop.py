@@ -19,7 +19,7 @@ from src.train import loop
 from src.train.log import TrainingLog
 from src.train.loop import Diverged, Training
 from src.train.tacotron2 import Validator
-from tests.toy_training import SignallingStep, create_toy_network, flags, read_log, toy_config, write_corpus
+from tests.toy_training import SignallingStep, create_toy_network, flags, read_log, toy_config, without_times, write_corpus
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,10 +39,6 @@ def train_script(*arguments, **environment):
     call = "import sys; sys.argv[0] = 'train.py'; from tests.toy_training import main; main()"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment
     return subprocess.run([sys.executable, "-c", call, *map(str, arguments)], env=environment, capture_output=True, text=True, check=False)
-
-
-def without_times(rows):
-    return [{key: value for key, value in row.items() if key not in ("step_time_s", "frames_per_s")} for row in rows]
 
 
 def test_a_run_killed_and_resumed_logs_what_an_uninterrupted_one_does(data, tmp_path):

@@ -68,7 +68,7 @@ def reference_adam(lrs, decay, max_norm):
 def test_steps_are_clipped_adam_with_the_learning_rate_of_the_host(make_step, decay, max_norm):
     step = make_step(weight_decay=decay, grad_clip=max_norm, lr=5.0)
     lrs = [0.1, 0.02, 0.3]
-    results = [step(make_inputs(guided_weight=0.25), lr) for lr in lrs]
+    results = [step([make_inputs(guided_weight=0.25)], lr) for lr in lrs]
     np.testing.assert_allclose(step.net.weight.asnumpy(), reference_adam(lrs, decay, max_norm), rtol=1e-4)
     assert all(result.updated for result in results)
     np.testing.assert_allclose(results[0].grad_norm, 2 * np.linalg.norm(START), rtol=1e-5)  # before clipping
@@ -80,13 +80,13 @@ def test_steps_are_clipped_adam_with_the_learning_rate_of_the_host(make_step, de
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])  # 1e30: the loss overflows
 def test_a_step_that_is_not_finite_changes_nothing(make_step, value):
     step = make_step()
-    step(make_inputs(), 0.1)
+    step([make_inputs()], 0.1)
     before = state(step)
-    assert not step(make_inputs(value), 0.1).updated
+    assert not step([make_inputs(value)], 0.1).updated
     for name, array in state(step).items():
         np.testing.assert_array_equal(array, before[name], err_msg=name)
     assert before["counter"] == 2
-    assert step(make_inputs(), 0.1).updated
+    assert step([make_inputs()], 0.1).updated
     assert step.net.counter.asnumpy() == 4
     np.testing.assert_allclose(step.net.weight.asnumpy(), reference_adam([0.1, 0.1], 1e-6, 1.0), rtol=1e-4)
 
@@ -95,10 +95,10 @@ def test_clipping():
     gradients = (Tensor(np.array([3.0], np.float32)), Tensor(np.array([[0.0, 4.0]], np.float32)))
     norm = global_norm(gradients)
     assert float(norm.asnumpy()) == 5.0
-    clipped = clip_by_norm(gradients, norm, 1.0)
+    clipped = clip_by_norm(gradients, norm, 1.0, Tensor(1.0, ms.float32))
     np.testing.assert_allclose(clipped[0].asnumpy(), [0.6], rtol=1e-6)
     np.testing.assert_allclose(clipped[1].asnumpy(), [[0.0, 0.8]], rtol=1e-6)
-    np.testing.assert_array_equal(clip_by_norm(gradients, norm, 6.0)[0].asnumpy(), [3.0])
+    np.testing.assert_array_equal(clip_by_norm(gradients, norm, 6.0, Tensor(1.0, ms.float32))[0].asnumpy(), [3.0])
     assert not np.isfinite(global_norm((Tensor(np.array([np.nan, 1.0], np.float32)), Tensor(1.0, ms.float32))).asnumpy())
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from toy_training import read_log
+from toy_training import read_log, without_times
 from toy_waveglow import SETTINGS, write_wav_corpus
 
 from src.audio import load_wav
@@ -23,10 +23,6 @@ def data(tmp_path_factory):
 
 def toy_config(**overrides):
     return load_config(overrides=SETTINGS | {key.replace("__", "."): value for key, value in overrides.items()})
-
-
-def without_times(rows):
-    return [{key: value for key, value in row.items() if key not in ("step_time_s", "frames_per_s")} for row in rows]
 
 
 def test_a_run_learns_and_resumes_exactly(data, tmp_path, capsys):

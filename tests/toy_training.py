@@ -90,6 +90,12 @@ def read_log(output_dir: Path) -> list[dict]:
     return [json.loads(line) for line in (output_dir / "log.jsonl").read_text().splitlines()]
 
 
+def without_times(rows: list[dict]) -> list[dict]:
+    """Rows of a log without what differs from run to run."""
+    times = ("step_time_s", "frames_per_s")
+    return [{key: value for key, value in row.items() if key not in times} for row in rows if "compiled" not in row]
+
+
 def flags(**overrides) -> list[str]:
     """SETTINGS and `overrides` as they are typed."""
     settings = SETTINGS | {key.replace("__", "."): value for key, value in overrides.items()}

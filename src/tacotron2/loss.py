@@ -3,15 +3,22 @@
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
+from src import runtime
 from src.config import Config
 from src.layers import length_mask, spread
 
 
 class Tacotron2Loss(nn.Cell):
-    """MSE of the mel before and after the postnet, binary cross entropy of the gate, weighted guided attention."""
+    """MSE of the mel before and after the postnet, binary cross entropy of the gate, weighted guided attention.
 
-    def __init__(self, config: Config):
+    Args:
+        over_ranks: count the real frames of all ranks, so that the mean of the ranks' losses is the loss of their batches together.
+    """
+
+    def __init__(self, config: Config, over_ranks: bool = False):
         super().__init__()
+        self.sum_over_ranks = runtime.all_reduce() if over_ranks else ops.identity
+        self.n_ranks = runtime.world_size() if over_ranks else 1
         self.reduction_factor = config.model.reduction_factor
         self.guided, self.sigma = config.train.guided_attention > 0, config.train.guided_attention_sigma
 
@@ -33,14 +40,14 @@ class Tacotron2Loss(nn.Cell):
         n_steps, n_symbols = alignments.shape[1:]
         mel_lengths = mel_lengths.astype(ms.int32)
         frame_mask = length_mask(mel_lengths, n_frames).expand_dims(1)  # (B, 1, T)
-        n_values = ops.maximum(frame_mask.sum() * n_mels, Tensor(1.0, ms.float32))
+        n_values = ops.maximum(self.sum_over_ranks(frame_mask.sum()) / self.n_ranks * n_mels, Tensor(1.0, ms.float32))
         real = spread(frame_mask, mel.shape)
         before, after = (mel - mel_target) * real, (mel_postnet - mel_target) * real
         mel_loss = ((before * before).sum() + (after * after).sum()) / n_values
 
         steps = (mel_lengths + self.reduction_factor - 1) // self.reduction_factor  # (B,), the last one holds the last real frame
         step_mask = length_mask(steps, n_steps)  # (B, T / r)
-        n_real_steps = ops.maximum(step_mask.sum(), Tensor(1.0, ms.float32))
+        n_real_steps = ops.maximum(self.sum_over_ranks(step_mask.sum()) / self.n_ranks, Tensor(1.0, ms.float32))
         gate_target = (ops.arange(n_steps) == steps.reshape(-1, 1) - 1).astype(ms.float32)
         # log(1 + e^x) - x * target, written so that no exponential overflows.
         cross_entropy = ops.relu(gate) - gate * gate_target + ops.log1p(ops.exp(-ops.abs(gate)))

@@ -2,12 +2,26 @@
 
 import math
 
-from src.config import TrainConfig
+from src.config import Config, TrainConfig
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """Adam's learning rate at `step` (0 is the first)."""
-    return config.lr
+    """Adam's learning rate at `step` (0 is the first): `train.lr` after a linear warm-up, then as `train.schedule` says.
+
+    constant: `lr`. step: times `anneal_factor` at each of `anneal_steps`. exponential: from `decay_start` on, times `decay_rate`
+    in every `decay_steps` steps (Shen et al. 2018, sec. 3.1, with the defaults). inverse_sqrt: `lr` sqrt(`warmup_steps` / step)
+    (Vaswani et al. 2017, eq. 3). The last three do not fall below `min_lr`.
+    """
+    if step < config.warmup_steps:
+        return config.lr * (step + 1) / config.warmup_steps
+    if config.schedule == "constant":
+        return config.lr
+    factor = {
+        "step": lambda: config.anneal_factor ** sum(step >= anneal for anneal in config.anneal_steps),
+        "exponential": lambda: config.decay_rate ** (max(0, step - config.decay_start) / config.decay_steps),
+        "inverse_sqrt": lambda: math.sqrt(config.warmup_steps / (step + 1)),
+    }[config.schedule]()
+    return max(config.min_lr, config.lr * factor)
 
 
 def guided_attention_weight(step: int, config: TrainConfig) -> float:
@@ -15,3 +29,9 @@ def guided_attention_weight(step: int, config: TrainConfig) -> float:
     if config.guided_attention_decay_steps == 0:
         return config.guided_attention
     return config.guided_attention * math.exp(-step / config.guided_attention_decay_steps)
+
+
+def reduction_factor(step: int, config: Config) -> int:
+    """Mel frames per decoder step at `step`, where `config` is that of the run's beginning (Tacotron 2)."""
+    begun = [begin for begin in config.train.reduction_steps if begin <= step]
+    return config.train.reduction_steps[max(begun)] if begun else config.model.reduction_factor

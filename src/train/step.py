@@ -1,18 +1,20 @@
-"""One optimiser step as one graph: forward, backward, clip, update."""
+"""One optimiser step as one graph: forward, backward, all-reduce, clip, update. Several batches a step are two graphs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import mindspore as ms
-from mindspore import Tensor, nn, ops
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
 
+from src import runtime
 from src.config import TrainConfig
 
 
 class StepResult(NamedTuple):
     """What a step measured, before its update."""
 
-    losses: tuple[float, ...]  # what `forward` returned
+    losses: tuple[float, ...]  # what `forward` returned, as means over batches and ranks
     grad_norm: float  # global norm before clipping
     updated: bool  # False: loss or gradient was not finite, and weights, moments, counters and batch-norm statistics are as they were
 
@@ -24,6 +26,8 @@ class StepResult(NamedTuple):
 
 class TrainStep:
     """Trains `net` by Adam with an L2 penalty (Kingma & Ba 2015; Shen et al. 2018, sec. 2.2). Compiles once per batch shape.
+
+    With several ranks all of them make the same step at the same time: the gradient is the mean of theirs.
 
     Args:
         net: whose parameters are trained.
@@ -46,32 +50,86 @@ class TrainStep:
             loss_scale=1.0,
             use_amsgrad=False,
         )
-        assign, max_norm = ops.Assign(), config.grad_clip
+        assign, max_norm, sum_over_ranks = ops.Assign(), config.grad_clip, runtime.all_reduce()
+        n_ranks = runtime.world_size()
         statistics = [parameter for parameter in net.get_parameters() if not parameter.requires_grad]
+        self._accumulates = config.accumulate > 1
+        sums = [_zeros_like(weight, "gradient") for weight in weights] if self._accumulates else []
+        kept = [_zeros_like(statistic, "kept") for statistic in statistics] if self._accumulates else []
 
-        value_and_gradient = ms.value_and_grad(forward, None, optimizer.parameters, has_aux=True)
+        def scaled(scale: Tensor, *inputs: Tensor):
+            losses = forward(*inputs)
+            return losses[0] * scale, losses
+
+        value_and_gradient = ms.value_and_grad(scaled, None, optimizer.parameters, has_aux=True)
+
+        def update(lr: Tensor, scale: Tensor, losses: tuple[Tensor, ...], gradients: tuple[Tensor, ...]):
+            """Step by this rank's `gradients` of its losses times `scale` and those of the others, if all is finite."""
+            mean_losses, summed = (), ()
+            for loss in losses:
+                mean_losses += (sum_over_ranks(loss) / n_ranks,)
+            for gradient in gradients:
+                summed += (sum_over_ranks(gradient),)
+            scale = scale * n_ranks
+            norm = global_norm(summed) / scale
+            finite = ops.logical_and(ops.isfinite(mean_losses[0]), ops.isfinite(norm))
+            assign(optimizer.learning_rate, lr)
+            if finite:
+                optimizer(clip_by_norm(summed, norm, max_norm, scale))
+            return mean_losses, norm, finite
 
         @ms.jit
-        def step(lr: Tensor, *inputs: Tensor):
+        def step(lr: Tensor, scale: Tensor, *inputs: Tensor):
             before = ()
             for statistic in statistics:
                 before += (statistic + 0,)  # a copy: the forward pass updates it in place
-            losses, gradients = value_and_gradient(*inputs)
-            norm = global_norm(gradients)
-            finite = ops.logical_and(ops.isfinite(losses[0]), ops.isfinite(norm))
-            assign(optimizer.learning_rate, lr)
-            if finite:
-                optimizer(clip_by_norm(gradients, norm, max_norm))
+            (_, losses), gradients = value_and_gradient(scale, *inputs)
+            losses, norm, finite = update(lr, scale, losses, gradients)
             for statistic, value in zip(statistics, before):  # noqa: B905  graph mode knows no strict
                 assign(statistic, ops.where(finite, statistic, value))
             return (*losses, norm, finite)
 
-        self._step = step
+        @ms.jit
+        def accumulate(share: Tensor, scale: Tensor, *inputs: Tensor):
+            (_, losses), gradients = value_and_gradient(scale, *inputs)
+            for gradient, running in zip(gradients, sums):  # noqa: B905
+                assign(running, running + gradient * share)
+            return losses
 
-    def __call__(self, inputs: tuple[Tensor, ...], lr: float) -> StepResult:
-        """Train on one batch, given as what `forward` takes."""
+        @ms.jit
+        def finish(lr: Tensor, scale: Tensor, *losses: Tensor):
+            losses, norm, finite = update(lr, scale, losses, tuple(sums))
+            for statistic, value in zip(statistics, kept):  # noqa: B905
+                assign(statistic, ops.where(finite, statistic, value))
+            return (*losses, norm, finite)
+
+        @ms.jit
+        def begin():
+            for statistic, value in zip(statistics, kept):  # noqa: B905
+                assign(value, statistic)
+            for running in sums:
+                assign(running, ops.zeros_like(running))
+
+        self._step, self._begin, self._accumulate, self._finish = step, begin, accumulate, finish
+
+    def __call__(self, batches: Sequence[tuple[Tensor, ...]], lr: float, scale: float = 1.0) -> StepResult:
+        """One step on the mean over `batches`, each given as what `forward` takes.
+
+        Args:
+            batches: one, unless `train.accumulate` is above 1.
+            scale: what losses are multiplied by before the gradient is taken, and gradients divided by before they are used.
+        """
         self.net.set_train(True)
-        *values, updated = self._step(Tensor(lr, ms.float32), *inputs)
+        lr, scale = Tensor(lr, ms.float32), Tensor(scale, ms.float32)
+        if self._accumulates:
+            share = Tensor(1.0 / len(batches), ms.float32)
+            self._begin()
+            losses = [[float(loss.asnumpy()) for loss in self._accumulate(share, scale, *inputs)] for inputs in batches]
+            results = self._finish(lr, scale, *(Tensor(mean, ms.float32) for mean in np.mean(losses, 0)))
+        else:
+            (inputs,) = batches
+            results = self._step(lr, scale, *inputs)
+        *values, updated = results
         *losses, norm = (float(value.asnumpy()) for value in values)
         return StepResult(tuple(losses), norm, bool(updated.asnumpy()))
 
@@ -84,10 +142,15 @@ def global_norm(gradients: tuple[Tensor, ...]) -> Tensor:
     return ops.sqrt(total)
 
 
-def clip_by_norm(gradients: tuple[Tensor, ...], norm: Tensor, max_norm: float) -> tuple[Tensor, ...]:
-    """All gradients scaled down by one factor if their global `norm` is above `max_norm` (Pascanu et al. 2013, algorithm 1)."""
-    scale = max_norm / ops.maximum(norm, Tensor(max_norm, ms.float32))
+def clip_by_norm(gradients: tuple[Tensor, ...], norm: Tensor, max_norm: float, scale: Tensor) -> tuple[Tensor, ...]:
+    """All gradients divided by `scale`, and scaled down by one factor if their global `norm` without it is above `max_norm`
+    (Pascanu et al. 2013, algorithm 1)."""
+    factor = max_norm / ops.maximum(norm, Tensor(max_norm, ms.float32)) / scale
     clipped = ()
     for gradient in gradients:
-        clipped += (gradient * scale,)
+        clipped += (gradient * factor,)
     return clipped
+
+
+def _zeros_like(parameter: Parameter, purpose: str) -> Parameter:
+    return Parameter(Tensor(np.zeros(parameter.shape, np.float32)), name=f"{purpose}.{parameter.name}", requires_grad=False)

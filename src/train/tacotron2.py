@@ -9,6 +9,7 @@ import numpy as np
 from mindspore import Tensor, nn
 from tqdm import tqdm
 
+from src import runtime
 from src.config import Config
 from src.dataset import Batch, Batches, Corpus, plan_buckets
 from src.plotting import save_alignment_and_mel
@@ -28,7 +29,8 @@ class Tacotron2Task:
         """Whole clips, in batches of similar length."""
         data, train = self.config.data, self.config.train
         buckets = plan_buckets(corpus.text_lengths, corpus.mel_lengths, data.n_buckets, self.config.model.reduction_factor)
-        return Batches(corpus, train.batch_size, buckets, train.seed, shuffle=True, workers=data.workers)
+        ranks = runtime.rank(), runtime.world_size()
+        return Batches(corpus, train.batch_size, buckets, train.seed, True, *ranks, workers=data.workers)
 
     def inputs(self, batch: Batch, step: int) -> tuple[Tensor, ...]:
         """What `forward` takes at optimiser step `step`."""
@@ -37,7 +39,7 @@ class Tacotron2Task:
 
     def forward(self, net: nn.Cell) -> Callable[..., tuple[Tensor, ...]]:
         """The function of the network's inputs that training minimises the first result of."""
-        return teacher_forced(net, Tacotron2Loss(self.config))
+        return teacher_forced(net, Tacotron2Loss(self.config, over_ranks=True))
 
     def validator(self, net: nn.Cell, corpus: Corpus) -> "Validator":
         """What measures the network on `corpus`."""
@@ -71,7 +73,7 @@ class Example(NamedTuple):
 
 
 class Validation(NamedTuple):
-    """Means over all real frames or decoder steps, which do not depend on how clips are batched."""
+    """Means over all real frames or decoder steps, which do not depend on how clips are batched and shared out to ranks."""
 
     loss: float  # mel and gate loss; guided attention is left out, so that values compare while its weight changes
     mel_loss: float
@@ -91,7 +93,7 @@ class Validation(NamedTuple):
 
 
 class Validator:
-    """Validates `net` on a corpus. All batches have one shape, so one graph is compiled.
+    """Validates `net` on a corpus, of which each rank takes its share. All batches have one shape, so one graph is compiled.
 
     Args:
         net: called as `net(text, text_lengths, mel, mel_lengths)`; put in evaluation mode.
@@ -101,7 +103,8 @@ class Validator:
     def __init__(self, net: nn.Cell, loss: nn.Cell, corpus: Corpus, batch_size: int, reduction_factor: int, workers: int = 2):
         self.net, self.corpus, self.reduction_factor = net, corpus, reduction_factor
         buckets = plan_buckets(corpus.text_lengths, corpus.mel_lengths, 1, reduction_factor)
-        self.batches = Batches(corpus, min(batch_size, len(corpus)), buckets, seed=0, shuffle=False, workers=workers)
+        ranks = runtime.rank(), runtime.world_size()
+        self.batches = Batches(corpus, min(batch_size, len(corpus)), buckets, 0, False, *ranks, workers=workers)
 
         @ms.jit
         def forward(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor):
@@ -129,8 +132,9 @@ class Validator:
             decoder_steps += int(steps.sum())
             if example is None:
                 example = self._example(batch, mel[0], alignments[0, : steps[0]])
+        mel_loss, gate_loss, attention, frames, decoder_steps = runtime.total(mel_loss, gate_loss, attention, frames, decoder_steps)
         mel_loss, gate_loss = mel_loss / frames, gate_loss / decoder_steps
-        measured = {"frames": frames, "clips": len(self.corpus)}
+        measured = {"frames": int(frames), "clips": len(self.corpus)}
         return Validation(mel_loss + gate_loss, mel_loss, gate_loss, attention / decoder_steps, example, measured)
 
     def _example(self, batch: Batch, mel: np.ndarray, alignment: np.ndarray) -> Example:

@@ -10,6 +10,7 @@ import numpy as np
 from mindspore import Tensor, nn
 from tqdm import tqdm
 
+from src import runtime
 from src.audio import mel_spectrogram, save_wav
 from src.config import Config
 from src.dataset import Corpus
@@ -33,7 +34,10 @@ class WaveGlowTask:
     def batches(self, corpus: Corpus) -> Segments:
         """One segment of each clip."""
         train = self.config.train
-        return Segments(corpus, train.batch_size, self.config.audio, train.segment_length, train.seed, workers=self.config.data.workers)
+        ranks = runtime.rank(), runtime.world_size()
+        return Segments(
+            corpus, train.batch_size, self.config.audio, train.segment_length, train.seed, *ranks, workers=self.config.data.workers
+        )
 
     def inputs(self, batch: SegmentBatch, step: int) -> tuple[Tensor, ...]:
         """What `forward` takes; the same at every step."""
@@ -92,28 +96,32 @@ class Validation(NamedTuple):
 
 
 class Validator:
-    """Validates `net` on one segment of each clip, or on several if clips are few: always the same ones.
+    """Validates `net` on one segment of each clip, or on several if clips are few: always the same ones, shared out to the ranks.
 
-    They pass one by one, so that none counts twice because it fills a batch.
+    They pass one by one, and those that only fill up an epoch are left out, so that none counts twice.
     """
 
     def __init__(self, net: nn.Cell, forward: Callable[..., tuple[Tensor, ...]], corpus: Corpus, config: Config):
         self.net, self.corpus, self.config = net, corpus, config
-        self.segments = Segments(corpus, 1, config.audio, config.train.segment_length, seed=0, workers=config.data.workers)
+        ranks = runtime.rank(), runtime.world_size()
+        self.segments = Segments(corpus, 1, config.audio, config.train.segment_length, 0, *ranks, workers=config.data.workers)
         self._forward = ms.jit(forward)
 
     def __call__(self) -> Validation:
         """One pass over the corpus."""
         self.net.set_train(False)
-        losses = []
+        sums, rank, n_ranks = np.zeros(len(WaveGlowTask.losses)), runtime.rank(), runtime.world_size()
         n_epochs = math.ceil(FEWEST_SEGMENTS / len(self.corpus))
-        with tqdm(total=n_epochs * len(self.corpus), desc="validation", leave=False, dynamic_ncols=True, disable=None) as bar:
+        with tqdm(total=n_epochs * len(self.segments), desc="validation", leave=False, dynamic_ncols=True, disable=None) as bar:
             for epoch in range(n_epochs):
-                for batch in self.segments.epoch(epoch):
-                    losses.append([float(value.asnumpy()) for value in self._forward(Tensor(batch.mel), Tensor(batch.audio))])
+                for step, batch in enumerate(self.segments.epoch(epoch)):
+                    if step * n_ranks + rank < len(self.corpus):
+                        losses = self._forward(Tensor(batch.mel), Tensor(batch.audio))
+                        sums += [float(value.asnumpy()) for value in losses]
                     bar.update()
-        measured = {"samples": len(losses) * self.segments.length, "clips": len(self.corpus)}
-        return Validation(*np.mean(losses, 0).tolist(), self._example(), measured)
+        n_segments = n_epochs * len(self.corpus)
+        means = (np.array(runtime.total(*sums)) / n_segments).tolist()
+        return Validation(*means, self._example(), {"samples": n_segments * self.segments.length, "clips": len(self.corpus)})
 
     def _example(self) -> Example:
         audio = self.config.audio

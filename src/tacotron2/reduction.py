@@ -1,0 +1,31 @@
+"""Training goes from a large reduction factor to smaller ones, and takes its weights along (Wang et al. 2017, sec. 3.3, for r itself)."""
+
+import dataclasses
+
+import numpy as np
+
+from src.checkpoint import Checkpoint
+from src.config import Config
+
+
+def with_reduction_factor(checkpoint: Checkpoint, config: Config) -> Checkpoint:
+    """`checkpoint` of a Tacotron 2 with all that depends on the reduction factor cut down to that of `config`, moments of Adam too.
+
+    Of the frames of a step, the prenet goes on hearing the last ones, and the projection speaking the first ones. A checkpoint that
+    has the factor already, or a smaller one, comes back as it is.
+    """
+    if config.model.name != "tacotron2" or checkpoint.config.model.reduction_factor <= config.model.reduction_factor:
+        return checkpoint
+    n_frame = config.audio.n_mels * config.model.reduction_factor
+
+    def cut(name: str, value: np.ndarray) -> np.ndarray:
+        if name.endswith("decoder.prenet.first.weight"):
+            return value[-n_frame:]
+        if name.endswith(("decoder.projection.weight", "decoder.projection.bias")):
+            return np.concatenate([value[..., :n_frame], value[..., -1:]], -1)  # the last one is the gate
+        return value
+
+    weights, optimizer = (
+        {name: cut(name, value) for name, value in arrays.items()} for arrays in (checkpoint.weights, checkpoint.optimizer)
+    )
+    return dataclasses.replace(checkpoint, config=config, weights=weights, optimizer=optimizer)

@@ -1,0 +1,98 @@
+"""Where a training run is, how fast it goes, and how it ended."""
+
+import dataclasses
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.checkpoint import Checkpoint
+from src.config import TrainConfig
+
+STEPS_UNTIL_LARGER_SCALE = 2000  # without an overflow (Micikevicius et al. 2018, sec. 3.2, "dynamic loss scaling" in their code)
+
+
+@dataclass
+class Progress:
+    """Where a run is. Saved in each checkpoint, so that a resumed run starts with the very next batch."""
+
+    step: int = 0  # optimiser steps taken
+    epoch: int = 0
+    batch: int = 0  # batches of this epoch that were used
+    skipped_steps: int = 0  # steps of the whole run whose loss or gradient was not finite
+    bad_steps_in_a_row: int = 0  # without those that a smaller loss scale may mend
+    best_val_loss: float | None = None
+    loss_scale: float | None = None  # None in float32
+    good_steps: int = 0  # since the loss scale was changed
+
+    @classmethod
+    def restore(cls, checkpoint: Checkpoint) -> "Progress":
+        """As `checkpoint` has it."""
+        state = {"step": checkpoint.step, "epoch": checkpoint.epoch, **checkpoint.extra}
+        return cls(**{field.name: state[field.name] for field in dataclasses.fields(cls) if field.name in state})
+
+    def scale_losses(self, config: TrainConfig) -> None:
+        """Begin with a loss scale, or do without, as the precision asks for."""
+        if config.amp == "O0":
+            self.loss_scale = None
+        elif self.loss_scale is None:
+            self.loss_scale, self.good_steps = config.loss_scale, 0
+
+    def count_good(self) -> None:
+        """A step was taken; the loss scale doubles after many of them in a row."""
+        self.step += 1
+        self.bad_steps_in_a_row = 0
+        self.good_steps += 1
+        if self.loss_scale is not None and self.good_steps >= STEPS_UNTIL_LARGER_SCALE:
+            self.loss_scale, self.good_steps = 2 * self.loss_scale, 0
+
+    def count_bad(self) -> str:
+        """A step was skipped; the loss scale halves, while there is one above 1. Returns what to tell the user."""
+        self.skipped_steps += 1
+        if self.loss_scale is not None and self.loss_scale > 1:
+            self.loss_scale, self.good_steps = self.loss_scale / 2, 0
+            return f"{self.skipped_steps} in this run; loss scale {self.loss_scale:g} from now on"
+        self.bad_steps_in_a_row += 1
+        return f"{self.skipped_steps} in this run, {self.bad_steps_in_a_row} in a row"
+
+
+@dataclass
+class Outcome:
+    """How a run ended."""
+
+    progress: Progress
+    checkpoint: Path  # the newest
+    finished: bool = True  # all steps done, or the target reached; not: stopped by a signal or by train.max_hours
+    stopped_by: signal.Signals | None = None
+
+
+class Speed:
+    """Time and frames of the steps since the last row of the log, without validations and checkpoints."""
+
+    def __init__(self):
+        self.reset()
+        self.resume()
+
+    def reset(self) -> None:
+        """Begin a new row of the log."""
+        self.seconds, self.frames, self.steps = 0.0, 0, 0
+
+    def resume(self) -> None:
+        """The clock runs from here."""
+        self.began = time.perf_counter()
+
+    def count(self, frames: float) -> None:
+        """A step over `frames` mel frames is over."""
+        self.last = time.perf_counter() - self.began  # seconds of this step
+        self.seconds += self.last
+        self.frames, self.steps = self.frames + frames, self.steps + 1
+
+    @property
+    def step_time(self) -> float:
+        """Mean seconds of a step, waiting for data included."""
+        return self.seconds / self.steps
+
+    @property
+    def frames_per_second(self) -> float:
+        """Real mel frames trained on per second."""
+        return self.frames / self.seconds
