@@ -12,6 +12,8 @@ need_number() { # NAME VALUE SMALLEST
 
 case ${1-} in -h | --help) usage && exit 0 ;; esac
 [ $# -ge "$n_arguments" ] || { usage >&2 && exit 2; }
+rank_table=${RANK_TABLE_FILE-}
+unset RANK_TABLE_FILE # a single process would wait for the others in it; msrun sets it again
 export DEVICE_TARGET=${DEVICE_TARGET:-Ascend} DEVICE_ID=${DEVICE_ID:-0}
 [[ $DEVICE_TARGET =~ ^(Ascend|GPU|CPU)$ ]] || fail "DEVICE_TARGET must be Ascend, GPU or CPU, not '$DEVICE_TARGET'"
 need_number DEVICE_ID "$DEVICE_ID" 0

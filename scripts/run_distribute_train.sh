@@ -35,7 +35,7 @@ if [ "$nodes" -gt 1 ]; then
     port=${MASTER_PORT:-8118}
 fi
 [ "$node" -lt "$nodes" ] || fail "NODE_RANK must be below NUM_NODES, $nodes, not $node"
-[ -z "${RANK_TABLE_FILE-}" ] || need_file RANK_TABLE_FILE "$RANK_TABLE_FILE"
+[ -z "$rank_table" ] || need_file RANK_TABLE_FILE "$rank_table"
 command -v msrun >/dev/null || fail "msrun is not on the PATH; activate the environment that has MindSpore"
 
 if [ "$node" = 0 ]; then
@@ -43,12 +43,13 @@ if [ "$node" = 0 ]; then
     port=$(python -c "$bind print(s.getsockname()[1])" "$port" 2>/dev/null) || fail "MASTER_PORT $MASTER_PORT cannot be used; is another training running?"
 fi
 logs=$output_dir/logs
-mkdir -p "$logs" || fail "OUTPUT_DIR $output_dir: the folder for logs cannot be made in it"
+mkdir -p "$logs" 2>/dev/null || fail "OUTPUT_DIR $output_dir: the folder for logs cannot be made in it"
 for ((rank = node * num_devices; rank < (node + 1) * num_devices; rank++)); do
     [ ! -e "$logs/worker_$rank.log" ] || mv "$logs/worker_$rank.log" "$logs/worker_$rank.log.old" # of a run to resume
 done
+export PYTHONUNBUFFERED=1     # what a rank says last is in its log
 export GLOG_v=${GLOG_v:-3} # errors only: MindSpore warns a hundred times until all ranks have met
 exec python "$root/scripts/watch_ranks.py" "$logs" \
     msrun --join=False --worker_num=$((nodes * num_devices)) --local_worker_num="$num_devices" --node_rank="$node" \
-    --master_addr="$address" --master_port="$port" --log_dir="$logs" ${RANK_TABLE_FILE:+"--rank_table_file=$RANK_TABLE_FILE"} \
+    --master_addr="$address" --master_port="$port" --log_dir="$logs" ${rank_table:+"--rank_table_file=$rank_table"} \
     "$root/train.py" --config "$config" --data_path "$data_path" --output_dir "$output_dir" "$@"
