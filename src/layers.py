@@ -11,6 +11,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src import runtime
+from src.precision import MixedPrecision, cast, single
 
 PYTORCH_BATCH_NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.9
@@ -52,25 +53,27 @@ def read(parameter: Tensor) -> Tensor:
     return ops.Squeeze(0)(ops.ExpandDims()(parameter, 0))
 
 
-class Product(nn.Cell):
+class Product(MixedPrecision):
     """x (N, n_in), weight [n_in, n_out] -> (N, n_out)."""
 
     def construct(self, x: Tensor, weight: Tensor) -> Tensor:
-        return ops.MatMul()(x, weight)
+        return self.result(ops.MatMul()(self.factor(x), self.factor(weight)))
 
     def bprop(self, x, weight, out, dout):  # noqa: ANN001, ANN201
-        dweight = ops.MatMul(transpose_a=True)(x, dout)
-        return depend(ops.MatMul(transpose_b=True)(dout, weight), dweight), dweight
+        dout = self.factor(dout)
+        dweight = cast(ops.MatMul(transpose_a=True)(self.factor(x), dout), weight.dtype)
+        dx = cast(ops.MatMul(transpose_b=True)(dout, self.factor(weight)), x.dtype)
+        return depend(dx, dweight), dweight
 
 
 class AddBias(nn.Cell):
-    """x (N, C) + bias [C]."""
+    """x (N, C) + bias [C], as x's type."""
 
     def construct(self, x: Tensor, bias: Tensor) -> Tensor:
-        return ops.BiasAdd()(x, bias)
+        return ops.BiasAdd()(x, cast(bias, x.dtype))
 
     def bprop(self, x, bias, out, dout):  # noqa: ANN001, ANN201
-        dbias = dout.sum(0)
+        dbias = single(dout).sum(0)
         return depend(dout, dbias), dbias
 
 
@@ -116,7 +119,7 @@ def neighbourhood_backward(dcolumns: Tensor, shape: tuple[int, ...]) -> Tensor:
     return gathered.reshape(n_batch, n_time, kernel_size, n_channels).sum(2)
 
 
-class Convolution(nn.Cell):
+class Convolution(MixedPrecision):
     """x (B, T, n_in), weight [kernel_size * n_in, n_out] -> (B * T, n_out); keeps x alone for its gradient, not the gathered taps."""
 
     def __init__(self, dilation: int = 1):
@@ -124,22 +127,24 @@ class Convolution(nn.Cell):
         self.dilation = dilation
 
     def construct(self, x: Tensor, weight: Tensor) -> Tensor:
-        return ops.MatMul()(neighbourhood(x, weight.shape[0] // x.shape[2], self.dilation), weight)
+        taps = neighbourhood(self.factor(x), weight.shape[0] // x.shape[2], self.dilation)
+        return self.result(ops.MatMul()(taps, self.factor(weight)))
 
     def bprop(self, x, weight, out, dout):  # noqa: ANN001, ANN201
         n_batch, n_time, n_in = x.shape
         n_out = weight.shape[1]
         kernel_size = weight.shape[0] // n_in
         # Without the dependence the graph would find that it has had the neighbourhood before, and keep that, kernel_size times x.
-        x, weight = depend(x, dout), depend(weight, dout)
-        dweight = ops.MatMul(transpose_a=True)(neighbourhood(x, kernel_size, self.dilation), dout)
+        x_factor, weight_factor = depend(self.factor(x), dout), depend(self.factor(weight), dout)
+        dout = self.factor(dout)
+        dweight = ops.MatMul(transpose_a=True)(neighbourhood(x_factor, kernel_size, self.dilation), dout)
         dout = depend(dout, dweight)  # one neighbourhood at a time
         # By x: the same convolution over dout, with the taps in reverse order and in and out exchanged.
-        taps = ops.Unstack(0)(weight.reshape(kernel_size, n_in, n_out))
+        taps = ops.Unstack(0)(weight_factor.reshape(kernel_size, n_in, n_out))
         reversed_weight = ops.Concat(1)(taps[::-1])  # [n_in, kernel_size * n_out]
         columns = neighbourhood(dout.reshape(n_batch, n_time, n_out), kernel_size, self.dilation)
         dx = ops.MatMul(transpose_b=True)(columns, reversed_weight)
-        return dx.reshape(x.shape), dweight
+        return cast(dx, x.dtype).reshape(x.shape), cast(dweight, weight.dtype)
 
 
 class Conv1d(nn.Cell):
@@ -198,7 +203,8 @@ class MaskedNormalization(nn.Cell):
     """dropout(activation((x - mean) / sqrt(variance + eps) * gamma + beta)) over the real positions of (B, T, C), with its own gradient.
 
     Automatic differentiation would keep many arrays of the size of x; this keeps x and the result, which tells by its zeros what
-    dropout took. Also returns mean and biased variance (C,) and the number of positions, through which no gradient flows.
+    dropout took. Also returns mean and biased variance (C,) and the number of positions, through which no gradient flows. Float32
+    inside; y is of x's type.
     """
 
     def __init__(self, activation: Activation, dropout: float):
@@ -210,18 +216,20 @@ class MaskedNormalization(nn.Cell):
     def construct(self, x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         count = ops.maximum(self.sum_over_ranks(mask.sum()), Tensor(1.0, ms.float32))
         everywhere = spread(mask, x.shape)
+        dtype, x = x.dtype, single(x)
         mean = self.sum_over_ranks((x * everywhere).sum((0, 1))) / count
         centred = (x - spread(mean, x.shape)) * everywhere
         variance = self.sum_over_ranks((centred * centred).sum((0, 1))) / count
         scale = gamma * ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
         y = self.activate(centred * spread(scale, x.shape) + spread(beta, x.shape)) * everywhere
-        return ops.dropout(y, self.dropout, True), mean, variance, count
+        return ops.dropout(cast(y, dtype), self.dropout, True), mean, variance, count
 
     def bprop(self, x, mask, gamma, beta, out, dout):  # noqa: ANN001, ANN201
         y, mean, variance, count = out
-        dy = dout[0]
+        dy, dtype = dout[0], x.dtype
         # Without the dependence the graph would keep what it has spread and centred in the forward pass.
         x, mask, mean, variance = depend(x, dy), depend(mask, dy), depend(mean, dy), depend(variance, dy)
+        x, y, dy = single(x), single(depend(y, dy)), single(dy)
         everywhere = spread(mask, x.shape)
         if self.activation == "tanh":
             undropped = y * (1 - self.dropout)
@@ -240,7 +248,7 @@ class MaskedNormalization(nn.Cell):
             * spread(gamma * scale, x.shape)
             * everywhere
         )
-        return dx, ops.zeros_like(mask), dgamma, dbeta
+        return cast(dx, dtype), ops.zeros_like(mask), dgamma, dbeta
 
 
 class ConvBatchNorm(nn.Cell):

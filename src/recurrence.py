@@ -3,6 +3,7 @@
 The loop runs over blocks of `BLOCK` steps, so compile time does not depend on the number of steps. What does not depend
 on the state is computed for a whole block at once. The backward pass keeps h and c only, computes the gates of a block
 again in one product, and gathers weight gradients block by block. Gates come in the order i, f, g, o.
+In mixed precision a scan takes, gives and keeps sequences in the type of its input; cell states and all sums are float32.
 """
 
 import mindspore as ms
@@ -10,6 +11,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.layers import depend, length_mask, spread, uniform
+from src.precision import MixedPrecision, cast, single
 
 BLOCK = 10  # steps per loop iteration: more means fewer copies of the output buffers, and a slower compilation
 
@@ -23,6 +25,16 @@ concat_time = ops.Concat(0)
 stack = ops.Stack(0)
 unstack = ops.Unstack(0)  # copies whole steps, where indexing goes through a slow strided slice on CPU
 split_gates = ops.Split(-1, 4)
+
+
+def times(x: Tensor, factor: Tensor) -> Tensor:
+    """x `factor`, multiplied in the factor's type, as float32."""
+    return single(matmul(cast(x, factor.dtype), factor))
+
+
+def transposed_times(x: Tensor, factor: Tensor) -> Tensor:
+    """x transposed times `factor`, multiplied in the factor's type, as float32."""
+    return single(transposed_matmul(cast(x, factor.dtype), factor))
 
 
 def lstm_step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,8 +63,8 @@ def lstm_step_backward(dh: Tensor, dc: Tensor, by_c: Tensor, by_h: Tensor, c_by_
 
 
 def transposed(weight: Tensor) -> Tensor:
-    """[M, N] -> [N, M] as a product with the identity, exact in float32: on CPU `ops.Transpose` keeps tables of twice the weight's size."""
-    return transposed_matmul(weight, Tensor(np.eye(weight.shape[0], dtype=np.float32)))
+    """[M, N] -> [N, M] as a product with the identity, which is exact: on CPU `ops.Transpose` keeps tables of twice the weight's size."""
+    return transposed_matmul(weight, cast(Tensor(np.eye(weight.shape[0], dtype=np.float32)), weight.dtype))
 
 
 def into_blocks(x: Tensor) -> Tensor:
@@ -70,14 +82,14 @@ def out_of_blocks(x: Tensor) -> Tensor:
     return x.reshape((x.shape[0] * x.shape[1], *x.shape[2:]))
 
 
-def zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Zeros that are made when the graph runs; `like` is any tensor that is not a constant.
+def zeros(shape: tuple[int, ...], after: Tensor, dtype: ms.Type = ms.float32) -> Tensor:
+    """Zeros that are made when the graph runs, as soon as it has `after`, any tensor that is not a constant.
 
     `ops.zeros` of a known shape is a constant, which the graph holds as long as it lives.
     """
-    first = like.reshape(-1)[:1]
+    first = after.reshape(-1)[:1]
     # Not ops.less, which would be 0 for NaN too: MindSpore 2.10 crashes on it in the gradient of the LSTM.
-    zero = ops.not_equal(first, first).astype(like.dtype)
+    zero = ops.not_equal(first, first).astype(dtype)
     return spread(zero.reshape((1,) * len(shape)), shape)
 
 
@@ -92,8 +104,8 @@ class DropoutFactors(nn.Cell):
         self.dropout, self.always = dropout, always
 
     def construct(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Factors of `shape`; `like` is as in `zeros`."""
-        return ops.stop_gradient(ops.dropout(zeros(shape, like) + 1, self.dropout, self.training or self.always))
+        """Factors of `shape`, as the type of `like`, which is no constant."""
+        return ops.stop_gradient(ops.dropout(zeros(shape, like, like.dtype) + 1, self.dropout, self.training or self.always))
 
 
 def first_steps(x: Tensor, n_steps: int) -> Tensor:
@@ -120,10 +132,10 @@ def block_before(x: Tensor, t: Tensor) -> Tensor:
 def gates_from_input(x: Tensor, t: Tensor, w_in: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
     """The share of the gates that block t of x (N, K, B, X) gives by w_in [X, 4H] and bias [4H]: K tensors (B, 4H)."""
     _, k, n_batch, n_in = x.shape
-    return unstack(add_bias(matmul(block(x, t).reshape(k * n_batch, n_in), w_in), bias).reshape(k, n_batch, -1))
+    return unstack(add_bias(times(block(x, t).reshape(k * n_batch, n_in), w_in), bias).reshape(k, n_batch, -1))
 
 
-class LSTMScan(nn.Cell):
+class LSTMScan(MixedPrecision):
     """x (N, K, B, X), keep (N, K, B, H), weight [X + H, 4H], bias [4H] -> h, c, both (N, K, B, H): N blocks of K steps.
 
     `keep` multiplies h after each step: dropout on the state as Tacotron 2 has it (Shen et al. 2018, sec. 2.2).
@@ -132,22 +144,23 @@ class LSTMScan(nn.Cell):
     def construct(self, x: Tensor, keep: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         n_blocks, k, n_batch, n_in = x.shape
         n_hidden = keep.shape[3]
+        weight = self.factor(weight)
         w_in, w_hidden = weight[:n_in], weight[n_in:]
-        all_h = zeros((n_blocks, k, n_batch, n_hidden), x)
+        all_h = zeros((n_blocks, k, n_batch, n_hidden), x, x.dtype)
         all_c = zeros((n_blocks, k, n_batch, n_hidden), x)
-        h = ops.zeros((n_batch, n_hidden), x.dtype)
-        c = ops.zeros((n_batch, n_hidden), x.dtype)
+        h = ops.zeros((n_batch, n_hidden), ms.float32)
+        c = ops.zeros((n_batch, n_hidden), ms.float32)
         t = Tensor(0, ms.int32)
         while t < n_blocks:
             from_input = gates_from_input(x, t, w_in, bias)
-            block_keep = unstack(block(keep, t))
+            block_keep = unstack(single(block(keep, t)))
             block_h, block_c = (), ()
             for step in range(k):
-                h, c = lstm_step(from_input[step] + matmul(h, w_hidden), c)
+                h, c = lstm_step(from_input[step] + times(h, w_hidden), c)
                 h = h * block_keep[step]
                 block_h += (h,)
                 block_c += (c,)
-            all_h[t] = stack(block_h)
+            all_h[t] = cast(stack(block_h), x.dtype)
             all_c[t] = stack(block_c)
             t = t + 1
         return all_h, all_c
@@ -157,32 +170,34 @@ class LSTMScan(nn.Cell):
         n_blocks, k, n_batch, n_in = x.shape
         n_hidden = keep.shape[3]
         weight = depend(weight, dout[0])  # or its parts and their transposes are made in the forward pass already
-        w_in, w_hidden = weight[:n_in], weight[n_in:]
+        factor = self.factor(weight)
+        w_in, w_hidden = factor[:n_in], factor[n_in:]
         # Transposed once: on CPU a product with the transpose of a wide matrix is slow for a small batch.
         w_hidden_transposed = transposed(w_hidden)
-        dx = zeros((n_blocks, k * n_batch, n_in), weight)
+        dx = zeros((n_blocks, k * n_batch, n_in), weight, x.dtype)
         dweight, dbias = zeros(weight.shape, weight), ops.zeros_like(bias)
-        dh = ops.zeros((n_batch, n_hidden), x.dtype)
-        dc = ops.zeros((n_batch, n_hidden), x.dtype)
+        dh = ops.zeros((n_batch, n_hidden), ms.float32)
+        dc = ops.zeros((n_batch, n_hidden), ms.float32)
         t = Tensor(n_blocks - 1, ms.int32)
         while t >= 0:
             block_inputs = concat_last((block(x, t), block_before(h, t))).reshape(k * n_batch, n_in + n_hidden)
-            gates = add_bias(matmul(block_inputs, weight), bias).reshape(k, n_batch, 4 * n_hidden)
+            gates = add_bias(times(block_inputs, factor), bias).reshape(k, n_batch, 4 * n_hidden)
             by_c, by_h, c_by_h, f = lstm_slopes(gates, block_before(c, t), block(c, t))
-            block_keep, block_dh = unstack(block(keep, t)), unstack(block(dout[0], t))
+            block_keep, block_dh = unstack(single(block(keep, t))), unstack(single(block(dout[0], t)))
             dgates = ()
             for back in range(k):
                 step = k - 1 - back
                 dh = (dh + block_dh[step]) * block_keep[step]
                 dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
-                dh = matmul(dgate, w_hidden_transposed)
+                dh = times(dgate, w_hidden_transposed)
                 dgates = (dgate, *dgates)
             dgates = stack(dgates).reshape(k * n_batch, 4 * n_hidden)
-            dx[t] = matmul_transposed(dgates, w_in)
-            dweight = dweight + transposed_matmul(block_inputs, dgates)
+            dgates_factor = self.factor(dgates)
+            dx[t] = cast(matmul_transposed(dgates_factor, w_in), x.dtype)
+            dweight = dweight + transposed_times(block_inputs, dgates_factor)
             dbias = dbias + dgates.sum(0)
             t = t - 1
-        return dx.reshape(x.shape), zeros(keep.shape, weight), dweight, dbias
+        return dx.reshape(x.shape), zeros(keep.shape, weight, keep.dtype), dweight, dbias
 
 
 def lstm_weight(n_in: int, n_hidden: int) -> tuple[Parameter, Parameter]:
@@ -223,7 +238,7 @@ class BidirectionalLSTM(nn.Cell):
         forwards = self.forwards(x)
         backwards = reverse_by_length(self.backwards(reverse_by_length(x, lengths)), lengths)
         both = concat_last((forwards, backwards))
-        return both * spread(mask, both.shape)
+        return both * spread(cast(mask, both.dtype), both.shape)
 
 
 def reverse_by_length(x: Tensor, lengths: Tensor) -> Tensor:

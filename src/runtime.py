@@ -24,7 +24,7 @@ def setup(seed: int | None = None) -> str:
         The device's name.
     """
     device = os.environ.get("DEVICE_TARGET")
-    if device:
+    if device and not communication.GlobalComm.INITED:  # afterwards it is refused
         ms.set_device(device)
     ms.set_context(mode=ms.GRAPH_MODE)
     with contextlib.suppress(OSError, AttributeError, TypeError):  # other C libraries have no such call

@@ -36,6 +36,12 @@ SETTINGS = {
 }
 
 
+# Of the real network, without dropout.
+PARTS = ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")
+TINY = {f"model__{part}_dim": 8 for part in PARTS}
+TINY |= {f"model__{part}_dropout": 0.0 for part in ("encoder", "prenet", "attention", "decoder", "postnet")}
+
+
 class ToyNetwork(nn.Cell):
     """In and out like Tacotron 2 with r = 1, without recurrence and without dropout."""
 
@@ -43,7 +49,7 @@ class ToyNetwork(nn.Cell):
         super().__init__()
         width, n_mels = config.model.encoder_dim, config.audio.n_mels
         self.embedding = Parameter(uniform((config.model.n_symbols, width), 1.0), name="embedding")
-        self.encoder = Linear(n_mels, width)
+        self.encoder = Linear(n_mels, width, bias=False)  # batch norm would take a bias away, and Adam make noise of its gradient
         self.norm = BatchNorm(width)
         self.decoder = Linear(width, n_mels + 1)
 

@@ -5,10 +5,11 @@ The location filters F and their projection W_l are folded into one matrix, appl
 """
 
 import mindspore as ms
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, Tensor, ops
 
 from src.config import Tacotron2Config
 from src.layers import INITIAL_GAINS, Linear, depend, neighbourhood, neighbourhood_backward, spread, uniform, xavier_uniform
+from src.precision import MixedPrecision, cast, single
 from src.recurrence import (
     DropoutFactors,
     add_bias,
@@ -22,62 +23,71 @@ from src.recurrence import (
     lstm_step,
     lstm_step_backward,
     lstm_weight,
-    matmul,
     matmul_transposed,
     out_of_blocks,
     stack,
+    times,
     transpose,
     transposed,
-    transposed_matmul,
+    transposed_times,
     unstack,
     zeros,
 )
 
-MASKED = -1e4  # energy of a padded position: its weight is exactly 0, and float16 can hold it
+MASKED = -1e4  # energy of a padded position: its weight is exactly 0; finite, and float16 can hold it should energies ever be that
 
 batch_matmul = ops.BatchMatMul()
 transposed_batch_matmul = ops.BatchMatMul(transpose_a=True)
 split_last = ops.Split(-1, 2)
 
 
-class AttentionScan(nn.Cell):
+def batch_times(x: Tensor, factor: Tensor) -> Tensor:
+    """x (B, L) times `factor` (B, L, C) of each item, multiplied in the factor's type, as float32: (B, C)."""
+    return single(batch_matmul(cast(x, factor.dtype).expand_dims(1), factor).squeeze(1))
+
+
+class AttentionScan(MixedPrecision):
     """The attention recurrence over all T decoder steps, with its own gradient; N blocks of K steps.
 
     Inputs: x (N, K, B, P), keep (N, K, B, H), memory (B, L, E), keys (B, L, A), energy_mask (B, L), weight [P + E + H, 4H],
     bias [4H], query [H, A], v [A, 1], location [kernel_size * 2, A].
     Outputs: h (N, K, B, H), context (N, K, B, E), attention weights (N, K, B, L), cell state (N, K, B, H).
+
+    In mixed precision x, keep, memory, keys, h and context are of the type of activations, attention weights and all else float32.
     """
 
     def construct(self, x, keep, memory, keys, energy_mask, weight, bias, query, v, location):  # noqa: ANN001, ANN201
         n_blocks, k, n_batch, n_in = x.shape
         n_hidden = keep.shape[3]
         _, length, n_memory = memory.shape
+        weight, query, v, location = self.factor(weight), self.factor(query), self.factor(v), self.factor(location)
+        memory, keys = self.factor(memory), single(keys)
         w_in, w_state = weight[:n_in], weight[n_in:]
-        all_h = zeros((n_blocks, k, n_batch, n_hidden), x)
+        all_h = zeros((n_blocks, k, n_batch, n_hidden), x, x.dtype)
         all_c = zeros((n_blocks, k, n_batch, n_hidden), x)
-        all_contexts = zeros((n_blocks, k, n_batch, n_memory), x)
+        all_contexts = zeros((n_blocks, k, n_batch, n_memory), x, x.dtype)
         all_weights = zeros((n_blocks, k, n_batch, length), x)
-        h = ops.zeros((n_batch, n_hidden), x.dtype)
-        c = ops.zeros((n_batch, n_hidden), x.dtype)
-        context = ops.zeros((n_batch, n_memory), x.dtype)
-        weights = ops.zeros((n_batch, length), x.dtype)
-        summed = ops.zeros((n_batch, length), x.dtype)
+        h = ops.zeros((n_batch, n_hidden), ms.float32)
+        c = ops.zeros((n_batch, n_hidden), ms.float32)
+        context = ops.zeros((n_batch, n_memory), ms.float32)
+        weights = ops.zeros((n_batch, length), ms.float32)
+        summed = ops.zeros((n_batch, length), ms.float32)
         t = Tensor(0, ms.int32)
         while t < n_blocks:
             from_input = gates_from_input(x, t, w_in, bias)
-            block_keep = unstack(block(keep, t))
+            block_keep = unstack(single(block(keep, t)))
             block_h, block_c, block_contexts, block_weights = (), (), (), ()
             for step in range(k):
-                h, c = lstm_step(from_input[step] + matmul(concat_last((context, h)), w_state), c)
+                h, c = lstm_step(from_input[step] + times(concat_last((context, h)), w_state), c)
                 h = h * block_keep[step]
-                weights, summed, context = attend(matmul(h, query), weights, summed, memory, keys, energy_mask, v, location)
+                weights, summed, context = attend(times(h, query), weights, summed, memory, keys, energy_mask, v, location)
                 block_h += (h,)
                 block_c += (c,)
                 block_contexts += (context,)
                 block_weights += (weights,)
-            all_h[t] = stack(block_h)
+            all_h[t] = cast(stack(block_h), x.dtype)
             all_c[t] = stack(block_c)
-            all_contexts[t] = stack(block_contexts)
+            all_contexts[t] = cast(stack(block_contexts), x.dtype)
             all_weights[t] = stack(block_weights)
             t = t + 1
         return all_h, all_contexts, all_weights, all_c
@@ -91,86 +101,93 @@ class AttentionScan(nn.Cell):
         h, contexts, weights, c = out
         weight, memory = depend(weight, dout[0]), depend(memory, dout[0])  # or their transposes are made in the forward pass already
         history = ops.Stack(-1)((weights, ops.CumSum()(out_of_blocks(weights), 0).reshape(weights.shape)))  # (N, K, B, L, 2)
-        w_in = weight[:n_in]
-        w_context_transposed = transposed(weight[n_in : n_in + n_memory])
-        w_hidden_transposed = transposed(weight[n_in + n_memory :])
-        query_transposed, location_transposed = transpose(query, (1, 0)), transpose(location, (1, 0))
-        memory_transposed = transpose(memory, (0, 2, 1))
-        dx = zeros((n_blocks, k * n_batch, n_in), weight)
-        dmemory, dkeys = ops.zeros_like(memory), ops.zeros_like(keys)
+        factor, query_factor, location_factor = self.factor(weight), self.factor(query), self.factor(location)
+        w_in = factor[:n_in]
+        w_context_transposed = transposed(factor[n_in : n_in + n_memory])
+        w_hidden_transposed = transposed(factor[n_in + n_memory :])
+        query_transposed, location_transposed = transpose(query_factor, (1, 0)), transpose(location_factor, (1, 0))
+        memory_transposed = transpose(self.factor(memory), (0, 2, 1))
+        dx = zeros((n_blocks, k * n_batch, n_in), weight, x.dtype)
+        dmemory, dkeys = ops.zeros_like(single(memory)), ops.zeros_like(single(keys))
         dweight, dbias = zeros(weight.shape, weight), ops.zeros_like(bias)
         dquery, dv, dlocation = ops.zeros_like(query), ops.zeros_like(v), ops.zeros_like(location)
-        dh = ops.zeros((n_batch, n_hidden), x.dtype)
-        dc = ops.zeros((n_batch, n_hidden), x.dtype)
-        dcontext = ops.zeros((n_batch, n_memory), x.dtype)
-        dweights = ops.zeros((n_batch, length), x.dtype)
-        dsummed = ops.zeros((n_batch, length), x.dtype)
+        dh = ops.zeros((n_batch, n_hidden), ms.float32)
+        dc = ops.zeros((n_batch, n_hidden), ms.float32)
+        dcontext = ops.zeros((n_batch, n_memory), ms.float32)
+        dweights = ops.zeros((n_batch, length), ms.float32)
+        dsummed = ops.zeros((n_batch, length), ms.float32)
         t = Tensor(n_blocks - 1, ms.int32)
         while t >= 0:
             # In the order of the rows of `weight`.
             block_inputs = concat_last((block(x, t), block_before(contexts, t), block_before(h, t))).reshape(k * n_batch, -1)
-            gates = add_bias(matmul(block_inputs, weight), bias).reshape(k, n_batch, 4 * n_hidden)
+            gates = add_bias(times(block_inputs, factor), bias).reshape(k, n_batch, 4 * n_hidden)
             by_c, by_h, c_by_h, f = lstm_slopes(gates, block_before(c, t), block(c, t))
             block_h = block(h, t).reshape(k * n_batch, n_hidden)
             columns = neighbourhood(block_before(history, t).reshape(k * n_batch, length, 2), n_taps // 2)  # (K * B * L, taps)
-            queries = matmul(block_h, query).reshape(k, n_batch, 1, n_attention)
-            hidden = ops.tanh(matmul(columns, location).reshape(large) + spread(queries, large) + spread(keys, large))
+            queries = times(block_h, query_factor).reshape(k, n_batch, 1, n_attention)
+            hidden = ops.tanh(times(columns, location_factor).reshape(large) + spread(queries, large) + spread(single(keys), large))
             # Slope of the energy by what stands inside tanh, and by the gathered weights: the loop below only scales them.
             slope = (1 - hidden * hidden) * spread(v.reshape(n_attention), large)
-            location_slope = matmul(slope.reshape(-1, n_attention), location_transposed).reshape(k, n_batch * length, n_taps)
-            slopes, location_slopes = unstack(slope), unstack(location_slope)
+            location_slope = times(slope.reshape(-1, n_attention), location_transposed).reshape(k, n_batch * length, n_taps)
+            slopes, location_slopes = unstack(self.factor(slope)), unstack(location_slope)
             block_weights = block(weights, t)
-            a, block_keep = unstack(block_weights), unstack(block(keep, t))
-            dh_out, dcontext_out, dweights_out = unstack(block(dout[0], t)), unstack(block(dout[1], t)), unstack(block(dout[2], t))
+            a, block_keep = unstack(block_weights), unstack(single(block(keep, t)))
+            dh_out, dcontext_out = unstack(single(block(dout[0], t))), unstack(single(block(dout[1], t)))
+            dweights_out = unstack(block(dout[2], t))
             dgates, dqueries, denergies, dcontexts = (), (), (), ()
             for back in range(k):
                 step = k - 1 - back
                 dcontext = dcontext + dcontext_out[step]
-                from_context = batch_matmul(dcontext.expand_dims(1), memory_transposed).squeeze(1)
+                from_context = batch_times(dcontext, memory_transposed)
                 dweights = dweights_out[step] + dweights + dsummed + from_context
                 scaled = a[step] * dweights
                 denergy = scaled - a[step] * scaled.sum(-1, keepdims=True)  # (B, L), through the softmax
-                dq = batch_matmul(denergy.expand_dims(1), slopes[step]).squeeze(1)  # (B, A)
+                dq = batch_times(denergy, slopes[step])  # (B, A)
                 scale = spread(denergy.reshape(n_batch * length, 1), (n_batch * length, n_taps))
                 dhistory = neighbourhood_backward(location_slopes[step] * scale, (n_batch, length, 2))
                 dweights, dsummed_step = split_last(dhistory)
                 dweights, dsummed = dweights.squeeze(2), dsummed + dsummed_step.squeeze(2)
-                dh = (dh + dh_out[step] + matmul(dq, query_transposed)) * block_keep[step]
+                dh = (dh + dh_out[step] + times(dq, query_transposed)) * block_keep[step]
                 dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
                 dgates, dqueries = (dgate, *dgates), (dq, *dqueries)
                 denergies, dcontexts = (denergy, *denergies), (dcontext, *dcontexts)
-                dcontext, dh = matmul(dgate, w_context_transposed), matmul(dgate, w_hidden_transposed)
+                dcontext, dh = times(dgate, w_context_transposed), times(dgate, w_hidden_transposed)
             dgates = stack(dgates).reshape(k * n_batch, 4 * n_hidden)
             denergy = stack(denergies)  # (K, B, L)
             dhidden = slope * spread(denergy.expand_dims(3), large)
-            dx[t] = matmul_transposed(dgates, w_in)
-            dweight = dweight + transposed_matmul(block_inputs, dgates)
+            dgates_factor = self.factor(dgates)
+            dx[t] = cast(matmul_transposed(dgates_factor, w_in), x.dtype)
+            dweight = dweight + transposed_times(block_inputs, dgates_factor)
             dbias = dbias + dgates.sum(0)
-            dquery = dquery + transposed_matmul(block_h, stack(dqueries).reshape(k * n_batch, n_attention))
+            dquery = dquery + transposed_times(block_h, self.factor(stack(dqueries).reshape(k * n_batch, n_attention)))
             dkeys = dkeys + dhidden.sum(0)
-            dv = dv + transposed_matmul(hidden.reshape(-1, n_attention), denergy.reshape(-1, 1))
-            dlocation = dlocation + transposed_matmul(columns, dhidden.reshape(-1, n_attention))
-            dmemory = dmemory + transposed_batch_matmul(transpose(block_weights, (1, 0, 2)), ops.Stack(1)(dcontexts))
+            dv = dv + transposed_times(hidden.reshape(-1, n_attention), self.factor(denergy.reshape(-1, 1)))
+            dlocation = dlocation + transposed_times(columns, self.factor(dhidden.reshape(-1, n_attention)))
+            heard = self.factor(transpose(block_weights, (1, 0, 2)))
+            dmemory = dmemory + single(transposed_batch_matmul(heard, self.factor(ops.Stack(1)(dcontexts))))
             t = t - 1
-        zeros_keep, zeros_mask = zeros(keep.shape, weight), ops.zeros_like(energy_mask)
+        dmemory, dkeys = cast(dmemory, memory.dtype), cast(dkeys, keys.dtype)
+        zeros_keep, zeros_mask = zeros(keep.shape, weight, keep.dtype), ops.zeros_like(energy_mask)
         return dx.reshape(x.shape), zeros_keep, dmemory, dkeys, zeros_mask, dweight, dbias, dquery, dv, dlocation
 
 
 def attend(query, weights, summed, memory, keys, energy_mask, v, location):  # noqa: ANN001, ANN201
-    """One step of attention: query (B, A), weights of the step before and their running sum (B, L).
+    """One step of attention: query (B, A), weights of the step before and their running sum (B, L), keys (B, L, A), float32.
+
+    The products are those of memory (B, L, E), v [A, 1] and location [kernel_size * 2, A], in the type of these; the rest is float32.
 
     Returns the new weights, the new sum, both (B, L), and the context (B, E).
     """
     n_batch, length, n_attention = keys.shape
     columns = neighbourhood(ops.Stack(-1)((weights, summed)), location.shape[0] // 2)
-    hidden = ops.tanh(matmul(columns, location).reshape(keys.shape) + spread(query.expand_dims(1), keys.shape) + keys)
-    energy = matmul(hidden.reshape(n_batch * length, n_attention), v).reshape(n_batch, length)
+    hidden = ops.tanh(times(columns, location).reshape(keys.shape) + spread(query.expand_dims(1), keys.shape) + keys)
+    energy = times(hidden.reshape(n_batch * length, n_attention), v).reshape(n_batch, length)
     weights = ops.Softmax(-1)(energy + energy_mask)
-    context = batch_matmul(weights.expand_dims(1), memory).squeeze(1)
+    context = batch_times(weights, memory)
     return weights, summed + weights, context
 
 
-class Attention(nn.Cell):
+class Attention(MixedPrecision):
     """The weights of attention and of its LSTM, for the scan of training and the free-running loop alike."""
 
     def __init__(self, config: Tacotron2Config):
@@ -192,7 +209,7 @@ class Attention(nn.Cell):
 
     def location(self) -> Tensor:
         """Location filters and their projection as one matrix [kernel_size * 2, A]."""
-        return matmul(self.location_conv, self.location_dense)
+        return times(self.factor(self.location_conv), self.factor(self.location_dense))
 
     def construct(self, x: Tensor, memory: Tensor, energy_mask: Tensor) -> tuple[Tensor, Tensor]:
         """x (T, B, P), memory (B, L, E), energy_mask (B, L) -> h and context side by side (T, B, H + E), weights (T, B, L)."""

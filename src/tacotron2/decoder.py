@@ -5,6 +5,7 @@ from mindspore import Tensor, nn, ops
 
 from src.config import Config
 from src.layers import INITIAL_GAINS, Linear
+from src.precision import cast, single
 from src.recurrence import BLOCK, LSTM, DropoutFactors, block, concat_last, concat_time, lstm_step, matmul, out_of_blocks, stack, unstack
 from src.tacotron2.attention import Attention, attend
 
@@ -24,8 +25,9 @@ class Prenet(nn.Cell):
 
     def construct(self, frames: Tensor, keep: Tensor) -> Tensor:
         """`keep` (N, 2 * n_out), drawn by `self.dropout`, multiplies the outputs of the first and the second layer."""
-        x = ops.relu(self.first(frames)) * keep[:, : self.n_out]
-        return ops.relu(self.second(x)) * keep[:, self.n_out :]
+        x = ops.relu(self.first(frames))
+        keep = cast(keep, x.dtype)
+        return ops.relu(self.second(x * keep[:, : self.n_out])) * keep[:, self.n_out :]
 
 
 class Decoder(nn.Cell):
@@ -57,7 +59,7 @@ class Decoder(nn.Cell):
         states, weights = self.attention(x, memory, energy_mask)
         # What attention heard does not depend on the decoder LSTM, so that LSTM runs over the whole sequence at once.
         hidden = self.lstm(states)
-        outputs = self.projection(concat_last((hidden, states[:, :, self.attention.n_hidden :])))
+        outputs = single(self.projection(concat_last((hidden, states[:, :, self.attention.n_hidden :]))))
         return outputs[:, :, : self.n_frame], outputs[:, :, self.n_frame], weights
 
     def free_run(self, memory: Tensor, energy_mask: Tensor, last_symbol: Tensor, keep: Tensor):  # noqa: ANN201

@@ -4,6 +4,7 @@ from mindspore import Tensor, nn
 
 from src.config import Tacotron2Config
 from src.layers import ConvBatchNorm, spread
+from src.precision import single
 
 
 class Postnet(nn.Cell):
@@ -25,4 +26,4 @@ class Postnet(nn.Cell):
         x = mel
         for convolution in self.convolutions:
             x = convolution(x, mask)
-        return mel + x
+        return mel + single(x)

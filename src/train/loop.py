@@ -20,12 +20,13 @@ from src.config import Config
 from src.dataset import Batch, Corpus
 from src.errors import InputError
 from src.files import write_atomically
+from src.precision import set_precision
 from src.segments import SegmentBatch
-from src.tacotron2.reduction import with_reduction_factor
+from src.tacotron2.reduction import reduced, with_reduction_factor
 from src.train.interruption import Interruption
 from src.train.log import TrainingLog
 from src.train.progress import Outcome, Progress, Speed
-from src.train.schedule import learning_rate, reduction_factor
+from src.train.schedule import learning_rate
 from src.train.step import StepResult, TrainStep
 from src.train.task import create_task
 from src.weights import load_optimizer, load_weights, match_embedding, network_parameters
@@ -155,13 +156,11 @@ class Training:
         settings, progress = self.config.train, self.progress
         # The step is part of the seed, or a resumed run would draw the dropout of its first steps once more.
         device = runtime.setup(settings.seed + progress.step)
-        self.config_now = self.config
-        if self.config.model.name == "tacotron2":
-            model = dataclasses.replace(self.config.model, reduction_factor=reduction_factor(progress.step, self.config))
-            self.config_now = dataclasses.replace(self.config, model=model)
+        self.config_now = reduced(self.config, progress.step)
         self.task = create_task(self.config_now)
         self.batches = self.task.batches(self.corpus)
         self.net = create_model(config=self.config_now)
+        set_precision(self.net, settings.amp)
         runtime.seed_dropout(settings.seed + progress.step)
         self.step = TrainStep(self.net, self.task.forward(self.net), settings)
         self.validate = self.task.validator(self.net, self.val_corpus)
@@ -186,18 +185,20 @@ class Training:
             while batches := list(itertools.islice(left, self.config.train.accumulate)):
                 progress.batch += len(batches)
                 yield batches
-                if self.config_now.model.name == "tacotron2" and self._reduce():
+                if self._reduce():
                     left = self.batches.epoch(progress.epoch, progress.batch)
             progress.epoch, progress.batch = progress.epoch + 1, 0
 
     def _reduce(self) -> bool:
         """Go on with the reduction factor that this step asks for; returns whether it is another one."""
-        before, now = self.config_now.model.reduction_factor, reduction_factor(self.progress.step, self.config)
-        if before != now:
-            self._say(f"step {self.progress.step}: the reduction factor falls from {before} to {now}")
-            self._log(reduction_factor=now)
-            self._build(snapshot(self.net, self.step.optimizer, self.config_now))
-        return before != now
+        config = reduced(self.config, self.progress.step)
+        if config == self.config_now:
+            return False
+        factor = config.model.reduction_factor
+        self._say(f"step {self.progress.step}: the reduction factor falls from {self.config_now.model.reduction_factor} to {factor}")
+        self._log(reduction_factor=factor)
+        self._build(snapshot(self.net, self.step.optimizer, self.config_now))
+        return True
 
     def _note_compilation(self, inputs: tuple, seconds: float) -> None:
         shape = tuple(value.shape for value in inputs)

@@ -5,6 +5,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import WaveGlowConfig
 from src.layers import AddBias, Convolution, Product, depend, read, spread, uniform
+from src.precision import MixedPrecision, cast, single
 
 
 class WeightNormConv(nn.Cell):
@@ -48,19 +49,20 @@ class GatedUnit(nn.Cell):
     """tanh of the first half of the channels times sigmoid of the second (van den Oord et al. 2016, eq. 2): (N, 2C) -> (N, C).
 
     Its gradient keeps the input alone; automatic differentiation would keep every step. tanh x is 2 sigmoid(2x) - 1, as the Tanh
-    of MindSpore's CPU kernels is off by up to 1e-4.
+    of MindSpore's CPU kernels is off by up to 1e-4. Float32 inside; x's type in and out.
     """
 
     def construct(self, x: Tensor) -> Tensor:
-        signal, gate = ops.Split(1, 2)(x)
-        return (2.0 * ops.Sigmoid()(2.0 * signal) - 1.0) * ops.Sigmoid()(gate)
+        signal, gate = ops.Split(1, 2)(single(x))
+        return cast((2.0 * ops.Sigmoid()(2.0 * signal) - 1.0) * ops.Sigmoid()(gate), x.dtype)
 
     def bprop(self, x, out, dout):  # noqa: ANN001, ANN201
         x = depend(x, dout)  # or the graph would keep what it has split and squashed in the forward pass
-        signal, gate = ops.Split(1, 2)(x)
+        signal, gate = ops.Split(1, 2)(single(x))
         tanh, sigmoid = 2.0 * ops.Sigmoid()(2.0 * signal) - 1.0, ops.Sigmoid()(gate)
-        through_gate = dout * sigmoid
-        return (ops.Concat(1)((through_gate * (1.0 - tanh * tanh), through_gate * tanh * (1.0 - sigmoid))),)
+        through_gate = single(dout) * sigmoid
+        dx = ops.Concat(1)((through_gate * (1.0 - tanh * tanh), through_gate * tanh * (1.0 - sigmoid)))
+        return (cast(dx, x.dtype),)
 
 
 class WaveNet(nn.Cell):
@@ -98,8 +100,8 @@ class WaveNet(nn.Cell):
         return log_scale.reshape(x.shape), shift.reshape(x.shape)
 
 
-class ZeroLinear(nn.Cell):
-    """x W + b that starts as 0, which makes the coupling start as the identity: (N, n_in) -> (N, n_out)."""
+class ZeroLinear(MixedPrecision):
+    """x W + b that starts as 0, which makes the coupling start as the identity: (N, n_in) -> float32 (N, n_out)."""
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -107,10 +109,10 @@ class ZeroLinear(nn.Cell):
         self.bias = Parameter(Tensor(np.zeros(n_out, np.float32)), name="bias")
 
     def construct(self, x: Tensor) -> Tensor:
-        return ops.BiasAdd()(ops.MatMul()(x, self.weight), self.bias)
+        return ops.BiasAdd()(single(ops.MatMul()(self.factor(x), self.factor(self.weight))), self.bias)
 
 
-class InvertibleConv(nn.Cell):
+class InvertibleConv(MixedPrecision):
     """x W over the channels (Kingma & Dhariwal 2018, sec. 3.2); starts as a rotation: orthogonal, determinant 1."""
 
     def __init__(self, n_channels: int):
@@ -124,7 +126,8 @@ class InvertibleConv(nn.Cell):
         """x (B, T, C) -> (B, T, C) and log |det W|, a scalar."""
         # slogdet (an LU decomposition, whose gradient is the inverse transposed) is documented for Ascend, GPU and CPU; it sums
         # logarithms, so nothing overflows in float32, and a negative determinant, which training may pass to, is no NaN.
-        return ops.MatMul()(x.reshape(-1, x.shape[2]), self.weight).reshape(x.shape), ops.slogdet(self.weight)[1]
+        mixed = ops.MatMul()(self.factor(x.reshape(-1, x.shape[2])), self.factor(self.weight))
+        return single(mixed).reshape(x.shape), ops.slogdet(self.weight)[1]
 
 
 class Flow(nn.Cell):

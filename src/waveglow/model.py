@@ -8,11 +8,12 @@ from mindspore import Parameter, Tensor, nn, ops
 from src.config import Config
 from src.errors import InputError
 from src.layers import spread, uniform
+from src.precision import MixedPrecision, single
 from src.waveglow.flow import Flow, WeightNormConv
 from src.waveglow.inference import Synthesis
 
 
-class Upsample(nn.Cell):
+class Upsample(MixedPrecision):
     """Transposed convolution from mel frames to groups of samples: (B, F, n_mels) -> (B * F * hop / group, n_mels * group).
 
     Every frame adds `kernel_size` samples from its own place on, so that a sample hears the frame it lies in and the
@@ -35,7 +36,8 @@ class Upsample(nn.Cell):
         index = Tensor((np.arange(n_time)[:, None] + np.arange(self.n_frames)).reshape(-1).astype(np.int32))
         windows = ops.gather(frames, index, 1).reshape(n_batch * n_time, -1)
         bias = spread(self.bias.reshape(1, -1, 1), (self.n_groups, self.n_mels, self.n_group)).reshape(-1)
-        return ops.BiasAdd()(ops.MatMul()(windows, self.weight), bias).reshape(-1, self.n_mels * self.n_group)
+        upsampled = ops.BiasAdd()(single(ops.MatMul()(self.factor(windows), self.factor(self.weight))), bias)
+        return self.result(upsampled).reshape(-1, self.n_mels * self.n_group)
 
 
 class WaveGlow(nn.Cell):
