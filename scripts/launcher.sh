@@ -17,3 +17,5 @@ unset RANK_TABLE_FILE # a single process would wait for the others in it; msrun 
 export DEVICE_TARGET=${DEVICE_TARGET:-Ascend} DEVICE_ID=${DEVICE_ID:-0}
 [[ $DEVICE_TARGET =~ ^(Ascend|GPU|CPU)$ ]] || fail "DEVICE_TARGET must be Ascend, GPU or CPU, not '$DEVICE_TARGET'"
 need_number DEVICE_ID "$DEVICE_ID" 0
+python -c 'from importlib.util import find_spec; raise SystemExit(not find_spec("mindspore"))' 2>/dev/null ||
+    fail "python on the PATH ($(command -v python)) has no MindSpore; activate an environment that has it, such as . .venv/bin/activate"

@@ -19,6 +19,7 @@
 # exit status: 0 done, that of the rank that failed first (1 failure, 2 bad input, 137 killed), 130 or 143 stopped with a checkpoint saved
 set -euo pipefail
 n_arguments=4
+# shellcheck source-path=SCRIPTDIR source=launcher.sh
 . "$(dirname "$0")/launcher.sh"
 config=$1 data_path=$2 output_dir=$3 num_devices=$4
 shift 4
@@ -29,7 +30,8 @@ nodes=${NUM_NODES:-1} node=${NODE_RANK:-0} address=${MASTER_ADDR:-127.0.0.1} por
 need_number NUM_NODES "$nodes" 1
 need_number NODE_RANK "$node" 0
 need_number MASTER_PORT "$port" 0
-need_number GRACE_SECONDS "${GRACE_SECONDS:-30}" 1
+export GRACE_SECONDS=${GRACE_SECONDS:-30}
+need_number GRACE_SECONDS "$GRACE_SECONDS" 1
 if [ "$nodes" -gt 1 ]; then
     [[ ${MASTER_ADDR-} && ${NODE_RANK-} ]] || fail "NUM_NODES is $nodes, so MASTER_ADDR and NODE_RANK are needed"
     port=${MASTER_PORT:-8118}
@@ -38,18 +40,15 @@ fi
 [ -z "$rank_table" ] || need_file RANK_TABLE_FILE "$rank_table"
 command -v msrun >/dev/null || fail "msrun is not on the PATH; activate the environment that has MindSpore"
 
-if [ "$node" = 0 ]; then
-    bind='import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("", int(sys.argv[1]))); '
-    port=$(python -c "$bind print(s.getsockname()[1])" "$port" 2>/dev/null) || fail "MASTER_PORT $MASTER_PORT cannot be used; is another training running?"
+if [ "$node" = 0 ]; then # 0 gets a free one
+    bind='import socket, sys; print(socket.create_server(("", int(sys.argv[1]))).getsockname()[1])'
+    port=$(python -c "$bind" "$port" 2>/dev/null) || fail "MASTER_PORT ${MASTER_PORT-} cannot be used; is another training running?"
 fi
 logs=$output_dir/logs
 mkdir -p "$logs" 2>/dev/null || fail "OUTPUT_DIR $output_dir: the folder for logs cannot be made in it"
-for ((rank = node * num_devices; rank < (node + 1) * num_devices; rank++)); do
-    [ ! -e "$logs/worker_$rank.log" ] || mv "$logs/worker_$rank.log" "$logs/worker_$rank.log.old" # of a run to resume
-done
-export PYTHONUNBUFFERED=1     # what a rank says last is in its log
-export GLOG_v=${GLOG_v:-3} # errors only: MindSpore warns a hundred times until all ranks have met
-exec python "$root/scripts/watch_ranks.py" "$logs" \
+export PYTHONUNBUFFERED=1  # what a rank said last is in its log
+export GLOG_v=${GLOG_v:-3} # errors only: until all ranks have met, MindSpore warns a hundred times
+exec python "$root/scripts/watch_ranks.py" "$logs" $((node * num_devices)) "$num_devices" \
     msrun --join=False --worker_num=$((nodes * num_devices)) --local_worker_num="$num_devices" --node_rank="$node" \
     --master_addr="$address" --master_port="$port" --log_dir="$logs" ${rank_table:+"--rank_table_file=$rank_table"} \
     "$root/train.py" --config "$config" --data_path "$data_path" --output_dir "$output_dir" "$@"

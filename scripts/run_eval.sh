@@ -12,6 +12,7 @@
 # exit status: that of eval.py: 0 done, 1 failure, 2 bad input
 set -euo pipefail
 n_arguments=3
+# shellcheck source-path=SCRIPTDIR source=launcher.sh
 . "$(dirname "$0")/launcher.sh"
 checkpoint=$1 input=$2 output_dir=$3
 shift 3

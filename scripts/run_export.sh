@@ -9,6 +9,7 @@
 # exit status: that of export.py: 0 done, 1 failure, 2 bad input
 set -euo pipefail
 n_arguments=3
+# shellcheck source-path=SCRIPTDIR source=launcher.sh
 . "$(dirname "$0")/launcher.sh"
 checkpoint=$1 file_format=$2 output_dir=$3
 shift 3

@@ -10,6 +10,7 @@
 # exit status: that of train.py: 0 done, 1 failure, 2 bad input, 130 or 143 stopped by Ctrl-C or SIGTERM, with a checkpoint saved
 set -euo pipefail
 n_arguments=3
+# shellcheck source-path=SCRIPTDIR source=launcher.sh
 . "$(dirname "$0")/launcher.sh"
 config=$1 data_path=$2 output_dir=$3
 shift 3

@@ -1,6 +1,6 @@
 """Start ranks by msrun and watch over them until all have ended; called by run_distribute_train.sh.
 
-usage: python scripts/watch_ranks.py LOG_DIR msrun --join=False ...
+usage: python scripts/watch_ranks.py LOG_DIR FIRST_RANK NUM_RANKS msrun --join=False ...
 
 msrun would watch by itself (--join=True), but then it kills all ranks as soon as one has saved the checkpoint that it was asked for, waits
 half a minute more when one has failed, always leaves with 1, and leaves all of them running when it gets SIGTERM. So here it only starts
@@ -33,11 +33,13 @@ class Ranks:
 
     Args:
         log_dir: where msrun puts the output of each into a file.
+        numbers: of the ranks that this machine has.
         grace_seconds: that ranks have to stop when they are asked to.
     """
 
-    def __init__(self, log_dir: Path, grace_seconds: int):
+    def __init__(self, log_dir: Path, numbers: range, grace_seconds: int):
         self.log_dir, self.grace_seconds = log_dir, grace_seconds
+        self.names = [f"worker_{number}" for number in numbers]
         self.running: dict[int, str] = {}  # process id -> name of its log file: worker_0, scheduler
         self.ended: dict[str, int] = {}  # in order of time; exit status, or minus the signal that killed it
         self.killed: set[str] = set()  # by this process
@@ -46,7 +48,9 @@ class Ranks:
         self._started = False
 
     def start(self, command: list[str]) -> int:
-        """Run msrun, which ends when it has started all. Returns its exit status."""
+        """Run msrun, which ends when it has started all. Returns its exit status. Logs of a run before get the suffix .old."""
+        for log in filter(Path.exists, map(self._log, self.names)):
+            log.replace(f"{log}.old")
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup stays in force
                 signal.signal(number, self._stop)
@@ -58,15 +62,17 @@ class Ranks:
             time.sleep(0.05)
         self._find(os.getpid())
         self._started = True
-        for pid in [pid for pid in self.running if not psutil.pid_exists(pid)]:  # gone so early that msrun has taken its status
-            self._note_end(self.running.pop(pid), 1)
+        for pid in [pid for pid in self.running if not psutil.pid_exists(pid)]:
+            del self.running[pid]
+        for name in self.names:  # gone so soon that nobody has seen the status
+            if name not in self.running.values() and self._log(name).exists():
+                self._note_end(name, 1)
         return msrun.returncode
 
     def wait(self) -> None:
         """Print what the first rank prints, until all have ended."""
         over = threading.Event()
-        first = next((name for name in self.running.values() if name != SCHEDULER), SCHEDULER)
-        follower = threading.Thread(target=_follow, args=(self._log(first), over))
+        follower = threading.Thread(target=_follow, args=(self._log(self.names[0]), over))
         follower.start()
         while self.running:
             if set(self.running.values()) == {SCHEDULER}:
@@ -95,8 +101,8 @@ class Ranks:
         if self.killed - {SCHEDULER}:
             _say(f"killed, as it did not stop in time: {', '.join(map(_title, sorted(self.killed - {SCHEDULER})))}")
             return 128 + signal.SIGKILL
-        stopped = any(self.ended.values())
-        return 128 + self.stopped_by if stopped and self.stopped_by else max(self.ended.values(), default=0)
+        status = max((abs(status) for name, status in self.ended.items() if name != SCHEDULER), default=0)
+        return 128 + self.stopped_by if status and self.stopped_by else status
 
     def _find(self, parent: int) -> None:
         with contextlib.suppress(psutil.Error):
@@ -109,11 +115,14 @@ class Ranks:
     def _note_end(self, name: str, status: int) -> None:
         self.ended[name] = status
         if status:
-            self._within(self.grace_seconds if status in STOPPED else FAILURE_SECONDS)
+            self._within(self.grace_seconds if self._is_stop(status) else FAILURE_SECONDS)
+
+    def _is_stop(self, status: int) -> bool:
+        return status in STOPPED or (self.stopped_by is not None and status == -signal.SIGTERM)  # it had not begun to train
 
     def _failures(self) -> list[tuple[str, int]]:
-        fine = (0, *STOPPED, -signal.SIGTERM) if self.stopped_by else (0, *STOPPED)
-        failures = [(name, status) for name, status in self.ended.items() if status not in fine and name not in self.killed]
+        ended = [(name, status) for name, status in self.ended.items() if name not in self.killed]
+        failures = [(name, status) for name, status in ended if status and not self._is_stop(status)]
         return sorted(failures, key=lambda failure: failure[0] == SCHEDULER)  # it only suffers with them
 
     def _within(self, seconds: int) -> None:
@@ -148,8 +157,7 @@ def _follow(path: Path, over: threading.Event) -> None:
     with contextlib.suppress(OSError), path.open("rb") as file:
         while True:
             last = over.is_set()
-            sys.stdout.buffer.write(file.read())
-            sys.stdout.flush()
+            os.write(sys.stdout.fileno(), file.read())
             if last:
                 return
             over.wait(0.2)
@@ -166,8 +174,9 @@ def _say(*lines: str) -> None:
 
 def main() -> int:
     """Start, wait, report. Returns the exit status."""
-    log_dir, *command = sys.argv[1:]
-    ranks = Ranks(Path(log_dir), int(os.environ.get("GRACE_SECONDS", "30")))
+    log_dir, first, number, *command = sys.argv[1:]
+    numbers = range(int(first), int(first) + int(number))
+    ranks = Ranks(Path(log_dir), numbers, int(os.environ["GRACE_SECONDS"]))
     try:
         status = ranks.start(command)
         if ranks.stopped_by:

@@ -188,6 +188,11 @@ def test_programs_get_the_arguments_and_their_status_is_passed_on(launchers, nam
     assert "RANK_TABLE_FILE" not in record["environment"]  # it would make a single process wait for others
 
 
+def test_a_python_without_mindspore_is_named(launchers):
+    (launchers.bin / "python").symlink_to("/bin/false")
+    assert launchers.run("run_standalone_train.sh", "c.yaml", "data", "out")[2].startswith("error: python on the PATH")
+
+
 def test_a_text_is_spoken(launchers):
     launchers.put("eval.py", RECORDER)
     assert launchers.run("run_eval.sh", "x.ckpt", "Two words.", "out")[0] == 7
@@ -254,6 +259,14 @@ def test_a_rank_that_fails_ends_all(launchers, end, status, message):
     assert err == f"{message}; its last lines, of out/logs/worker_1.log:\n    rank 1 at work\n    its last line\n"
     assert not launchers.running()
     assert (launchers.folder / "out/logs/worker_0.log").read_text() == "rank 0 at work\n"
+
+
+def test_a_rank_that_fails_at_once(launchers):
+    launchers.put_msrun(f"{MSRUN}\nimport time\ntime.sleep(1)")
+    launchers.put("train.py", RANK.replace("print", "assert rank == 0\nprint") + "time.sleep(600)")
+    status, _, err = end_of(launchers.train())
+    assert status == 1 and err.startswith("rank 1 failed with exit status 1") and "AssertionError" in err
+    assert not launchers.running()
 
 
 SAVING = """
