@@ -125,7 +125,7 @@ class Validator:
 
     def _example(self) -> Example:
         audio = self.config.audio
-        (wav,) = next(self.corpus.read([0], columns=["wav"]).create_tuple_iterator(num_epochs=1, output_numpy=True))
+        (wav,) = next(self.corpus.stream([0], 1, ["wav"]))
         wav = decode(wav)[: EXAMPLE_SECONDS * audio.sample_rate]
         mel = mel_spectrogram(wav, audio)
         try:
