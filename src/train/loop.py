@@ -67,7 +67,7 @@ class Training:
     ):
         self.config, self.output_dir, self.data_path = config, Path(output_dir), Path(data_path).resolve()
         self.writes = runtime.rank() == 0
-        self.log = TrainingLog(self.output_dir / "log.jsonl")
+        self.log = TrainingLog(self.output_dir / "log.jsonl", config.train.tensorboard)
         if (
             self.writes
             and resume is None
@@ -293,7 +293,7 @@ class Training:
         self._log(**validation.numbers)
         self._say(f"step {progress.step}: {validation}")
         if self.writes:
-            self.task.save_example(validation, self.output_dir, progress.step)
+            self.log.show(self.task.save_example(validation, self.output_dir, progress.step), progress.step)
         if math.isfinite(validation.loss) and (progress.best_val_loss is None or validation.loss < progress.best_val_loss):
             progress.best_val_loss = validation.loss
             self._save("best.ckpt")
