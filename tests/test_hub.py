@@ -190,7 +190,6 @@ def test_a_bundle_speaks_in_a_folder_that_has_a_package_of_the_same_name(bundle,
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / "src").mkdir(parents=True)
     (elsewhere / "src" / "__init__.py").write_text("raise RuntimeError('the wrong src')")
-    (elsewhere / "config.py").write_text("raise RuntimeError('the wrong config')")
     done = subprocess.run([sys.executable, "-c", SPEAK, str(bundle)], cwd=elsewhere, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
