@@ -13,7 +13,7 @@ from src.train.loop import Diverged, Training
 def main() -> None:
     """Parse the command line, train, say where the results are."""
     command = CommandLine(
-        "Train a network on a corpus made by scripts/preprocess.py. Ctrl-C saves a checkpoint and leaves with exit code 130."
+        "Train a network on a corpus made by scripts/preprocess.py. Ctrl-C saves a checkpoint and leaves with exit code 130 or 143."
     )
     command.add_argument("--config", type=str, help="YAML file of the configuration (default when resuming: the run's own)")
     command.add_argument("--data_path", type=str, help="folder made by scripts/preprocess.py (default when resuming: the run's own)")

@@ -217,7 +217,7 @@ def latest(output_dir: str | Path) -> Checkpoint:
 def prune(output_dir: str | Path, keep: int) -> None:
     """Delete all but the newest `keep` numbered checkpoints. `best.ckpt` has no number and stays."""
     for path in numbered(output_dir)[:-keep]:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

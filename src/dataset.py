@@ -22,6 +22,10 @@ FORMAT = 1
 RECORDS_PER_WRITE = 64  # bounds memory: a few hundred kB each
 
 
+class DataLost(InputError):
+    """The records of a dataset cannot be read, though it looked complete when it was opened."""
+
+
 class Batch(NamedTuple):
     """One static shape: `text` int32 [B, L], `text_lengths` int32 [B], `mel` float32 [B, n_mels, T], `mel_lengths` int32 [B], `indices`
     int32 [B] into the corpus. Padding is 0. Empty items that fill up a validation batch have lengths 0 and index -1."""
@@ -93,7 +97,7 @@ def read_stats(folder: Path) -> dict[str, Any]:
         InputError: no such folder, or not a finished dataset.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such dataset folder; make one with scripts/preprocess.py")
+        raise InputError(f"{folder}: no such dataset folder; make one with scripts/preprocess.py, or say by --data_path where it is now")
     try:
         stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -123,7 +127,7 @@ class Corpus:
             )
         self.files = [str(self.folder / name) for name in self.stats["splits"][split]["files"]]
         index = self.folder / f"{split}_index.npz"
-        for path in [str(index), *self.files, *(f"{path}.db" for path in self.files)]:
+        for path in [str(index), *self._needed()]:
             if not os.path.exists(path):
                 raise InputError(f"{path}: is missing from the dataset; run scripts/preprocess.py --overwrite")
         with np.load(index) as arrays:
@@ -178,6 +182,27 @@ class Corpus:
             for start in range(0, len(indices), len(self))
         ]
         return functools.reduce(operator.add, pieces)
+
+    def stream(self, indices: Sequence[int], workers: int, columns: Sequence[str], **batch: Any) -> Iterator[tuple[np.ndarray, ...]]:
+        """What `read` finds, clip by clip as arrays, or batch by batch if there are arguments for `mindspore.dataset.Dataset.batch`.
+
+        Raises:
+            DataLost: the files are gone, were changed, or cannot be read.
+        """
+        try:
+            rows = self.read(indices, workers, columns)
+            if batch:
+                rows = rows.batch(**batch, input_columns=list(columns), num_parallel_workers=min(workers, os.cpu_count() or 1))
+            yield from rows.create_tuple_iterator(num_epochs=1, output_numpy=True)
+        except (OSError, RuntimeError, ValueError) as error:
+            if "Python Call Stack" in str(error):  # a function of ours failed
+                raise
+            gone = [path for path in self._needed() if not os.path.exists(path)]
+            reason = f"{gone[0]} is gone" if gone else " ".join(str(error).rpartition("[ERROR]")[2].partition("\n--")[0].split())
+            raise DataLost(f"{self.folder}: the {self.split} clips cannot be read: {reason}") from error
+
+    def _needed(self) -> list[str]:
+        return [*self.files, *(f"{path}.db" for path in self.files)]
 
 
 def plan_buckets(text_lengths: np.ndarray, mel_lengths: np.ndarray, n_buckets: int, reduction_factor: int) -> list[tuple[int, int]]:
@@ -260,7 +285,7 @@ class Batches:
     @property
     def order(self) -> list:
         """What the order of the batches depends on; a position in an epoch means something only while it stays the same."""
-        return [self.seed, self.batch_size, len(self.corpus), [list(shape) for shape in self.buckets]]
+        return [self.seed, self.batch_size * self.world_size, len(self.corpus), [list(shape) for shape in self.buckets]]
 
     def __len__(self) -> int:
         """Batches of each rank in an epoch, the same in every epoch."""
@@ -311,13 +336,7 @@ class Batches:
         def pad(texts: list[np.ndarray], mels: list[np.ndarray], info: Any) -> tuple[np.ndarray, np.ndarray]:
             return self._pad(texts, mels, shapes[info.get_batch_num()])
 
-        columns = ["text", "mel"]
-        rows = self.corpus.read(clips, self.workers, columns)
-        workers = min(self.workers, os.cpu_count() or 1)
-        batches = rows.batch(
-            self.batch_size, num_parallel_workers=workers, per_batch_map=pad, input_columns=columns, output_columns=columns
-        )
-        return iter(batches.create_tuple_iterator(num_epochs=1, output_numpy=True))
+        return self.corpus.stream(clips, self.workers, ["text", "mel"], batch_size=self.batch_size, per_batch_map=pad)
 
     def _pad(self, texts: list[np.ndarray], mels: list[np.ndarray], shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         length, frames = shape

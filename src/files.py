@@ -1,7 +1,9 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and folders that one process has to itself."""
 
+import fcntl
 import os
 from pathlib import Path
+from typing import IO
 
 from src.errors import InputError
 
@@ -13,7 +15,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         InputError: the file cannot be written (no such folder, no permission, disk full).
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
             file.write(content)
@@ -22,3 +24,29 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def lock(folder: str | Path) -> IO[str]:
+    """Make `folder` unless it is there, have it for this process alone, and delete what a killed one left half written in it.
+
+    Returns:
+        The open file `.lock`. The lock ends when it is closed, or when the process ends in whatever way.
+
+    Raises:
+        InputError: another process has the folder, or it cannot be made or written into.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        file = (Path(folder) / ".lock").open("a", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise InputError(f"{folder}: another process is training into it; let it end, or choose another --output_dir") from error
+    except OSError:
+        return file  # a network file system that knows no locks
+    for partial in Path(folder).glob(".*.partial*"):
+        partial.unlink(missing_ok=True)
+    return file

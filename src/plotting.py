@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from src.config import AudioConfig
+from src.errors import InputError
 from src.files import write_atomically
 
 if TYPE_CHECKING:
@@ -57,10 +59,62 @@ def save_mels(path: str | Path, mels: dict[str, np.ndarray], title: str, audio: 
     _save(figure, path)
 
 
-def _figure(height: float, title: str) -> Figure:
+def save_curves(path: str | Path, runs: dict[str, list[dict[str, Any]]]) -> None:
+    """One PNG of training runs by name: each number of their logs over the step, what validation found of it, and the skipped steps.
+
+    Args:
+        runs: rows of `log.jsonl`; a null in them is a gap.
+
+    Raises:
+        InputError: no row is that of a step or of a validation; the file cannot be written.
+    """
+    from matplotlib.lines import Line2D  # noqa: PLC0415
+
+    curves = [_curves(rows) for rows in runs.values()]
+    panels = list(dict.fromkeys(name.removeprefix("val_") for each in curves for name in each))
+    if not panels:
+        raise InputError(f"{', '.join(runs)}: the log has no step yet")
+    colors = [f"C{number % 10}" for number in range(len(runs))]
+    n_columns = min(3, len(panels))
+    n_rows = math.ceil(len(panels) / n_columns)
+    figure = _figure(0.7 + 2.6 * n_rows, "", 4.6 * n_columns)
+    for name, axes in zip(panels, figure.subplots(n_rows, n_columns, squeeze=False).flat, strict=False):
+        for each, rows, color in zip(curves, runs.values(), colors, strict=True):
+            skipped = [row["step"] for row in rows if "skipped_clips" in row]
+            axes.plot(skipped, np.zeros(len(skipped)), "|", markersize=12, color=color, transform=axes.get_xaxis_transform())
+            steps, values = each.get(name, ([], []))
+            axes.plot(steps, values, linewidth=0.8, marker="." if len(steps) < 50 else "", color=color)
+            axes.plot(*each.get(f"val_{name}", ([], [])), "o--", markersize=3, color=color)
+        values = [value for each in curves for key in (name, f"val_{name}") for value in each.get(key, ([], []))[1] if math.isfinite(value)]
+        wide = bool(values) and min(values) > 0 and 20 * np.percentile(values, 2) < max(values)
+        axes.set(title=name, xlabel="step", yscale="log" if wide else "linear")
+        axes.grid(alpha=0.3)
+    for axes in figure.axes[len(panels) :]:
+        axes.remove()
+    styles = {"training": {"linestyle": "-"}, "validation": {"linestyle": "--", "marker": "o"}, "skipped": {"linestyle": "", "marker": "|"}}
+    handles = [Line2D([], [], color=color, label=run) for run, color in zip(runs, colors, strict=True)]
+    handles += [Line2D([], [], color="black", label=name, **style) for name, style in styles.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
+    _save(figure, path)
+
+
+def _curves(rows: list[dict[str, Any]]) -> dict[str, tuple[list[int], list[float]]]:
+    """Steps and values of each number in rows of steps and validations."""
+    curves: dict[str, tuple[list[int], list[float]]] = {}
+    for row in rows:
+        if "loss" in row or "val_loss" in row:
+            for name, value in row.items():
+                if name not in ("step", "epoch", "skipped_steps"):
+                    steps, values = curves.setdefault(name, ([], []))
+                    steps.append(row["step"])
+                    values.append(math.nan if value is None else value)
+    return curves
+
+
+def _figure(height: float, title: str, width: float = 10) -> Figure:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(10, height), layout="constrained")  # a bare Figure draws with Agg and leaves pyplot alone
+    figure = Figure(figsize=(width, height), layout="constrained")  # a bare Figure draws with Agg and leaves pyplot alone
     figure.suptitle(title if len(title) <= 100 else f"{title[:99]}…", parse_math=False)
     return figure
 

@@ -194,6 +194,7 @@ class TrainConfig:
         checkpoint_every: steps between two checkpoints; 0 means once per epoch
         keep_checkpoints: how many of the newest checkpoints stay
         max_bad_steps: this many non-finite steps in a row end the run
+        tensorboard: write what goes into log.jsonl and the pictures for TensorBoard too; needs the package tensorboardX
         guided_attention: weight of the guided-attention loss; 0 turns it off (tacotron2)
         guided_attention_sigma: width of the diagonal that guided attention allows, as a share of the length (tacotron2)
         guided_attention_decay_steps: the weight falls as exp(-step / this); 0 keeps it constant (tacotron2)
@@ -225,6 +226,7 @@ class TrainConfig:
     checkpoint_every: int = 1000
     keep_checkpoints: int = 3
     max_bad_steps: int = 10
+    tensorboard: bool = False
     guided_attention: float = 0.0
     guided_attention_sigma: float = 0.25
     guided_attention_decay_steps: int = 0

@@ -1,7 +1,6 @@
 """Random segments of waveform with their mel spectrograms, which a vocoder trains on."""
 
 import math
-import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -60,7 +59,7 @@ class Segments:
     @property
     def order(self) -> list:
         """What the order of the batches depends on; a position in an epoch means something only while it stays the same."""
-        return [self.seed, self.batch_size, len(self.corpus), self.length]
+        return [self.seed, self.batch_size * self.world_size, len(self.corpus), self.length]
 
     def __len__(self) -> int:
         """Batches of each rank in an epoch, the same in every epoch."""
@@ -85,14 +84,9 @@ class Segments:
             segments = [self.cut(decode(wav), place) for wav, place in zip(wavs, places[step], strict=True)]
             return tuple(np.stack(parts) for parts in zip(*segments, strict=True))
 
-        batches = self.corpus.read(clips.ravel(), self.workers, ["wav"]).batch(
-            self.batch_size,
-            num_parallel_workers=min(self.workers, os.cpu_count() or 1),
-            per_batch_map=cut_batch,
-            input_columns=["wav"],
-            output_columns=["mel", "audio"],
+        pairs = self.corpus.stream(
+            clips.ravel(), self.workers, ["wav"], batch_size=self.batch_size, per_batch_map=cut_batch, output_columns=["mel", "audio"]
         )
-        pairs = batches.create_tuple_iterator(num_epochs=1, output_numpy=True)
         for indices, (mel, audio) in zip(clips, pairs, strict=True):
             yield SegmentBatch(mel, audio, indices.astype(np.int32))
 

@@ -68,6 +68,14 @@ def test_unknown_key_names_the_nearest_one():
         ("text.symbols", [1.5], "str"),
         ("text.end_symbol", "~", "'~' is none of"),
         ("audio.preemphasis", 1.0, "below 1"),
+        ("train.anneal_steps", [200, 100], "ascending"),
+        ("train.schedule", "step", "needs train.anneal_steps"),
+        ("train.schedule", "inverse_sqrt", "needs train.warmup_steps"),
+        ("train.schedule", "cosine", "constant"),
+        ("train.amp", "O3", "O0"),
+        ("train.max_hours", -1.0, "at least 0"),
+        ("train.accumulate", 0, "above 0"),
+        ("train.reduction_steps", {100: 2}, "fall from model.reduction_factor"),
         ("audio.mel_ceiling", 1e-6, "must be below audio.mel_ceiling"),
     ],
 )
@@ -87,6 +95,7 @@ def test_a_value_that_cannot_be_used_is_named(key, value, complaint):
         ("model.upsample_kernel_size", 1000, "multiple of audio.hop_length"),
         ("audio.hop_length", 300, "multiple of model.n_group"),
         ("model.encoder_dim", 32, "another network; model.name is waveglow"),
+        ("train.reduction_steps", {100: 2}, "is for tacotron2"),
     ],
 )
 def test_a_value_that_waveglow_cannot_use_is_named(key, value, complaint):

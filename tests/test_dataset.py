@@ -1,12 +1,13 @@
 import itertools
 import json
+import os
 
 import numpy as np
 import pytest
 
 from src.audio import mel_signature
 from src.config import Config, load_config
-from src.dataset import FORMAT, Batches, Corpus, plan_buckets, write_split
+from src.dataset import FORMAT, Batches, Corpus, DataLost, plan_buckets, write_split
 from src.errors import InputError
 
 N_MELS = 4
@@ -77,6 +78,29 @@ def test_clips_are_read_in_the_order_asked_for(tmp_path, n_shards):
         assert str(id) == f"it's {clip}"
         assert text.tolist() == text_of(clip, corpus.text_lengths[clip])
         np.testing.assert_array_equal(mel, mel_of(clip, corpus.mel_lengths[clip]))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda path: path.unlink(), r"train\.mindrecord1 is gone"),
+        (lambda path: path.with_name(f"{path.name}.db").unlink(), r"train\.mindrecord1\.db is gone"),
+        (lambda path: path.write_bytes(b"no records"), r"[Ii]nvalid file"),
+        (lambda path: os.truncate(path, 3000), r"Failed to read file"),
+    ],
+)
+def test_records_lost_since_the_corpus_was_opened_are_named(tmp_path, spoil, complaint):
+    corpus = make_corpus(tmp_path / "lost", [3, 5, 2, 4, 6], [7, 5, 9, 6, 8])
+    spoil(tmp_path / "lost" / "train.mindrecord1")
+    with pytest.raises(DataLost, match=rf"lost: the train clips cannot be read: .*{complaint}") as error:
+        list(Batches(corpus, 2, plan(corpus), seed=0, shuffle=True).epoch(0))
+    assert "\n" not in str(error.value)
+
+
+def test_an_error_of_our_own_is_not_taken_for_lost_records(corpus, monkeypatch):
+    monkeypatch.setattr(Batches, "_pad", lambda *_: 1 / 0)
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        next(Batches(corpus, 2, plan(corpus), seed=0, shuffle=True).epoch(0))
 
 
 def test_unusable_folders_are_named(tmp_path):

@@ -25,13 +25,13 @@ def sources():
 def test_every_imported_package_is_required():
     required = {re.split(r"[\[<>=]", line)[0].lower() for line in (ROOT / "requirements.txt").read_text().splitlines()}
     ours = {"src", "benchmark_report", "benchmark_worker"}
-    only_the_peer = {"torch"}
+    optional = {"torch", "tensorboardX"}
     distributions = packages_distributions()
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
-            for name in {name.split(".")[0] for name in names} - sys.stdlib_module_names - ours - only_the_peer:
+            for name in {name.split(".")[0] for name in names} - sys.stdlib_module_names - ours - optional:
                 assert {package.lower() for package in distributions[name]} & required, f"{path} imports {name}"
 
 

@@ -5,7 +5,6 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from src import runtime
 from src.config import TrainConfig
-from src.train.schedule import guided_attention_weight, learning_rate
 from src.train.step import TrainStep, clip_by_norm, global_norm
 from src.train.tacotron2 import teacher_forced
 
@@ -102,9 +101,26 @@ def test_clipping():
     assert not np.isfinite(global_norm((Tensor(np.array([np.nan, 1.0], np.float32)), Tensor(1.0, ms.float32))).asnumpy())
 
 
-def test_schedules():
-    assert learning_rate(7, TrainConfig(lr=0.5)) == 0.5
-    assert guided_attention_weight(1000, TrainConfig(guided_attention=2.0)) == 2.0
-    decaying = TrainConfig(guided_attention=2.0, guided_attention_decay_steps=100)
-    assert guided_attention_weight(0, decaying) == 2.0
-    assert guided_attention_weight(100, decaying) == pytest.approx(2 / np.e)
+def test_the_loss_scale_is_taken_out_again(make_step):
+    plain, scaled = make_step(grad_clip=1.0), make_step(grad_clip=1.0)
+    results = plain([make_inputs(0.5)], 0.1), scaled([make_inputs(0.5)], 0.1, 1024.0)
+    assert results[1].losses == results[0].losses
+    assert results[1].grad_norm == pytest.approx(results[0].grad_norm, rel=1e-6)
+    np.testing.assert_allclose(scaled.net.weight.asnumpy(), plain.net.weight.asnumpy(), rtol=1e-6)
+    assert not scaled([make_inputs()], 0.1, 3e38).updated  # its gradient overflows
+
+
+def test_batches_of_one_step_count_as_their_mean(make_step):
+    one, several, weight = make_step(), make_step(accumulate=3), START
+    for values in ([0.1, 0.5, 0.9], [0.2, 0.4]):  # the second is the rest of an epoch
+        alone = one([make_inputs(np.mean(values))], 0.1)
+        together = several([make_inputs(value) for value in values], 0.1)
+        assert together.grad_norm == pytest.approx(alone.grad_norm, rel=1e-5)
+        assert together.loss == pytest.approx(np.mean([((weight + value) ** 2).sum() for value in values]), rel=1e-5)
+        weight = several.net.weight.asnumpy().copy()
+        np.testing.assert_allclose(weight, one.net.weight.asnumpy(), rtol=1e-5)
+    before = state(several)
+    assert not several([make_inputs(0.1), make_inputs(np.nan), make_inputs(0.2)], 0.1).updated
+    for name, array in state(several).items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+    assert before["counter"] == 10

@@ -1,16 +1,23 @@
 """A network that compiles in a second and a corpus of a few clips; `main` is train.py on this network.
 
-The environment variable KILL_AT_STEP makes the process kill itself by SIGKILL in that step, TERMINATE_AT_STEP by SIGTERM.
+The environment variable KILL_AT_STEP makes the process kill itself by SIGKILL in that step, TERMINATE_AT_STEP by SIGTERM,
+INTERRUPT_AT_STEP by SIGINT.
 """
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
+from tqdm import tqdm
 
 import train
 from src import runtime
@@ -22,6 +29,7 @@ from src.layers import BatchNorm, Linear, length_mask, uniform
 from src.train import loop
 from src.train.step import TrainStep
 
+ROOT = Path(__file__).resolve().parents[1]
 N_MELS = 4
 SETTINGS = {
     "audio.n_mels": N_MELS,
@@ -36,6 +44,12 @@ SETTINGS = {
 }
 
 
+# Of the real network, without dropout.
+PARTS = ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")
+TINY = {f"model__{part}_dim": 8 for part in PARTS}
+TINY |= {f"model__{part}_dropout": 0.0 for part in ("encoder", "prenet", "attention", "decoder", "postnet")}
+
+
 class ToyNetwork(nn.Cell):
     """In and out like Tacotron 2 with r = 1, without recurrence and without dropout."""
 
@@ -43,7 +57,7 @@ class ToyNetwork(nn.Cell):
         super().__init__()
         width, n_mels = config.model.encoder_dim, config.audio.n_mels
         self.embedding = Parameter(uniform((config.model.n_symbols, width), 1.0), name="embedding")
-        self.encoder = Linear(n_mels, width)
+        self.encoder = Linear(n_mels, width, bias=False)  # batch norm would take a bias away, and Adam make noise of its gradient
         self.norm = BatchNorm(width)
         self.decoder = Linear(width, n_mels + 1)
 
@@ -109,8 +123,8 @@ class SignallingStep(TrainStep):
 
     def __call__(self, *arguments):
         self.calls += 1
-        for name, number in (("KILL_AT_STEP", signal.SIGKILL), ("TERMINATE_AT_STEP", signal.SIGTERM)):
-            if os.environ.get(name) == str(self.calls):
+        for name, number in (("KILL", signal.SIGKILL), ("TERMINATE", signal.SIGTERM), ("INTERRUPT", signal.SIGINT)):
+            if os.environ.get(f"{name}_AT_STEP") == str(self.calls):
                 os.kill(os.getpid(), number)
         return super().__call__(*arguments)
 
@@ -120,3 +134,37 @@ def main() -> None:
     loop.create_model = create_toy_network
     loop.TrainStep = SignallingStep
     run(train.main)
+
+
+def start(*arguments: object, output: Path, watched: Path | None = None) -> tuple[BaseProcess, Connection]:
+    """`main` in a process of its own, forked from one that has imported everything, which saves seconds.
+
+    Args:
+        output: file for what it prints.
+        watched: folder; each time a file in it is about to be opened, renamed or deleted, the process says so.
+
+    Returns:
+        The process and the pipe through which it says so.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "matplotlib.backends.backend_agg"])
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_forked, args=(list(map(str, arguments)), output, watched and str(watched), sender))
+    process.start()
+    sender.close()
+    return process, receiver
+
+
+def _forked(arguments: list[str], output: Path, watched: str | None, sender: Connection) -> None:
+    def tell(event: str, details: tuple) -> None:
+        if event in ("open", "os.rename", "os.remove") and watched in str(details[0]):
+            sender.send_bytes(event.encode())
+
+    with output.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.argv = ["train.py", *arguments]
+    tqdm.set_lock(threading.RLock())  # its default is a semaphore of the system, which outlives a killed process
+    if watched:
+        sys.addaudithook(tell)
+    main()

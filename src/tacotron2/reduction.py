@@ -8,6 +8,20 @@ from src.checkpoint import Checkpoint
 from src.config import Config
 
 
+def reduced(config: Config, step: int) -> Config:
+    """The configuration of a run that began with `config` as it is from `step` on: with the reduction factor of then, and what follows."""
+    steps = config.train.reduction_steps
+    begun = [begin for begin in steps if begin <= step]
+    if not begun:
+        return config
+    ahead = {begin: factor for begin, factor in steps.items() if begin > step}
+    return dataclasses.replace(
+        config,
+        model=dataclasses.replace(config.model, reduction_factor=steps[max(begun)]),
+        train=dataclasses.replace(config.train, reduction_steps=ahead),
+    )
+
+
 def with_reduction_factor(checkpoint: Checkpoint, config: Config) -> Checkpoint:
     """`checkpoint` of a Tacotron 2 with all that depends on the reduction factor cut down to that of `config`, moments of Adam too.
 

@@ -6,7 +6,10 @@ from types import FrameType, TracebackType
 
 
 class Interruption:
-    """While entered, the first SIGINT or SIGTERM only sets `signal`; the second one has its usual effect."""
+    """While entered, the first SIGINT or SIGTERM only sets `signal`; the second one has its usual effect.
+
+    Once a graph has run, SIGINT comes as SIGTERM: MindSpore puts a handler of its own in place of Python's, which sends that.
+    """
 
     def __init__(self):
         self.signal: signal.Signals | None = None

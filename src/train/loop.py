@@ -1,11 +1,13 @@
 """The training run: corpus -> batches -> step -> log -> validate -> checkpoint."""
 
+import contextlib
 import dataclasses
 import itertools
 import math
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,16 +19,16 @@ import src
 from src import create_model, runtime
 from src.checkpoint import Checkpoint, content_sha256, load_checkpoint, prune, save_checkpoint, snapshot
 from src.config import Config
-from src.dataset import Batch, Corpus
+from src.dataset import Batch, Corpus, DataLost
 from src.errors import InputError
-from src.files import write_atomically
+from src.files import lock, write_atomically
 from src.precision import set_precision
 from src.segments import SegmentBatch
-from src.tacotron2.reduction import with_reduction_factor
+from src.tacotron2.reduction import reduced, with_reduction_factor
 from src.train.interruption import Interruption
 from src.train.log import TrainingLog
 from src.train.progress import Outcome, Progress, Speed
-from src.train.schedule import learning_rate, reduction_factor
+from src.train.schedule import learning_rate
 from src.train.step import StepResult, TrainStep
 from src.train.task import create_task
 from src.weights import load_optimizer, load_weights, match_embedding, network_parameters
@@ -65,6 +67,7 @@ class Training:
     ):
         self.config, self.output_dir, self.data_path = config, Path(output_dir), Path(data_path).resolve()
         self.writes = runtime.rank() == 0
+        self.log = TrainingLog(self.output_dir / "log.jsonl", config.train.tensorboard)
         if (
             self.writes
             and resume is None
@@ -84,9 +87,9 @@ class Training:
         weights = {name: weight.asnumpy() for name, weight in network_parameters(self.net).items()}
         runtime.assert_equal(content_sha256(weights, {}), "initial weights")
 
-        self.log = TrainingLog(self.output_dir / "log.jsonl")
+        self.lock = lock(self.output_dir) if self.writes else contextlib.nullcontext()
         if self.writes:
-            _make_output_dir(self.output_dir, config)
+            write_atomically(self.output_dir / "config.yaml", config.to_yaml().encode())
             self.log.cut(self.progress.step, self.progress.skipped_steps)
         if warm:
             self._log(**warm)
@@ -107,14 +110,14 @@ class Training:
 
         Raises:
             Diverged: `train.max_bad_steps` steps in a row were not finite.
-            InputError: a file cannot be written (disk full).
+            InputError: a file cannot be written (disk full), or the data cannot be read any more.
         """
         settings, progress = self.config.train, self.progress
         if progress.step >= settings.max_steps:
             self._say(f"all {settings.max_steps} steps are done; raise train.max_steps to train on")
             return Outcome(progress, self.newest)
         speed, reached, deadline = Speed(), False, time.monotonic() + 3600 * (settings.max_hours or math.inf)
-        with Interruption() as interruption, self._progress_bar() as bar:
+        with self.lock, self._resumable(), Interruption() as interruption, self._progress_bar() as bar:
             for batches in self._steps():
                 lr = learning_rate(progress.step, settings)
                 inputs = [self.task.inputs(batch, progress.step) for batch in batches]
@@ -148,6 +151,16 @@ class Training:
                 speed.resume()
         raise AssertionError("there is always another batch")
 
+    @contextlib.contextmanager
+    def _resumable(self) -> Iterator[None]:
+        """Let errors say how to go on. When the data is lost, what was learnt since the last checkpoint is not."""
+        try:
+            yield
+        except InputError as error:
+            if isinstance(error, DataLost):
+                self.newest = self._save_numbered()
+            raise InputError(f"{error}; once that is mended, --resume {self.output_dir} goes on from {self.newest.name}") from error
+
     def _build(self, checkpoint: Checkpoint | None) -> str:
         """Make network, optimiser, batches and validation as they are at this step, with the state of `checkpoint` or afresh.
 
@@ -156,10 +169,7 @@ class Training:
         settings, progress = self.config.train, self.progress
         # The step is part of the seed, or a resumed run would draw the dropout of its first steps once more.
         device = runtime.setup(settings.seed + progress.step)
-        self.config_now = self.config
-        if self.config.model.name == "tacotron2":
-            model = dataclasses.replace(self.config.model, reduction_factor=reduction_factor(progress.step, self.config))
-            self.config_now = dataclasses.replace(self.config, model=model)
+        self.config_now = reduced(self.config, progress.step)
         self.task = create_task(self.config_now)
         self.batches = self.task.batches(self.corpus)
         self.net = create_model(config=self.config_now)
@@ -188,18 +198,20 @@ class Training:
             while batches := list(itertools.islice(left, self.config.train.accumulate)):
                 progress.batch += len(batches)
                 yield batches
-                if self.config_now.model.name == "tacotron2" and self._reduce():
+                if self._reduce():
                     left = self.batches.epoch(progress.epoch, progress.batch)
             progress.epoch, progress.batch = progress.epoch + 1, 0
 
     def _reduce(self) -> bool:
         """Go on with the reduction factor that this step asks for; returns whether it is another one."""
-        before, now = self.config_now.model.reduction_factor, reduction_factor(self.progress.step, self.config)
-        if before != now:
-            self._say(f"step {self.progress.step}: the reduction factor falls from {before} to {now}")
-            self._log(reduction_factor=now)
-            self._build(snapshot(self.net, self.step.optimizer, self.config_now))
-        return before != now
+        config = reduced(self.config, self.progress.step)
+        if config == self.config_now:
+            return False
+        factor = config.model.reduction_factor
+        self._say(f"step {self.progress.step}: the reduction factor falls from {self.config_now.model.reduction_factor} to {factor}")
+        self._log(reduction_factor=factor)
+        self._build(snapshot(self.net, self.step.optimizer, self.config_now))
+        return True
 
     def _note_compilation(self, inputs: tuple, seconds: float) -> None:
         shape = tuple(value.shape for value in inputs)
@@ -225,7 +237,8 @@ class Training:
 
     def _warm_start(self, path: str | Path, ignore_layers: Sequence[str]) -> dict[str, str | list[str]]:
         """Begin with the weights of another run, whose symbols may be others, and return a row for the log that says what is fresh."""
-        checkpoint, fresh_symbols, unused_symbols = match_embedding(self.net, self.config, load_checkpoint(path))
+        trained = with_reduction_factor(load_checkpoint(path), self.config_now)
+        checkpoint, fresh_symbols, unused_symbols = match_embedding(self.net, self.config, trained)
         fresh = load_weights(self.net, checkpoint, ignore_layers)
         self._say(f"warm start from {path}; freshly initialised: {', '.join(fresh) or 'nothing'}")
         if "embedding" in fresh:
@@ -240,8 +253,13 @@ class Training:
     def _restore_best(self, resume: Checkpoint | None) -> None:
         """`best.ckpt` may be newer than the checkpoint that is resumed from; a worse one must not take its place."""
         if resume and (self.output_dir / "best.ckpt").exists():
-            best = load_checkpoint(self.output_dir / "best.ckpt").extra["best_val_loss"]
-            self.progress.best_val_loss = min(best, self.progress.best_val_loss or best)
+            try:
+                best = load_checkpoint(self.output_dir / "best.ckpt").extra["best_val_loss"]
+            except InputError as error:
+                warnings.warn(f"{error}; the next validation writes it anew", stacklevel=2)
+                self.progress.best_val_loss = None
+            else:
+                self.progress.best_val_loss = min(best, self.progress.best_val_loss or best)
 
     def _is_due(self, every: int, updated: bool) -> bool:
         if every == 0:
@@ -263,7 +281,7 @@ class Training:
         counts = progress.count_bad()
         skipped = runtime.gather([index for batch in batches for index in batch.indices])
         self._log(skipped_clips=[self.corpus.ids[int(index)] for index in skipped])
-        self._say(f"after step {progress.step}: loss or gradient is not finite; the batch is skipped ({counts})")
+        self._say(f"after step {progress.step}: loss or gradient is not finite; the step is skipped ({counts})")
         if progress.bad_steps_in_a_row >= limit:
             raise Diverged(
                 f"stopped after step {progress.step}: loss or gradient was not finite in {limit} batches in a row (train.max_bad_steps); "
@@ -275,7 +293,7 @@ class Training:
         self._log(**validation.numbers)
         self._say(f"step {progress.step}: {validation}")
         if self.writes:
-            self.task.save_example(validation, self.output_dir, progress.step)
+            self.log.show(self.task.save_example(validation, self.output_dir, progress.step), progress.step)
         if math.isfinite(validation.loss) and (progress.best_val_loss is None or validation.loss < progress.best_val_loss):
             progress.best_val_loss = validation.loss
             self._save("best.ckpt")
@@ -306,11 +324,3 @@ class Training:
             maxinterval=2 * interval,
             disable=not self.writes,
         )
-
-
-def _make_output_dir(output_dir: Path, config: Config) -> None:
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{output_dir}: cannot be made ({error.strerror})") from error
-    write_atomically(output_dir / "config.yaml", config.to_yaml().encode())

@@ -2,7 +2,7 @@
 
 import math
 
-from src.config import Config, TrainConfig
+from src.config import TrainConfig
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
@@ -29,9 +29,3 @@ def guided_attention_weight(step: int, config: TrainConfig) -> float:
     if config.guided_attention_decay_steps == 0:
         return config.guided_attention
     return config.guided_attention * math.exp(-step / config.guided_attention_decay_steps)
-
-
-def reduction_factor(step: int, config: Config) -> int:
-    """Mel frames per decoder step at `step`, where `config` is that of the run's beginning (Tacotron 2)."""
-    begun = [begin for begin in config.train.reduction_steps if begin <= step]
-    return config.train.reduction_steps[max(begun)] if begun else config.model.reduction_factor

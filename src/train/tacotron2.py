@@ -46,12 +46,13 @@ class Tacotron2Task:
         settings = self.config.train.batch_size, self.config.model.reduction_factor, self.config.data.workers
         return Validator(net, Tacotron2Loss(self.config), corpus, *settings)
 
-    def save_example(self, validation: "Validation", folder: Path, step: int | None = None) -> None:
-        """Draw alignment and mel of a clip into `folder`, in a file named after the step of a training run."""
+    def save_example(self, validation: "Validation", folder: Path, step: int | None = None) -> Path:
+        """Draw alignment and mel of a clip into `folder`, in a file named after the step of a training run, and return its path."""
         clip = validation.example
         when, suffix = ("", "") if step is None else (f", step {step}", f"-{step}")
         picture = folder / f"alignment-and-mel{suffix}.png"
         save_alignment_and_mel(picture, clip.mel, clip.alignment, f"{clip.id}{when}, teacher forced", self.config.audio, clip.target_mel)
+        return picture
 
 
 def teacher_forced(net: nn.Cell, loss: nn.Cell) -> Callable[..., tuple[Tensor, ...]]:

@@ -38,8 +38,8 @@ class Task(Protocol):
     def validator(self, net: nn.Cell, corpus: Corpus) -> Callable[[], Validation]:
         """What measures `net` on `corpus` in one pass."""
 
-    def save_example(self, validation: Validation, folder: Path, step: int | None = None) -> None:
-        """Write into `folder` what the network made of a clip, in files named after the step of a training run."""
+    def save_example(self, validation: Validation, folder: Path, step: int | None = None) -> Path:
+        """Write into `folder` what the network made of a clip, in files named after the step of a training run. Returns the picture."""
 
 
 def create_task(config: Config) -> Task:

@@ -58,14 +58,20 @@ class WaveGlowTask:
         """What measures the network on `corpus`."""
         return Validator(net, self.forward(net), corpus, self.config)
 
-    def save_example(self, validation: "Validation", folder: Path, step: int | None = None) -> None:
-        """Write what a clip sounds like, and its mel beneath that of the recording, in files named after the step of a training run."""
+    def save_example(self, validation: "Validation", folder: Path, step: int | None = None) -> Path:
+        """Write what a clip sounds like, and its mel beneath that of the recording, in files named after the step of a training run.
+
+        Returns:
+            The picture of the mels.
+        """
         clip, audio = validation.example, self.config.audio
         when, suffix = ("", "") if step is None else (f", step {step}", f"-{step}")
         wav = np.clip(np.nan_to_num(clip.wav), -1, 1)  # whatever an unready network says, its training goes on
         save_wav(folder / f"sample{suffix}.wav", wav, audio.sample_rate)
         mels = {"generated": mel_spectrogram(wav, audio), "recording": clip.mel}
-        save_mels(folder / f"mel{suffix}.png", mels, f"{clip.id}{when}", audio)
+        picture = folder / f"mel{suffix}.png"
+        save_mels(picture, mels, f"{clip.id}{when}", audio)
+        return picture
 
 
 class Example(NamedTuple):
@@ -125,7 +131,7 @@ class Validator:
 
     def _example(self) -> Example:
         audio = self.config.audio
-        (wav,) = next(self.corpus.read([0], columns=["wav"]).create_tuple_iterator(num_epochs=1, output_numpy=True))
+        (wav,) = next(self.corpus.stream([0], 1, ["wav"]))
         wav = decode(wav)[: EXAMPLE_SECONDS * audio.sample_rate]
         mel = mel_spectrogram(wav, audio)
         try:

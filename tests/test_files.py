@@ -1,0 +1,72 @@
+"""Files that appear whole or not at all, and folders that one process has to itself."""
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from src.errors import InputError
+from src.files import lock, write_atomically
+
+NOBODY = 65534
+
+
+@contextmanager
+def unwritable_folder():
+    """A folder that nothing can be written into, not even by root, who is somebody else meanwhile."""
+    with TemporaryDirectory() as folder:
+        os.chmod(folder, 0o555)
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(NOBODY)
+        try:
+            yield Path(folder)
+        finally:
+            if root:
+                os.seteuid(0)
+            os.chmod(folder, 0o755)
+
+
+def test_what_was_there_stays_until_the_new_file_is_complete(tmp_path, monkeypatch):
+    write_atomically(tmp_path / "a", b"old")
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="cannot be written"):
+        patch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        write_atomically(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"old" and os.listdir(tmp_path) == ["a"]
+    write_atomically(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new" and os.listdir(tmp_path) == ["a"]
+
+
+def test_a_folder_without_permission():
+    with unwritable_folder() as folder:
+        with pytest.raises(InputError, match=r"a: cannot be written \(Permission denied\)"):
+            write_atomically(folder / "a", b"")
+        with pytest.raises(InputError, match=r"cannot be written \(Permission denied\)"):
+            lock(folder)
+        with pytest.raises(InputError, match=r"new: cannot be written \(Permission denied\)"):
+            lock(folder / "new")
+        assert os.listdir(folder) == []
+
+
+def test_a_file_where_the_folder_should_be(tmp_path):
+    (tmp_path / "a").write_text("")
+    with pytest.raises(InputError, match=r"a: cannot be written \(File exists\)"):
+        lock(tmp_path / "a")
+
+
+def test_one_process_at_a_time(tmp_path):
+    code = "import sys; from src.files import lock; held = lock(sys.argv[1]); print('mine', flush=True); input()"
+    call = [sys.executable, "-c", code, str(tmp_path / "out")]
+    with subprocess.Popen(call, cwd=Path(__file__).parents[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "mine\n"
+        (tmp_path / "out" / ".x.ckpt.7.partial").write_text("of the other")
+        with pytest.raises(InputError, match="another process is training into it"):
+            lock(tmp_path / "out")
+        assert (tmp_path / "out" / ".x.ckpt.7.partial").exists()
+        other.kill()
+    with lock(tmp_path / "out"):
+        assert os.listdir(tmp_path / "out") == [".lock"]  # what the killed one left is gone
