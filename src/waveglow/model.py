@@ -114,6 +114,7 @@ class WaveGlow(nn.Cell):
             raise InputError(f"sigma is {sigma}, but must be at least 0")
         shape = len(mel), mel.shape[2] * hop_length // self.n_group, self.n_group
         z = self._drawn(shape, seed) if noise is None else self._given(noise, shape)
+        self.set_train(False)
         return Tensor(self.synthesis(mel.astype(np.float32), z * np.float32(sigma)))
 
     def remove_weight_norm(self) -> None:
