@@ -9,23 +9,34 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, communication, ops
 
+from src.errors import InputError
+
 # glibc raises this threshold by itself to 32 MB, and then keeps freed blocks below it instead of giving them back to the system.
 GLIBC_MMAP_THRESHOLD = -3
 SEED_DISTANCE = 1_000_003  # between the seeds of two ranks
 
 
 def setup(seed: int | None = None) -> str:
-    """Put MindSpore in graph mode on the device of the environment variable DEVICE_TARGET (Ascend, GPU, CPU; default: what is there).
+    """Put MindSpore in graph mode on the device of the environment variables DEVICE_TARGET (Ascend, GPU, CPU; default: what is there)
+    and DEVICE_ID (default: 0).
 
     Args:
         seed: seeds MindSpore and NumPy when given.
 
     Returns:
         The device's name.
+
+    Raises:
+        InputError: MindSpore finds no such device.
     """
     device = os.environ.get("DEVICE_TARGET")
     if device and not communication.GlobalComm.INITED:  # afterwards it is refused
-        ms.set_device(device)
+        device_id = os.environ.get("DEVICE_ID") or "0"
+        try:
+            ms.set_device(device, None if "MS_ROLE" in os.environ else int(device_id))  # under msrun MindSpore deals the devices out
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).strip().split(" Please")[0]
+            raise InputError(f"DEVICE_TARGET {device}, DEVICE_ID {device_id}: {reason} Choose another one by DEVICE_TARGET.") from error
     ms.set_context(mode=ms.GRAPH_MODE)
     with contextlib.suppress(OSError, AttributeError, TypeError):  # other C libraries have no such call
         ctypes.CDLL(None).mallopt(GLIBC_MMAP_THRESHOLD, 2**20)

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Train on several devices of one machine or of several, data parallel, by msrun.
+#
+# usage: bash scripts/run_distribute_train.sh CONFIG DATA_PATH OUTPUT_DIR NUM_DEVICES [flags of train.py ...]
+#   CONFIG       YAML file, such as config/tacotron2_ljspeech.yaml
+#   DATA_PATH    folder made by scripts/preprocess.py
+#   OUTPUT_DIR   new folder for log, pictures and checkpoints; what each rank prints is in OUTPUT_DIR/logs/worker_RANK.log
+#   NUM_DEVICES  devices of this machine; all machines have as many
+#   flags        such as --train.batch_size 16; `--resume OUTPUT_DIR` behind the same command goes on with the run in that folder
+# environment:
+#   DEVICE_TARGET    Ascend (default), GPU or CPU
+#   NUM_NODES        number of machines (default: 1); start this script on each of them
+#   NODE_RANK        of several machines: number of this one, 0 for the one of MASTER_ADDR
+#   MASTER_ADDR      of several machines: address of the first one (default of a single machine: 127.0.0.1)
+#   MASTER_PORT      where the ranks meet on it (default: a free port; of several machines: 8118)
+#   RANK_TABLE_FILE  an existing HCCL rank table, handed to msrun
+#   GRACE_SECONDS    that ranks have for their checkpoint before they are killed (default: 30)
+# A rank that fails ends all within seconds, and its last lines are shown. Ctrl-C and SIGTERM let all ranks save a checkpoint; twice kills them.
+# exit status: 0 done, that of the rank that failed first (1 failure, 2 bad input, 137 killed), 130 or 143 stopped with a checkpoint saved
+set -euo pipefail
+n_arguments=4
+# shellcheck source-path=SCRIPTDIR source=launcher.sh
+. "$(dirname "$0")/launcher.sh"
+config=$1 data_path=$2 output_dir=$3 num_devices=$4
+shift 4
+need_file CONFIG "$config"
+need_folder DATA_PATH "$data_path"
+need_number NUM_DEVICES "$num_devices" 1
+nodes=${NUM_NODES:-1} node=${NODE_RANK:-0} address=${MASTER_ADDR:-127.0.0.1} port=${MASTER_PORT:-0}
+need_number NUM_NODES "$nodes" 1
+need_number NODE_RANK "$node" 0
+need_number MASTER_PORT "$port" 0
+export GRACE_SECONDS=${GRACE_SECONDS:-30}
+need_number GRACE_SECONDS "$GRACE_SECONDS" 1
+if [ "$nodes" -gt 1 ]; then
+    [[ ${MASTER_ADDR-} && ${NODE_RANK-} ]] || fail "NUM_NODES is $nodes, so MASTER_ADDR and NODE_RANK are needed"
+    port=${MASTER_PORT:-8118}
+fi
+[ "$node" -lt "$nodes" ] || fail "NODE_RANK must be below NUM_NODES, $nodes, not $node"
+[ -z "$rank_table" ] || need_file RANK_TABLE_FILE "$rank_table"
+command -v msrun >/dev/null || fail "msrun is not on the PATH; activate the environment that has MindSpore"
+
+if [ "$node" = 0 ]; then # 0 gets a free one
+    bind='import socket, sys; print(socket.create_server(("", int(sys.argv[1]))).getsockname()[1])'
+    port=$(python -c "$bind" "$port" 2>/dev/null) || fail "MASTER_PORT ${MASTER_PORT-} cannot be used; is another training running?"
+fi
+logs=$output_dir/logs
+mkdir -p "$logs" 2>/dev/null || fail "OUTPUT_DIR $output_dir: the folder for logs cannot be made in it"
+export PYTHONUNBUFFERED=1  # what a rank said last is in its log
+export GLOG_v=${GLOG_v:-3} # errors only: until all ranks have met, MindSpore warns a hundred times
+exec python "$root/scripts/watch_ranks.py" "$logs" $((node * num_devices)) "$num_devices" \
+    msrun --join=False --worker_num=$((nodes * num_devices)) --local_worker_num="$num_devices" --node_rank="$node" \
+    --master_addr="$address" --master_port="$port" --log_dir="$logs" ${rank_table:+"--rank_table_file=$rank_table"} \
+    "$root/train.py" --config "$config" --data_path "$data_path" --output_dir "$output_dir" "$@"

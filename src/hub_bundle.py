@@ -1,0 +1,98 @@
+"""What is published at MindSpore Hub: a card, the checkpoint it names, and the code."""
+
+import re
+import shutil
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from src import create_model
+from src.checkpoint import load_checkpoint, save_checkpoint
+from src.errors import InputError
+from src.hub_card import CARDS, check_card, sha256_of
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = "src"
+ASSET = """asset:
+-
+    file-format: ckpt
+    asset-link: <{link}>
+    asset-sha256: "{sha256}"
+"""
+
+
+def make_bundle(checkpoint: str | Path, output_dir: str | Path, overrides: dict[str, Any] | None = None) -> Path:
+    """Write the card of a checkpoint's network, the checkpoint and the code folder into `output_dir`, which may hold the other network's.
+
+    The card is the repository's, with date and asset filled in. Its asset-link is in the folder of the one it had, or else in
+    `checkpoints/` of the repository that repo-link names; the file's name ends in the first eight digits of its hash. A checkpoint from
+    training is written anew, without the optimiser's state and the position in the data; any other is copied byte for byte.
+
+    Args:
+        overrides: configuration values by dotted key that the published checkpoint shall carry in place of its own.
+
+    Returns:
+        The card.
+
+    Raises:
+        InputError: a checkpoint that does not load strictly; a card that Hub would refuse; an output folder that holds other code.
+    """
+    checkpoint, output_dir = Path(checkpoint), Path(output_dir)
+    _check_place(output_dir)
+    loaded = load_checkpoint(checkpoint)
+    net = create_model(checkpoint=str(checkpoint), overrides=overrides)
+    template = ROOT / CARDS[loaded.config.model.name]
+    header = check_card(template)
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        # Everything is made aside and then moved, the card last: it never names what is not there.
+        with TemporaryDirectory(dir=output_dir, prefix=".bundle") as aside:
+            scratch = Path(aside)
+            published = scratch / "published.ckpt"
+            if loaded.optimizer or overrides:
+                save_checkpoint(published, net, net.config, loaded.step, loaded.epoch)
+            else:
+                shutil.copyfile(checkpoint, published)
+            sha256 = sha256_of(published.read_bytes())
+            name = _published_name(checkpoint, sha256)
+            card = scratch / template.name
+            card.write_text(_filled_in(template.read_text(encoding="utf-8"), f"{_asset_folder(header)}/{name}", sha256), encoding="utf-8")
+            check_card(card)
+            shutil.copytree(ROOT / CODE, scratch / CODE, ignore=shutil.ignore_patterns("__pycache__"))
+            published.replace(output_dir / name)
+            if (output_dir / CODE).exists():
+                (output_dir / CODE).rename(scratch / "former")
+            (scratch / CODE).rename(output_dir / CODE)
+            for file in ("LICENSE", "requirements.txt"):
+                shutil.copyfile(ROOT / file, output_dir / file)
+            return card.replace(output_dir / card.name)
+    except OSError as error:
+        raise InputError(f"{output_dir}: the bundle cannot be written ({error})") from error
+
+
+def _check_place(output_dir: Path) -> None:
+    place = output_dir.resolve()
+    if place == ROOT or place.is_relative_to(ROOT / CODE):
+        raise InputError(f"{output_dir}: is where this code itself lies; choose another --output_dir")
+    code = output_dir / CODE
+    if code.exists() and not (code / "mindspore_hub_conf.py").is_file():
+        raise InputError(f"{code}: is not the code of a bundle, and would be replaced; choose another --output_dir")
+
+
+def _published_name(checkpoint: Path, sha256: str) -> str:
+    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", checkpoint.stem)
+    return f"{stem.removesuffix(f'-{sha256[:8]}')}-{sha256[:8]}.ckpt"
+
+
+def _asset_folder(header: dict[str, Any]) -> str:
+    if header.get("asset"):
+        return header["asset"][0]["asset-link"].strip("<>").rpartition("/")[0]
+    return re.sub(r"/tree/([^/]+)/src$", r"/raw/\1/checkpoints", header["repo-link"].strip("<>"))
+
+
+def _filled_in(card: str, link: str, sha256: str) -> str:
+    """`card` with today's date, and this asset in place of those it may have."""
+    card = re.sub(r"^update-time: .*$", f"update-time: {date.today()}", card, count=1, flags=re.MULTILINE)
+    card = re.sub(r"^asset:.*\n(?:[ -].*\n|\n)*", "", card, count=1, flags=re.MULTILINE)
+    return re.sub(r"^license: ", ASSET.format(link=link, sha256=sha256) + "license: ", card, count=1, flags=re.MULTILINE)
