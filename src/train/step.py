@@ -5,10 +5,14 @@ from typing import NamedTuple
 
 import mindspore as ms
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from src import runtime
 from src.config import TrainConfig
+
+# A for loop over parameters, of which WaveGlow has hundreds, would nest the graph as deep as MindSpore allows.
+for_each, partial = ops.HyperMap(), ops.Partial()
+assign = ops.Assign()
 
 
 class StepResult(NamedTuple):
@@ -50,12 +54,12 @@ class TrainStep:
             loss_scale=1.0,
             use_amsgrad=False,
         )
-        assign, max_norm, sum_over_ranks = ops.Assign(), config.grad_clip, runtime.all_reduce()
+        max_norm, sum_over_ranks = config.grad_clip, runtime.all_reduce()
         n_ranks = runtime.world_size()
-        statistics = [parameter for parameter in net.get_parameters() if not parameter.requires_grad]
+        statistics = ParameterTuple([parameter for parameter in net.get_parameters() if not parameter.requires_grad])
         self._accumulates = config.accumulate > 1
-        sums = [_zeros_like(weight, "gradient") for weight in weights] if self._accumulates else []
-        kept = [_zeros_like(statistic, "kept") for statistic in statistics] if self._accumulates else []
+        sums = ParameterTuple([_zeros_like(weight, "gradient") for weight in weights] if self._accumulates else [])
+        kept = ParameterTuple([_zeros_like(statistic, "kept") for statistic in statistics] if self._accumulates else [])
 
         def scaled(scale: Tensor, *inputs: Tensor):
             losses = forward(*inputs)
@@ -65,11 +69,9 @@ class TrainStep:
 
         def update(lr: Tensor, scale: Tensor, losses: tuple[Tensor, ...], gradients: tuple[Tensor, ...]):
             """Step by this rank's `gradients` of its losses times `scale` and those of the others, if all is finite."""
-            mean_losses, summed = (), ()
+            mean_losses, summed = (), for_each(sum_over_ranks, gradients)
             for loss in losses:
                 mean_losses += (sum_over_ranks(loss) / n_ranks,)
-            for gradient in gradients:
-                summed += (sum_over_ranks(gradient),)
             scale = scale * n_ranks
             norm = global_norm(summed) / scale
             finite = ops.logical_and(ops.isfinite(mean_losses[0]), ops.isfinite(norm))
@@ -92,9 +94,7 @@ class TrainStep:
         @ms.jit
         def accumulate(share: Tensor, scale: Tensor, *inputs: Tensor):
             (_, losses), gradients = value_and_gradient(scale, *inputs)
-            for gradient, running in zip(gradients, sums):  # noqa: B905
-                assign(running, running + gradient * share)
-            return losses
+            return (ops.depend(losses[0], for_each(partial(_add_share, share), sums, gradients)), *losses[1:])
 
         @ms.jit
         def finish(lr: Tensor, scale: Tensor, *losses: Tensor):
@@ -107,8 +107,7 @@ class TrainStep:
         def begin():
             for statistic, value in zip(statistics, kept):  # noqa: B905
                 assign(value, statistic)
-            for running in sums:
-                assign(running, ops.zeros_like(running))
+            return ops.depend(Tensor(True), for_each(_empty, sums))  # a graph that returns nothing would call Python
 
         self._step, self._begin, self._accumulate, self._finish = step, begin, accumulate, finish
 
@@ -136,20 +135,30 @@ class TrainStep:
 
 def global_norm(gradients: tuple[Tensor, ...]) -> Tensor:
     """Euclidean norm of all gradients as one vector; not finite if any of their values is not."""
-    total = Tensor(0.0, ms.float32)
-    for gradient in gradients:
-        total = total + gradient.square().sum()
-    return ops.sqrt(total)
+    return ops.sqrt(ops.AddN()(for_each(_sum_of_squares, gradients)))
 
 
 def clip_by_norm(gradients: tuple[Tensor, ...], norm: Tensor, max_norm: float, scale: Tensor) -> tuple[Tensor, ...]:
     """All gradients divided by `scale`, and scaled down by one factor if their global `norm` without it is above `max_norm`
     (Pascanu et al. 2013, algorithm 1)."""
     factor = max_norm / ops.maximum(norm, Tensor(max_norm, ms.float32)) / scale
-    clipped = ()
-    for gradient in gradients:
-        clipped += (gradient * factor,)
-    return clipped
+    return for_each(partial(_times, factor), gradients)
+
+
+def _times(factor: Tensor, gradient: Tensor) -> Tensor:
+    return gradient * factor
+
+
+def _sum_of_squares(gradient: Tensor) -> Tensor:
+    return gradient.square().sum()
+
+
+def _add_share(share: Tensor, total: Parameter, gradient: Tensor) -> Tensor:
+    return assign(total, total + gradient * share)
+
+
+def _empty(total: Parameter) -> Tensor:
+    return assign(total, ops.zeros_like(total))
 
 
 def _zeros_like(parameter: Parameter, purpose: str) -> Parameter:
