@@ -109,6 +109,7 @@ class TrainStep:
                 assign(value, statistic)
             for running in sums:
                 assign(running, ops.zeros_like(running))
+            return True  # a graph that returns nothing would call Python
 
         self._step, self._begin, self._accumulate, self._finish = step, begin, accumulate, finish
 
