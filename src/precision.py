@@ -5,24 +5,24 @@
 - O0: everything is float32.
 - O1: the factors of all matrix products and convolutions, forward and backward, are float16; results come back as float32, in
   which all else is computed and kept. MindSpore's O1 is such a white list of operators.
-- O2: activations are float16 too: what a product gives stays so, with its bias, residual, dropout, and what is kept of it for the
-  gradient. Float32 is a black list: the softmax of attention and its weights, cell states and gates of LSTMs, batch normalisation,
-  the squashing of WaveGlow's gated units, the signal that its flows pass on, log scales and their exponentials, weight norm and
-  determinants, mels and losses. Of these, cells take float16 and give float16 where a layer follows.
+- O2: activations and their gradients are float16 too: what a product gives stays so, with its bias, residual, dropout, and what is
+  kept of it for the gradient. Float32 is a black list: the softmax of attention and its weights, cell states and gates of LSTMs,
+  batch normalisation, the squashing of WaveGlow's gated units, the signal that its flows pass on, log scales and their exponentials,
+  weight norm and determinants, all sums over positions, mels and losses. Of these, cells take float16 and give float16 where a layer
+  follows.
 
 Parameters and their gradients are float32 at every level: the optimiser's weights are the master weights, and a checkpoint does
-not tell at which level it was trained. Only training is mixed; validation and inference are float32.
+not depend on the level it was trained at. Only training is mixed; validation and inference are float32.
 
 MindSpore's own means do not reach this: its lists go by the classes of `nn`; `auto` fails in cells that have a `bprop`; and
-`Cell.to_float` casts cell states too, is in force in evaluation, and hands on gradients in float16.
+`Cell.to_float` casts cell states too, is in force in evaluation, and hands on gradients in float16. On CPU, float16 is slower and,
+as its kernels for sums and products keep tables, needs more memory than float32.
 """
-
-from typing import Literal
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-AmpLevel = Literal["O0", "O1", "O2"]
+from src.sections import AmpLevel
 
 
 def cast(x: Tensor, dtype: ms.Type) -> Tensor:

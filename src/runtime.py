@@ -31,10 +31,9 @@ def setup(seed: int | None = None) -> str:
     """
     device = os.environ.get("DEVICE_TARGET")
     if device and not communication.GlobalComm.INITED:  # afterwards it is refused
-        # Under msrun MindSpore itself deals the devices out.
-        device_id = None if "MS_ROLE" in os.environ else int(os.environ.get("DEVICE_ID") or 0)
+        device_id = os.environ.get("DEVICE_ID") or "0"
         try:
-            ms.set_device(device, device_id)
+            ms.set_device(device, None if "MS_ROLE" in os.environ else int(device_id))  # under msrun MindSpore deals the devices out
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().split(" Please")[0]
             raise InputError(f"DEVICE_TARGET {device}, DEVICE_ID {device_id}: {reason} Choose another one by DEVICE_TARGET.") from error

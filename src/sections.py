@@ -6,6 +6,7 @@ from typing import Literal
 from src.text.symbols import SYMBOLS
 
 Network = Literal["tacotron2", "waveglow"]
+AmpLevel = Literal["O0", "O1", "O2"]  # see src.precision
 
 
 @dataclass
@@ -206,7 +207,7 @@ class TrainConfig:
     accumulate: int = 1
     max_steps: int = 100_000
     max_hours: float = 0.0
-    amp: Literal["O0", "O1", "O2"] = "O0"
+    amp: AmpLevel = "O0"
     loss_scale: float = 32768.0
     lr: float = 1e-3
     schedule: Literal["constant", "step", "exponential", "inverse_sqrt"] = "constant"

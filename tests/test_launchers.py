@@ -33,8 +33,9 @@ MSRUN = """
 import os, subprocess, sys
 options = dict(word[2:].split("=") for word in sys.argv[1:] if word.startswith("--") and "=" in word)
 task = next(i for i, word in enumerate(sys.argv) if word.endswith("train.py"))
-ranks = range(int(options["local_worker_num"]))
-for role, rank, log in [("MS_SCHED", 0, "scheduler"), *(("MS_WORKER", rank, f"worker_{rank}") for rank in ranks)]:
+node, n_ranks = int(options["node_rank"]), int(options["local_worker_num"])
+processes = [("MS_WORKER", rank, f"worker_{rank}") for rank in range(node * n_ranks, (node + 1) * n_ranks)]
+for role, rank, log in processes if node else [("MS_SCHED", 0, "scheduler"), *processes]:
     environment = os.environ | {"MS_ROLE": role, "RANK_ID": str(rank), "MS_WORKER_NUM": options["worker_num"]}
     with open(f"{options['log_dir']}/{log}.log", "w") as file:
         command = ["python", *sys.argv[task:]]
@@ -200,7 +201,7 @@ def test_a_text_is_spoken(launchers):
 
 
 def test_bad_input_is_found_by_the_programs_themselves(launchers):
-    shutil.copytree(ROOT / "src", launchers.root / "src")
+    (launchers.root / "src").symlink_to(ROOT / "src")
     for name, program, arguments in [
         ("run_standalone_train.sh", "train.py", ["c.yaml", "data", "out"]),
         ("run_eval.sh", "eval.py", ["x.ckpt", "Two words.", "out"]),
@@ -315,10 +316,12 @@ def test_ranks_that_do_not_stop_are_killed(launchers, again):
     assert not launchers.running()
 
 
-def test_nothing_that_a_rank_started_is_left(launchers):
+@pytest.mark.parametrize("machine", [0, 1])
+def test_nothing_that_a_rank_started_is_left(launchers, machine):
     launchers.put_msrun(MSRUN)
     launchers.put("train.py", RANK + "subprocess.Popen(['sleep', '600'], start_new_session=True)")
-    assert end_of(launchers.train()) == (0, "rank 0 at work\n", "")
+    several = {"NUM_NODES": "2", "NODE_RANK": "1", "MASTER_ADDR": "127.0.0.1"} if machine else {}
+    assert end_of(launchers.train(**several)) == (0, f"rank {2 * machine} at work\n", "")
     assert not launchers.running()
 
 

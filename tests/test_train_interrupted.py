@@ -73,11 +73,15 @@ def test_a_run_killed_twenty_times_at_random_moments_ends_like_one_that_never_wa
         process, files = start(*how, output=output, watched=killed)
         try:
             # A start touches a dozen files, a step one, and a checkpoint eight or so: most kills fall into or near the writing of one.
-            for _ in range(random.integers(1, 40) if kills < 20 else sys.maxsize):
-                files.recv_bytes()
+            for _ in range(random.integers(40) if kills < 20 else sys.maxsize):
+                files.recv()
+                files.send("go on")
+            files.recv()
         except EOFError:  # it has come to its end
             break
-        time.sleep(random.uniform(0, 0.01))
+        if random.random() < 0.5:  # else exactly between two of them
+            files.send("go on")
+            time.sleep(random.uniform(0, 0.01))
         process.kill()
         process.join()
         kills += 1

@@ -141,24 +141,25 @@ def start(*arguments: object, output: Path, watched: Path | None = None) -> tupl
 
     Args:
         output: file for what it prints.
-        watched: folder; each time a file in it is about to be opened, renamed or deleted, the process says so.
+        watched: folder; each time a file in it is about to be opened, renamed or deleted, the process says so and waits for an answer.
 
     Returns:
-        The process and the pipe through which it says so.
+        The process, and the pipe for that.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "matplotlib.backends.backend_agg"])
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_forked, args=(list(map(str, arguments)), output, watched and str(watched), sender))
+    here, there = context.Pipe()
+    process = context.Process(target=_forked, args=(list(map(str, arguments)), output, watched and str(watched), there))
     process.start()
-    sender.close()
-    return process, receiver
+    there.close()
+    return process, here
 
 
-def _forked(arguments: list[str], output: Path, watched: str | None, sender: Connection) -> None:
+def _forked(arguments: list[str], output: Path, watched: str | None, pipe: Connection) -> None:
     def tell(event: str, details: tuple) -> None:
         if event in ("open", "os.rename", "os.remove") and watched in str(details[0]):
-            sender.send_bytes(event.encode())
+            pipe.send(event)
+            pipe.recv()
 
     with output.open("w") as file:
         os.dup2(file.fileno(), 1)
