@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from src.config import AudioConfig, Config
+from src.config import Config
 from src.errors import InputError
-from src.layers import spread
+from src.layers import spread, uniform
 from src.precision import MixedPrecision, single
 from src.waveglow.flow import Flow, WeightNormConv
 from src.waveglow.inference import Synthesis
@@ -19,25 +19,15 @@ class Upsample(MixedPrecision):
     Every frame adds `kernel_size` samples from its own place on, so that a sample hears the frame it lies in and the
     kernel_size / hop - 1 before; as a matrix product of these frames, `weight` [kernel_size / hop * n_mels, hop * n_mels].
     The product's columns are ordered as the couplings take them: group of samples, mel band, sample in the group.
-
-    It starts by handing on the newest frame with its values brought to about -2 to 2. From PyTorch's small random weights alone, the
-    couplings hear almost only how loud it is on average, and take thousands of steps longer to follow the spectrogram.
     """
 
-    def __init__(self, audio: AudioConfig, kernel_size: int, n_group: int):
+    def __init__(self, n_mels: int, hop_length: int, kernel_size: int, n_group: int):
         super().__init__()
-        n_mels, hop_length = audio.n_mels, audio.hop_length
         self.n_mels, self.n_group, self.n_groups = n_mels, n_group, hop_length // n_group
         self.n_frames = kernel_size // hop_length
-        bound = (n_mels * kernel_size) ** -0.5  # PyTorch's
-        weight = np.random.uniform(-bound, bound, (self.n_frames, n_mels, self.n_groups, n_mels, n_group))
-        lowest, highest = (np.log(audio.mel_floor), 0.0) if audio.compression == "ln" else (0.0, 1.0)
-        gain = 4.0 / (highest - lowest)
-        bands = np.arange(n_mels)
-        weight[-1, bands, :, bands, :] += gain
-        bias = np.random.uniform(-bound, bound, n_mels) - gain * (highest + lowest) / 2
-        self.weight = Parameter(Tensor(weight.reshape(self.n_frames * n_mels, -1).astype(np.float32)), name="weight")
-        self.bias = Parameter(Tensor(bias.astype(np.float32)), name="bias")
+        bound = (n_mels * kernel_size) ** -0.5  # as PyTorch has it, though only n_frames * n_mels products meet in a sample
+        self.weight = Parameter(uniform((self.n_frames * n_mels, hop_length * n_mels), bound), name="weight")
+        self.bias = Parameter(uniform((n_mels,), bound), name="bias")
 
     def construct(self, frames: Tensor) -> Tensor:
         """frames (B, n_frames - 1 + F, n_mels), the first n_frames - 1 of which are only heard by those after them."""
@@ -59,7 +49,7 @@ class WaveGlow(nn.Cell):
         self.config = config
         self.hop_length = audio.hop_length
         self.n_group, self.n_early_every, self.n_early_size = model.n_group, model.n_early_every, model.n_early_size
-        self.upsample = Upsample(audio, model.upsample_kernel_size, model.n_group)
+        self.upsample = Upsample(audio.n_mels, audio.hop_length, model.upsample_kernel_size, model.n_group)
         left = [model.n_group - k // model.n_early_every * model.n_early_size for k in range(model.n_flows)]
         self.flows = nn.CellList([Flow(n_channels, audio.n_mels * model.n_group, model) for n_channels in left])
         self.synthesis = Synthesis(self)
