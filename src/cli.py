@@ -53,7 +53,7 @@ class CommandLine(ArgumentParser):
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run a script's `main` and leave with its exit code: 0 done, 2 bad input or no permission (one line on stderr), 130 Ctrl-C, 1 others."""
+    """Run a script's `main` and leave with its exit code: 0 done, 2 bad input or no permission (one line on stderr), 130 Ctrl-C, 1 else."""
     try:
         main()
     except (InputError, PermissionError) as error:
