@@ -53,10 +53,10 @@ class CommandLine(ArgumentParser):
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run a script's `main` and leave with its exit code: 0 done, 2 bad input (one line on stderr), 130 Ctrl-C, 1 any other failure."""
+    """Run a script's `main` and leave with its exit code: 0 done, 2 bad input or no permission (one line on stderr), 130 Ctrl-C, 1 else."""
     try:
         main()
-    except InputError as error:
+    except (InputError, PermissionError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
