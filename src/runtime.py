@@ -9,6 +9,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, communication, ops
 
+from src.errors import InputError
+
 # glibc raises this threshold by itself to 32 MB, and then keeps freed blocks below it instead of giving them back to the system.
 GLIBC_MMAP_THRESHOLD = -3
 SEED_DISTANCE = 1_000_003  # between the seeds of two ranks
@@ -33,6 +35,16 @@ def setup(seed: int | None = None) -> str:
         ms.set_seed(seed)
         np.random.seed(seed)
     return ms.get_context("device_target")
+
+
+def need_ascend(what: str) -> None:
+    """Make sure that this runs on Ascend.
+
+    Raises:
+        InputError: it does not; says that `what` needs it.
+    """
+    if (device := setup()) != "Ascend":
+        raise InputError(f"{what} on Ascend, but this is {device}")
 
 
 def meet_ranks() -> None:
