@@ -20,7 +20,8 @@ from src.cli import run
 from src.config import load_config
 from src.draws import latents, prenet_keep
 from src.errors import InputError
-from src.export import mindir, writing
+from src.export import writing
+from src.export.mindir import load_mindir
 from src.export.part import Part, Port, relative_difference
 from src.onnx_speech import OnnxTacotron2, OnnxWaveGlow
 from src.text import encode_texts
@@ -86,9 +87,7 @@ def export(monkeypatch, capsys, *flags):
 
 
 def load(path):
-    description = json.loads(path.with_suffix(".json").read_text())
-    ports = {port.pop("name"): Port(**port) for port in description["inputs"]}
-    return mindir.load_mindir(path, ports), description
+    return load_mindir(path), json.loads(path.with_suffix(".json").read_text())
 
 
 def close(found, expected, limit):

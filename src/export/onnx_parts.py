@@ -1,4 +1,8 @@
-"""The ONNX files of both networks, and the parts of the live networks that they are compared with."""
+"""The ONNX files of both networks, and the parts of the live networks that they are compared with.
+
+The graphs are written operator by operator, as MindSpore 2.10's own exporter refuses dynamic shapes, and of fixed ones the postnet
+(no Rsqrt) and the decoder step (Split along the last axis).
+"""
 
 from collections.abc import Callable
 from pathlib import Path
