@@ -60,9 +60,8 @@ class LivePostnet(nn.Cell):
         return self.postnet(mel.swapaxes(1, 2), mask).swapaxes(1, 2)
 
 
-def tacotron2_parts(live: Tacotron2, fresh: Tacotron2) -> list[Part]:
-    """Encoder, decoder step and postnet; weights are those of `live`, `fresh` is not needed."""
-    del fresh
+def tacotron2_parts(live: Tacotron2) -> list[Part]:
+    """Encoder, decoder step and postnet."""
     config, model = live.config, live.config.model
     n_mels, n_frame, n_memory = live.n_mels, live.decoder.n_frame, model.encoder_dim
     lengths = Port("int32", ("batch",), "symbols of each text; what follows them is padding")
@@ -117,9 +116,8 @@ def tacotron2_parts(live: Tacotron2, fresh: Tacotron2) -> list[Part]:
     return [encoder, decoder, part(config, live, "postnet", onnx_tacotron2.postnet, mel_in, outputs, LivePostnet(live), [mels(2, 31)])]
 
 
-def waveglow_parts(live: WaveGlow, fresh: WaveGlow) -> list[Part]:
-    """The one file of a WaveGlow; weights are those of `live`, `fresh` is not needed."""
-    del fresh
+def waveglow_parts(live: WaveGlow) -> list[Part]:
+    """The one file of a WaveGlow, whose weight norm is folded away."""
     live.remove_weight_norm()
     audio, model = live.config.audio, live.config.model
     n_positions = audio.hop_length // model.n_group

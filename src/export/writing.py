@@ -52,6 +52,8 @@ def export(
     if file_format == "AIR":
         runtime.need_ascend("an AIR file can only be written")
     loaded = load_checkpoint(checkpoint)
+    if max_symbols is not None and (loaded.config.model.name != "tacotron2" or file_format == "ONNX"):
+        raise InputError("--max_symbols is for MINDIR and AIR files of Tacotron 2; others take texts and mels of any length")
     parts = make_parts(checkpoint, file_format, overrides, max_symbols)
     output_dir = Path(output_dir)
     partial = output_dir / f".export-{os.getpid()}"
@@ -78,15 +80,14 @@ def export(
 
 
 def make_parts(checkpoint: str | Path, file_format: FileFormat, overrides: dict[str, Any] | None, max_symbols: int | None) -> list[Part]:
-    """The files that a network has in a format. Each network is made twice: a cell that has run is exported with what it ran."""
-    live, fresh = (create_model(checkpoint=checkpoint, overrides=overrides) for _ in range(2))
-    config, fixed = live.config, file_format == "AIR"
-    if max_symbols is not None and (config.model.name != "tacotron2" or file_format == "ONNX"):
-        raise InputError("--max_symbols is for MINDIR and AIR files of Tacotron 2; others take texts and mels of any length")
+    """The files that a network has in a format. MindSpore exports a network that has not run, so there the network is made twice."""
     if file_format == "ONNX":
         from src.export import onnx_parts  # noqa: PLC0415  (needs packages that nothing else does)
 
-        return {"tacotron2": onnx_parts.tacotron2_parts, "waveglow": onnx_parts.waveglow_parts}[config.model.name](live, fresh)
+        net = create_model(checkpoint=checkpoint, overrides=overrides)
+        return {"tacotron2": onnx_parts.tacotron2_parts, "waveglow": onnx_parts.waveglow_parts}[net.config.model.name](net)
+    live, fresh = (create_model(checkpoint=checkpoint, overrides=overrides) for _ in range(2))
+    config, fixed = live.config, file_format == "AIR"
     if config.model.name == "tacotron2":
         longest = -(-config.text.max_sentence_length // SYMBOL_MULTIPLE) * SYMBOL_MULTIPLE
         return mindir.tacotron2_parts(live, fresh, max_symbols or longest, fixed)
