@@ -11,7 +11,7 @@ STEPS ?= 600
 DEMO_TEXT ?= Italy is contentedly stagnant.
 
 # Named after the requirements and the Python, so that a change in either installs again.
-INSTALLED := $(VENV)/.installed-$(firstword $(shell (cat requirements.txt requirements-dev.txt; echo '$(PYTHON)') | cksum))
+INSTALLED := $(VENV)/.installed-$(firstword $(shell (cat requirements.txt requirements-onnx.txt requirements-dev.txt; echo '$(PYTHON)') | cksum))
 RUN := $(VENV)/bin/python
 
 .PHONY: demo test lint benchmark clean

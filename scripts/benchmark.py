@@ -6,6 +6,7 @@ The peer lives in a process of its own, with any Python that has it:
     python scripts/benchmark.py --peer_python /path/to/that/python --json benchmark.json
 Each number is the median of the counted runs, with smallest and largest in brackets; a ratio is one of medians, below 1 when ours
 needs less. Ours is the training step of train.py, free running and vocoder of eval.py, not a copy of them.
+The files of export.py are measured against that.
 """
 
 import contextlib
@@ -35,6 +36,7 @@ from src.files import write_atomically
 
 HERE = Path(__file__).resolve().parent
 OURS, PEER, PLAIN = "ours", "torchaudio", "PyTorch"
+FORMATS = {"MINDIR": "MINDIR", "ONNX Runtime": "ONNX"}
 SHAPES = [(4, 100, 80), (16, 400, 100)]
 
 
@@ -121,6 +123,7 @@ class Benchmark:
         yield from self._free_running()
         yield self._compilation()
         yield self._vocoding()
+        yield from self._exported()
 
     def _training(self, batch_size: int, n_frames: int, length: int, memory: bool) -> Iterator[Row]:
         size, name = f"B {batch_size}, T {n_frames}, L {length}", f"b{batch_size}_t{n_frames}_l{length}"
@@ -167,6 +170,21 @@ class Benchmark:
         seconds = n_frames * config.audio.hop_length / config.audio.sample_rate
         samples = {side: [sample / seconds for sample in samples[side]] for side in workers}
         return Row(f"waveglow_{n_frames}_frames", f"WaveGlow, {n_frames} frames, a second of sound", "s", samples)
+
+    def _exported(self) -> Iterator[Row]:
+        """The files of export.py against the graph they were made from, on the same sentence."""
+        n_frames, length = self.arguments.frames, self.arguments.text_length
+        request = {"config": self.config, "seed": self.config["train"]["seed"], "n_frames": n_frames, "length": length}
+        with ExitStack() as stack:
+            workers = {side: stack.enter_context(Worker(self.commands[OURS])) for side in (OURS, *FORMATS)}
+            workers[OURS].ask("prepare", task="free_running", arguments={**request, "batch_size": 1})
+            for side, file_format in FORMATS.items():
+                workers[side].ask("prepare", task="exported", arguments={**request, "file_format": file_format})
+            samples = alternate(workers, self.arguments.free_running_repeats, "exported files")
+        frame = {side: [1e3 * seconds / n_frames for seconds in samples[side]] for side in samples}
+        for side, file_format in FORMATS.items():
+            title = f"{file_format} file, {n_frames} frames, a frame"
+            yield Row(f"exported_{file_format.lower()}", title, "ms", {side: frame[side], f"{OURS}, graph": frame[OURS]})
 
     def _prepare(self, stack: ExitStack, task: str, sides: dict[str, tuple[str, int, int, int]]) -> dict[str, Worker]:
         """A worker, ready to run, for each (side, batch size, frames, text length)."""

@@ -1,6 +1,8 @@
-"""Worker of scripts/benchmark.py for this repository: the training step of train.py, free running and vocoder of eval.py, as they are."""
+"""Worker of scripts/benchmark.py for this repository: the training step of train.py, free running and vocoder of eval.py, as they are;
+and what export.py makes of the same network."""
 
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +14,15 @@ from benchmark_worker import serve
 from mindspore import Tensor
 
 from src import create_model, runtime
+from src.checkpoint import save_checkpoint
+from src.cli import run as run_script
 from src.config import load_config
 from src.dataset import Batch
+from src.draws import prenet_keep
+from src.export.mindir import load_mindir
+from src.export.writing import export
+from src.recurrence import BLOCK
+from src.tacotron2.model import Tacotron2
 from src.train.step import TrainStep
 from src.train.tacotron2 import Tacotron2Task
 
@@ -44,12 +53,8 @@ def training(config: dict, seed: int, batch_size: int, n_frames: int, length: in
 
 def free_running(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
     """A run speaks `n_frames` frames per text: no fresh gate is as sure, and the attention's rule needs more frames than there are."""
-    limits = {"model.gate_threshold": 0.999999, "model.attention_stop_frames": n_frames + 1, "model.max_decoder_steps": n_frames}
-    config = load_config(config, limits)
-    runtime.setup(seed)
-    net = create_model(config=config)
-    text = Tensor(np.random.default_rng(seed).integers(1, config.model.n_symbols, (batch_size, length), np.int32))
-    text_lengths = Tensor(np.full(batch_size, length, np.int32))
+    net, text, text_lengths = _speaker(config, seed, batch_size, n_frames, length)
+    text, text_lengths, config = Tensor(text), Tensor(text_lengths), net.config
 
     def run() -> None:
         speech = net.generate(text, text_lengths, seed)
@@ -57,6 +62,44 @@ def free_running(config: dict, seed: int, batch_size: int, n_frames: int, length
             raise AssertionError(f"spoke {speech.mel.shape}")
 
     return run
+
+
+def exported(config: dict, seed: int, n_frames: int, length: int, file_format: str) -> Callable[[], None]:
+    """A run speaks the text of `free_running` at batch size 1, by files of export.py."""
+    net, text, text_lengths = _speaker(config, seed, 1, n_frames, length)
+    config = net.config
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_checkpoint(folder / "fresh.ckpt", net, config)
+        max_symbols = length if file_format == "MINDIR" else None
+        files = export(folder / "fresh.ckpt", file_format, folder, max_symbols=max_symbols, verify=False)
+        if file_format == "MINDIR":
+            cell = load_mindir(files[0][0])
+        else:
+            from src.onnx_speech import OnnxTacotron2  # noqa: PLC0415  (takes a package that nothing else does)
+
+            onnx = OnnxTacotron2(folder)
+
+    def run() -> None:
+        if file_format == "MINDIR":
+            keep = prenet_keep(config.model, [(seed, 0)], -(-n_frames // BLOCK) * BLOCK)
+            inputs = (text, text_lengths, keep) if config.model.prenet_dropout else (text, text_lengths)
+            mel = cell(*map(Tensor, inputs))[0].asnumpy()
+        else:
+            mel = onnx.generate(text, text_lengths, [(seed, 0)]).mel
+        if mel.shape != (1, config.audio.n_mels, n_frames):
+            raise AssertionError(f"spoke {mel.shape}")
+
+    return run
+
+
+def _speaker(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> tuple[Tacotron2, np.ndarray, np.ndarray]:
+    """A fresh network that speaks `n_frames` frames whatever it is told, and texts for it."""
+    limits = {"model.gate_threshold": 0.999999, "model.attention_stop_frames": n_frames + 1, "model.max_decoder_steps": n_frames}
+    config = load_config(config, limits)
+    runtime.setup(seed)
+    text = np.random.default_rng(seed).integers(1, config.model.n_symbols, (batch_size, length), np.int32)
+    return create_model(config=config), text, np.full(batch_size, length, np.int32)
 
 
 def vocoding(config: dict, seed: int, n_frames: int) -> Callable[[], None]:
@@ -76,4 +119,4 @@ def vocoding(config: dict, seed: int, n_frames: int) -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    serve({"training": training, "free_running": free_running, "vocoding": vocoding})
+    run_script(lambda: serve({"training": training, "free_running": free_running, "exported": exported, "vocoding": vocoding}))

@@ -162,7 +162,7 @@ class Conv1d(nn.Cell):
         self.weight = Parameter(xavier_uniform((fan_in, n_out), fan_in, n_out * kernel_size, gain), name="weight")
         self.bias = Parameter(uniform((n_out,), fan_in**-0.5), name="bias")
         self.convolution, self.add_bias = Convolution(), AddBias()
-        self.n_out = n_out
+        self.n_out, self.kernel_size = n_out, kernel_size
 
     def construct(self, x: Tensor) -> Tensor:
         return self.add_bias(self.convolution(x, read(self.weight)), read(self.bias)).reshape((*x.shape[:2], self.n_out))

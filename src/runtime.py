@@ -46,6 +46,16 @@ def setup(seed: int | None = None) -> str:
     return ms.get_context("device_target")
 
 
+def need_ascend(what: str) -> None:
+    """Make sure that this runs on Ascend.
+
+    Raises:
+        InputError: it does not; says that `what` needs it.
+    """
+    if (device := setup()) != "Ascend":
+        raise InputError(f"{what} on Ascend, but this is {device}")
+
+
 def meet_ranks() -> None:
     """In a process that msrun or a rank table made one of several, wait for the others; elsewhere nothing happens.
 

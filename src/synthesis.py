@@ -18,7 +18,7 @@ from src.errors import InputError, quote
 from src.files import write_atomically
 from src.plotting import save_alignment_and_mel
 from src.tacotron2.model import Tacotron2
-from src.text import can_be_spoken, prepare_input_sequence, split_sentences
+from src.text import prepare_input_sequence, speakable_sentences
 from src.vocoder import Vocoder
 
 BATCH_SIZE = 8  # sentences spoken at once, which takes less time than one by one
@@ -111,7 +111,7 @@ def speakable_pieces(line: Line, config: Config) -> list[str]:
     Raises:
         InputError: nothing of the line can be spoken; names it.
     """
-    pieces = [piece for piece in split_sentences(line.text, config.text.max_sentence_length) if can_be_spoken(piece, config.text)]
+    pieces = speakable_sentences(line.text, config.text)
     if not pieces:
         raise InputError(f"line {line.number}: nothing of {quote(line.text)} can be spoken")
     return pieces

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +11,10 @@ from src.audio import griffin_lim, mel_signature
 from src.config import AudioConfig
 from src.errors import InputError
 from src.waveglow.denoiser import Denoiser
-from src.waveglow.model import WaveGlow
+
+if TYPE_CHECKING:
+    from src.onnx_speech import OnnxWaveGlow
+    from src.waveglow.model import WaveGlow
 
 Vocoder = Callable[[np.ndarray], np.ndarray]  # log mel [n_mels, frames] -> waveform [frames * hop_length]
 
@@ -20,7 +24,7 @@ def griffin_lim_vocoder(audio: AudioConfig, seed: int = 0) -> Vocoder:
     return functools.partial(griffin_lim, audio=audio, seed=seed)
 
 
-def waveglow_vocoder(net: WaveGlow, sigma: float | None = None, denoiser_strength: float = 0.0, seed: int = 0) -> Vocoder:
+def waveglow_vocoder(net: "WaveGlow | OnnxWaveGlow", sigma: float | None = None, denoiser_strength: float = 0.0, seed: int = 0) -> Vocoder:
     """A WaveGlow, whose weight norm is folded away, as a vocoder; the same sound for the same `seed`.
 
     Args:
@@ -34,7 +38,7 @@ def waveglow_vocoder(net: WaveGlow, sigma: float | None = None, denoiser_strengt
     denoise = Denoiser(net) if denoiser_strength else None
 
     def vocoder(mel: np.ndarray) -> np.ndarray:
-        wav = net.infer(mel[None], sigma=sigma, seed=seed).asnumpy()[0]
+        wav = np.asarray(net.infer(mel[None], sigma=sigma, seed=seed))[0]
         if not np.isfinite(wav).all():
             raise InputError("the vocoder's output is not finite: its weights have diverged, take an earlier checkpoint")
         return denoise(wav, denoiser_strength) if denoise else wav

@@ -24,7 +24,7 @@ def task(**sizes):
             file.write(name)
     return run
 
-serve({"training": task, "free_running": task, "vocoding": task}, {name: "1.0"})
+serve({"training": task, "free_running": task, "exported": task, "vocoding": task}, {name: "1.0"})
 """
 
 
@@ -93,6 +93,8 @@ def test_every_printed_ratio_is_in_the_json(stand_in, tmp_path, monkeypatch, cap
         "free_running_batch_8",
         "compile_time",
         "waveglow_400_frames",
+        "exported_mindir",
+        "exported_onnx",
     ]
     assert {"cpu", "cores"} <= set(result["machine"])
     assert result["versions"]["torchaudio"] == "1.0"
@@ -112,6 +114,19 @@ def test_ours_runs(task):
     layers = {"model.encoder_layers": 1, "model.postnet_layers": 1, "audio.n_mels": 4}
     config = load_config(overrides={f"model.{width}": 4 for width in WIDTHS} | layers).to_dict()
     task(config, seed=0, batch_size=2, n_frames=7, length=5)()
+
+
+def test_our_onnx_files_run():
+    layers = {"model.encoder_layers": 1, "model.postnet_layers": 1, "audio.n_mels": 4}
+    config = load_config(overrides={f"model.{width}": 4 for width in WIDTHS} | layers).to_dict()
+    benchmark_ours.exported(config, seed=0, n_frames=7, length=5, file_format="ONNX")()
+
+
+@pytest.mark.slow
+def test_our_mindir_file_runs():
+    layers = {"model.encoder_layers": 1, "model.postnet_layers": 1, "audio.n_mels": 4}
+    config = load_config(overrides={f"model.{width}": 4 for width in WIDTHS} | layers).to_dict()
+    benchmark_ours.exported(config, seed=0, n_frames=7, length=5, file_format="MINDIR")()
 
 
 def test_our_vocoder_runs():

@@ -14,7 +14,7 @@ import pytest
 from src.config import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ["train.py", "eval.py", *(f"scripts/{path.name}" for path in sorted((ROOT / "scripts").glob("*.py")))]
+SCRIPTS = ["train.py", "eval.py", "export.py", *(f"scripts/{path.name}" for path in sorted((ROOT / "scripts").glob("*.py")))]
 SCRIPTS = [script for script in SCRIPTS if "CommandLine(" in (ROOT / script).read_text()]
 
 
@@ -23,7 +23,8 @@ def sources():
 
 
 def test_every_imported_package_is_required():
-    required = {re.split(r"[\[<>=]", line)[0].lower() for line in (ROOT / "requirements.txt").read_text().splitlines()}
+    lines = [line for name in ("requirements.txt", "requirements-onnx.txt") for line in (ROOT / name).read_text().splitlines()]
+    required = {re.split(r"[\[<>=]", line)[0].lower() for line in lines}
     ours = {"src", "benchmark_report", "benchmark_worker"}
     optional = {"torch", "tensorboardX"}
     distributions = packages_distributions()

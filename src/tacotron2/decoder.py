@@ -8,9 +8,7 @@ from src.layers import INITIAL_GAINS, Linear
 from src.precision import cast, single
 from src.recurrence import BLOCK, LSTM, DropoutFactors, block, concat_last, concat_time, lstm_step, matmul, out_of_blocks, stack, unstack
 from src.tacotron2.attention import Attention, attend
-
-RESTING_WEIGHT = 0.5  # attention rests on the last symbol when it holds more than this
-NOT_STOPPED, STOPPED_BY_GATE, STOPPED_BY_ATTENTION = 0, 1, 2
+from src.tacotron2.stopping import NOT_STOPPED, RESTING_WEIGHT, STOPPED_BY_ATTENTION, STOPPED_BY_GATE
 
 
 class Prenet(nn.Cell):
@@ -62,6 +60,21 @@ class Decoder(nn.Cell):
         outputs = single(self.projection(concat_last((hidden, states[:, :, self.attention.n_hidden :]))))
         return outputs[:, :, : self.n_frame], outputs[:, :, self.n_frame], weights
 
+    def step(self, frame, keep, h, c, context, weights, summed, hidden, cell, memory, keys, energy_mask, location):  # noqa: ANN001, ANN201
+        """One free-running step: the frames before (B, r * n_mels), the prenet's dropout factors (B, 2 * prenet_dim), the state that
+        the step before left, and what does not change: memory (B, L, E), its keys (B, L, A), energy mask (B, L), location filters.
+
+        Returns the next frames, the gate's probability (B,), and the state: h and c (B, attention_rnn_dim), context (B, E), attention
+        weights and their sum (B, L), hidden and cell (B, decoder_rnn_dim).
+        """
+        attention, lstm = self.attention, self.lstm
+        x = self.prenet(frame, keep)
+        h, c = lstm_step(matmul(concat_last((x, context, h)), attention.weight) + attention.bias, c)
+        weights, summed, context = attend(matmul(h, attention.query), weights, summed, memory, keys, energy_mask, attention.v, location)
+        hidden, cell = lstm_step(matmul(concat_last((h, context, hidden)), lstm.weight) + lstm.bias, cell)
+        output = self.projection(concat_last((hidden, context)))
+        return output[:, : self.n_frame], ops.sigmoid(output[:, self.n_frame]), h, c, context, weights, summed, hidden, cell
+
     def free_run(self, memory: Tensor, energy_mask: Tensor, last_symbol: Tensor, keep: Tensor):  # noqa: ANN201
         """Decode each item from its own output until it stops; one loop in the graph that ends when all have.
 
@@ -98,14 +111,9 @@ class Decoder(nn.Cell):
             block_keep = unstack(block(keep, t))
             block_frames, block_weights = (), ()
             for step in range(BLOCK):
-                x = self.prenet(frame, block_keep[step])
-                h, c = lstm_step(matmul(concat_last((x, context, h)), attention.weight) + attention.bias, c)
-                weights, summed, context = attend(
-                    matmul(h, attention.query), weights, summed, memory, keys, energy_mask, attention.v, location
+                frame, gate, h, c, context, weights, summed, hidden, cell = self.step(
+                    frame, block_keep[step], h, c, context, weights, summed, hidden, cell, memory, keys, energy_mask, location
                 )
-                hidden, cell = lstm_step(matmul(concat_last((h, context, hidden)), lstm.weight) + lstm.bias, cell)
-                output = self.projection(concat_last((hidden, context)))
-                frame = output[:, : self.n_frame]
                 block_frames += (frame,)
                 block_weights += (weights,)
 
@@ -113,7 +121,7 @@ class Decoder(nn.Cell):
                 steps = steps + running
                 rests = ((weights * last_symbol).sum(-1) > RESTING_WEIGHT).astype(ms.int32)
                 resting = (resting + 1) * rests
-                by_gate = (ops.sigmoid(output[:, self.n_frame]) > self.gate_threshold).astype(ms.int32)
+                by_gate = (gate > self.gate_threshold).astype(ms.int32)
                 stop = STOPPED_BY_GATE * by_gate
                 if self.rest_limit > 0:
                     stop = stop + STOPPED_BY_ATTENTION * (1 - by_gate) * (resting >= self.rest_limit).astype(ms.int32)

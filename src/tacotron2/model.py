@@ -8,17 +8,17 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import Config
+from src.draws import Seed, prenet_keep
 from src.layers import length_mask, spread, uniform
 from src.recurrence import BLOCK
 from src.tacotron2.attention import MASKED
 from src.tacotron2.decoder import Decoder
 from src.tacotron2.encoder import Encoder
 from src.tacotron2.postnet import Postnet
+from src.tacotron2.stopping import STOP_REASONS
 
 TEXT_MULTIPLE = 32  # free running compiles one graph per batch size and text length rounded up to this
 POSTNET_CHUNK = 256  # frames the postnet treats at once when running free
-STOP_REASONS = ("max_decoder_steps", "gate", "attention")
-Seed = int | tuple[int, ...]
 
 
 class Speech(NamedTuple):
@@ -116,12 +116,7 @@ class Tacotron2(nn.Cell):
         return Tensor(padded), Tensor(text_lengths), Tensor(keep)
 
     def _prenet_keep(self, seeds: Sequence[Seed]) -> np.ndarray:
-        """Dropout factors from the host's generator, so that a seed means the same speech on every backend."""
-        model = self.config.model
-        shape = (-(-model.max_decoder_steps // BLOCK) * BLOCK, 2 * model.prenet_dim)
-        keep_share = 1.0 - model.prenet_dropout
-        drawn = np.stack([np.random.default_rng(seed).random(shape, np.float32) for seed in seeds], 1)  # (T, B, 2 * prenet_dim)
-        return (drawn < keep_share).astype(np.float32) / np.float32(keep_share)
+        return prenet_keep(self.config.model, seeds, -(-self.config.model.max_decoder_steps // BLOCK) * BLOCK)
 
 
 class FreeRunning(nn.Cell):

@@ -12,6 +12,7 @@ import numpy as np
 
 from src.errors import InputError, quote
 from src.text.cleaners import CLEANERS
+from src.text.sentences import split_sentences
 from src.text.symbols import PAD, SYMBOLS, spelled
 
 if TYPE_CHECKING:
@@ -66,7 +67,20 @@ def can_be_spoken(text: str, config: TextConfig) -> bool:
     return not alphabet.letters.isdisjoint(_encode(text, config.cleaner, alphabet)[0])
 
 
+def speakable_sentences(text: str, config: TextConfig) -> list[str]:
+    """The pieces of `text` that `split_sentences` makes and in which something can be spoken; a row of dots, for one, is left out."""
+    return [piece for piece in split_sentences(text, config.max_sentence_length) if can_be_spoken(piece, config)]
+
+
 def prepare_input_sequence(texts: list[str], config: Config) -> tuple[Tensor, Tensor]:
+    """`encode_texts` as tensors."""
+    from mindspore import Tensor  # noqa: PLC0415  (takes seconds; preprocessing encodes text without it)
+
+    ids, lengths = encode_texts(texts, config)
+    return Tensor(ids), Tensor(lengths)
+
+
+def encode_texts(texts: list[str], config: Config) -> tuple[np.ndarray, np.ndarray]:
     """A batch of texts as the network reads it, in the order given.
 
     Returns:
@@ -75,8 +89,6 @@ def prepare_input_sequence(texts: list[str], config: Config) -> tuple[Tensor, Te
     Raises:
         InputError: no texts, a text in which nothing can be spoken, unknown ARPAbet.
     """
-    from mindspore import Tensor  # noqa: PLC0415  (takes seconds; preprocessing encodes text without it)
-
     if isinstance(texts, str) or not texts:
         raise InputError("prepare_input_sequence takes a list with at least one text")
     alphabet = alphabet_of(config.text)
@@ -90,7 +102,7 @@ def prepare_input_sequence(texts: list[str], config: Config) -> tuple[Tensor, Te
     ids = np.zeros((len(sequences), lengths.max()), np.int32)  # (B, L)
     for row, sequence in zip(ids, sequences, strict=True):
         row[: len(sequence)] = sequence
-    return Tensor(ids), Tensor(lengths)
+    return ids, lengths
 
 
 def _encode(text: str, cleaner: str, alphabet: Alphabet) -> tuple[list[int], set[str]]:

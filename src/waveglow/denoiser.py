@@ -1,11 +1,15 @@
 """Takes away the hum that WaveGlow adds to everything: what it says to a mel spectrogram of zeros when there is no noise."""
 
+from typing import TYPE_CHECKING
+
 import librosa
 import numpy as np
-from mindspore import Tensor
 
 from src.errors import InputError
-from src.waveglow.model import WaveGlow
+
+if TYPE_CHECKING:
+    from src.onnx_speech import OnnxWaveGlow
+    from src.waveglow.model import WaveGlow
 
 BIAS_FRAMES = 88  # about a second
 
@@ -17,10 +21,10 @@ class Denoiser:
         InputError: a network whose weights have diverged.
     """
 
-    def __init__(self, net: WaveGlow):
+    def __init__(self, net: "WaveGlow | OnnxWaveGlow"):
         audio = net.config.audio
         self.lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
-        hum = net.infer(Tensor(np.zeros((1, audio.n_mels, BIAS_FRAMES), np.float32)), sigma=0.0).asnumpy()[0]
+        hum = np.asarray(net.infer(np.zeros((1, audio.n_mels, BIAS_FRAMES), np.float32), sigma=0.0))[0]
         if not np.isfinite(hum).all():
             raise InputError("the vocoder's output is not finite: its weights have diverged, take an earlier checkpoint")
         middle = self._spectrum(hum)[:, BIAS_FRAMES // 4 : -BIAS_FRAMES // 4]  # the ends sound otherwise
@@ -38,6 +42,23 @@ class Denoiser:
         magnitude = np.abs(spectrum)
         share = np.maximum(magnitude - strength * self.bias, 0) / np.maximum(magnitude, np.finfo(np.float32).tiny)
         return librosa.istft(spectrum * share, **self.lengths, length=len(wav)).astype(np.float32)
+
+    def transforms(self, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same as matrix products, for frames of n_fft samples and zeros behind them, `width` in all; float32.
+
+        Returns what turns frames into spectra (width, 2 * bins), real parts before imaginary ones, what turns spectra into the pieces
+        of a sum of overlapping frames (2 * bins, width), and the weight (width,) of each frame in that sum.
+        """
+        n_fft = self.lengths["n_fft"]
+        n_bins = n_fft // 2 + 1
+        window = librosa.util.pad_center(librosa.filters.get_window("hann", self.lengths["win_length"]), size=n_fft)
+        spectra = np.fft.rfft(np.diag(window))  # (n_fft, bins)
+        analysis = np.concatenate((spectra.real, spectra.imag), 1)
+        units = np.eye(n_bins)
+        synthesis = np.concatenate((np.fft.irfft(units, n_fft), np.fft.irfft(1j * units, n_fft))) * window
+        behind = width - n_fft
+        arrays = np.pad(analysis, ((0, behind), (0, 0))), np.pad(synthesis, ((0, 0), (0, behind))), np.pad(window**2, (0, behind))
+        return tuple(array.astype(np.float32) for array in arrays)
 
     def _spectrum(self, wav: np.ndarray) -> np.ndarray:
         return librosa.stft(wav, **self.lengths, pad_mode="constant")

@@ -6,6 +6,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import Config
+from src.draws import latents
 from src.errors import InputError
 from src.layers import spread, uniform
 from src.precision import MixedPrecision, single
@@ -113,7 +114,7 @@ class WaveGlow(nn.Cell):
         if not (np.isfinite(sigma) and sigma >= 0):
             raise InputError(f"sigma is {sigma}, but must be at least 0")
         shape = len(mel), mel.shape[2] * hop_length // self.n_group, self.n_group
-        z = self._drawn(shape, seed) if noise is None else self._given(noise, shape)
+        z = latents(seed, *shape) if noise is None else self._given(noise, shape)
         self.set_train(False)
         return Tensor(self.synthesis(mel.astype(np.float32), z * np.float32(sigma)))
 
@@ -127,10 +128,6 @@ class WaveGlow(nn.Cell):
                 cell.remove_weight_norm()
         self.compile_cache.clear()  # graphs compiled before read the parameters that are gone
         self.synthesis.prepare(keep=True)
-
-    def _drawn(self, shape: tuple[int, int, int], seed: int) -> np.ndarray:
-        """From the host's generator, so that a seed means the same sound on every backend; position by position."""
-        return np.stack([np.random.default_rng((seed, item)).standard_normal(shape[1:], np.float32) for item in range(shape[0])])
 
     def _given(self, noise: Sequence[Tensor], shape: tuple[int, int, int]) -> np.ndarray:
         arrays = [part.asnumpy() if isinstance(part, Tensor) else np.asarray(part) for part in noise]

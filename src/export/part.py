@@ -1,0 +1,61 @@
+"""What a format's module says about each of its files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from src.config import Config
+
+Arrays = dict[str, np.ndarray]
+
+
+class Port(NamedTuple):
+    """An input or output. Sizes that are texts are dynamic; the same text means the same size."""
+
+    dtype: str
+    shape: tuple[int | str, ...]
+    meaning: str
+
+
+@dataclass
+class Part:
+    """One file.
+
+    Attributes:
+        name: its stem.
+        inputs: by name, in order.
+        outputs: by name, in order.
+        write: puts the file where it is told.
+        live: what the network in memory makes of inputs.
+        reload: makes of the path of a file what turns inputs into outputs; None if nothing here can.
+        examples: inputs to compare the two on, of more than one size where sizes are dynamic.
+        limit: largest relative difference allowed.
+        config: that of the network, overrides included.
+        notes: whatever else belongs into the description.
+    """
+
+    name: str
+    inputs: dict[str, Port]
+    outputs: dict[str, Port]
+    write: Callable[[Path], None]
+    live: Callable[[Arrays], Arrays]
+    reload: Callable[[Path], Callable[[Arrays], Arrays]] | None
+    examples: list[Arrays]
+    limit: float
+    config: Config
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def relative_difference(found: Arrays, expected: Arrays) -> float:
+    """The largest difference of two sets of arrays, each as a share of the largest magnitude in the expected array."""
+    worst = 0.0
+    for name, values in expected.items():
+        if found[name].shape != values.shape:
+            return float("inf")
+        scale = max(np.abs(values).max(), np.finfo(np.float32).tiny)
+        difference = np.abs(found[name].astype(np.float64) - values).max() / scale
+        worst = max(worst, float(difference) if np.isfinite(difference) else float("inf"))
+    return worst

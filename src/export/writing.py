@@ -1,0 +1,130 @@
+"""From a checkpoint to verified files with their descriptions, in place all together or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import src
+from src import create_model, runtime
+from src.audio import mel_signature
+from src.checkpoint import Checkpoint, load_checkpoint
+from src.errors import InputError
+from src.export import mindir
+from src.export.part import Part, relative_difference
+
+FileFormat = Literal["MINDIR", "ONNX", "AIR"]
+SYMBOL_MULTIPLE = 32
+
+
+class NotTheSame(RuntimeError):
+    """A file does not give what the network gives."""
+
+
+def export(
+    checkpoint: str | Path,
+    file_format: FileFormat,
+    output_dir: str | Path,
+    overrides: dict[str, Any] | None = None,
+    max_symbols: int | None = None,
+    verify: bool = True,
+) -> list[tuple[Path, float | None]]:
+    """Write the files of a network and a description `<name>.json` beside each.
+
+    Args:
+        checkpoint: of either network.
+        overrides: configuration values by dotted key.
+        max_symbols: longest text of a MINDIR or AIR file of Tacotron 2; by default `text.max_sentence_length` and some more, as
+            numbers are spelled out.
+        verify: run each file on fixed inputs and compare; not done for AIR, which MindSpore does not read back.
+
+    Returns:
+        Each file, in place, with its largest relative difference to the network, None if unverified.
+
+    Raises:
+        InputError: unusable checkpoint or overrides, a folder that cannot be written, AIR elsewhere than on Ascend, packages missing.
+        NotTheSame: a file differs from the network by more than its limit; nothing is left in `output_dir` then.
+    """
+    runtime.setup()
+    if file_format == "AIR":
+        runtime.need_ascend("an AIR file can only be written")
+    loaded = load_checkpoint(checkpoint)
+    if max_symbols is not None and (loaded.config.model.name != "tacotron2" or file_format == "ONNX"):
+        raise InputError("--max_symbols is for MINDIR and AIR files of Tacotron 2; others take texts and mels of any length")
+    parts = make_parts(checkpoint, file_format, overrides, max_symbols)
+    output_dir = Path(output_dir)
+    partial = output_dir / f".export-{os.getpid()}"
+    try:
+        partial.mkdir(parents=True)
+        done = []
+        for part in parts:
+            file = partial / f"{part.name}.{file_format.lower()}"
+            part.write(file)
+            difference = _verified(part, file) if verify and part.reload else None
+            text = json.dumps(describe(part, file, file_format, loaded, difference, overrides or {}), indent=2, ensure_ascii=False)
+            description = partial / f"{part.name}.json"
+            description.write_text(text + "\n", encoding="utf-8")
+            done.append((file, description, difference))
+        for file, description, _ in done:
+            (output_dir / description.name).unlink(missing_ok=True)  # never beside a file that it does not describe
+            file.replace(output_dir / file.name)
+            description.replace(output_dir / description.name)
+    except OSError as error:
+        raise InputError(f"{output_dir}: cannot be written ({error.strerror})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return [(output_dir / file.name, difference) for file, _, difference in done]
+
+
+def make_parts(checkpoint: str | Path, file_format: FileFormat, overrides: dict[str, Any] | None, max_symbols: int | None) -> list[Part]:
+    """The files that a network has in a format. MindSpore exports a network that has not run, so there the network is made twice."""
+    if file_format == "ONNX":
+        from src.export import onnx_parts  # noqa: PLC0415  (needs packages that nothing else does)
+
+        net = create_model(checkpoint=checkpoint, overrides=overrides)
+        return {"tacotron2": onnx_parts.tacotron2_parts, "waveglow": onnx_parts.waveglow_parts}[net.config.model.name](net)
+    live, fresh = (create_model(checkpoint=checkpoint, overrides=overrides) for _ in range(2))
+    config, fixed = live.config, file_format == "AIR"
+    if config.model.name == "tacotron2":
+        longest = -(-config.text.max_sentence_length // SYMBOL_MULTIPLE) * SYMBOL_MULTIPLE
+        return mindir.tacotron2_parts(live, fresh, max_symbols or longest, fixed)
+    return mindir.waveglow_parts(live, fresh, fixed)
+
+
+def describe(
+    part: Part, file: Path, file_format: FileFormat, checkpoint: Checkpoint, difference: float | None, overrides: dict[str, Any]
+) -> dict[str, Any]:
+    """What the `.json` beside `file` says."""
+    config = part.config
+    return {
+        "file": file.name,
+        "format": file_format,
+        "network": config.model.name,
+        "inputs": [{"name": name, **port._asdict()} for name, port in part.inputs.items()],
+        "outputs": [{"name": name, **port._asdict()} for name, port in part.outputs.items()],
+        **part.notes,
+        "mel_signature": mel_signature(config.audio),
+        "symbols": config.text.symbols,
+        "sha256": sha256(file),
+        "checkpoint": {"file": Path(checkpoint.path).name, "sha256": sha256(checkpoint.path), "step": checkpoint.step},
+        "overrides": overrides,
+        "largest_relative_difference": difference,
+        "written_by": {"tacotron2": src.__version__, "mindspore": version("mindspore")},
+        "config": config.to_dict(),
+    }
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal digest of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _verified(part: Part, file: Path) -> float:
+    run = part.reload(file)
+    difference = max(relative_difference(run(example), part.live(example)) for example in part.examples)
+    if not difference <= part.limit:
+        raise NotTheSame(f"{file.name}: differs from the network by {difference:.1e}, more than {part.limit:.0e}; nothing was written")
+    return difference

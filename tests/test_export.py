@@ -1,0 +1,283 @@
+"""export.py and scripts/onnx_infer.py: files that say what the live networks say."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mindspore import Tensor
+from toy_training import TINY
+from toy_waveglow import SETTINGS
+
+import export as script
+from src import create_model
+from src.audio import load_wav, mel_signature
+from src.checkpoint import save_checkpoint
+from src.cli import run
+from src.config import load_config
+from src.draws import latents, prenet_keep
+from src.errors import InputError
+from src.export import writing
+from src.export.mindir import load_mindir
+from src.export.part import Part, Port, relative_difference
+from src.onnx_speech import OnnxTacotron2, OnnxWaveGlow
+from src.text import encode_texts
+from src.waveglow.denoiser import Denoiser
+
+ROOT = Path(__file__).resolve().parents[1]
+AUDIO = {key: value for key, value in SETTINGS.items() if key.startswith("audio.")}
+SIZES = {"model.encoder_layers": 1, "model.postnet_layers": 2, "model.reduction_factor": 2, "text.max_sentence_length": 30}
+ENDS = {"model.max_decoder_steps": 13, "model.gate_threshold": 1.0}  # so that it never stops by its gate
+TACOTRON2 = {key.replace("__", "."): value for key, value in TINY.items()} | AUDIO | SIZES | ENDS | {"model.prenet_dropout": 0.5}
+OFF = {"model.prenet_dropout": 0.0}
+SENTENCE = "Two words, or three."
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Checkpoints of fresh networks, WaveGlow's with a little noise where it begins with zeros."""
+    np.random.seed(1)
+    folder = tmp_path_factory.mktemp("export")
+    for name, overrides in {"tacotron2": TACOTRON2, "waveglow": SETTINGS | {"model.n_flows": 3}}.items():
+        config = load_config(overrides=overrides)
+        net = create_model(config=config)
+        for flow in net.flows if name == "waveglow" else ():
+            weight = flow.wn.end.weight
+            weight.set_data(Tensor((0.1 * np.random.standard_normal(weight.shape)).astype(np.float32)))
+        save_checkpoint(folder / f"{name}.ckpt", net, config)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tacotron2(folder):
+    return create_model(checkpoint=folder / "tacotron2.ckpt")
+
+
+@pytest.fixture(scope="module")
+def waveglow(folder):
+    return create_model(checkpoint=folder / "waveglow.ckpt")
+
+
+@pytest.fixture(scope="module")
+def exported(folder):
+    """Exports both networks in a format when first asked for it."""
+    done = {}
+
+    def once(file_format):
+        if file_format not in done:
+            output_dir = folder / f"{file_format} é"
+            for name in ("tacotron2", "waveglow"):
+                for _, difference in writing.export(folder / f"{name}.ckpt", file_format, output_dir):
+                    assert difference < {"MINDIR": 1e-5, "ONNX": 1e-4}[file_format]
+            done[file_format] = output_dir
+        return done[file_format]
+
+    return once
+
+
+def export(monkeypatch, capsys, *flags):
+    """Runs export.py. Returns exit code, stdout and stderr; a failure's line may be in the exit code, as Python prints it."""
+    monkeypatch.setattr(sys, "argv", ["export.py", *map(str, flags)])
+    with pytest.raises(SystemExit) as end:
+        run(script.main)
+    return end.value.code, *capsys.readouterr()
+
+
+def load(path):
+    return load_mindir(path), json.loads(path.with_suffix(".json").read_text())
+
+
+def close(found, expected, limit):
+    return relative_difference({"": np.asarray(found)}, {"": np.asarray(expected)}) < limit
+
+
+def test_mindir_of_tacotron2_speaks_texts_of_any_length(exported, tacotron2):
+    graph, description = load(exported("MINDIR") / "tacotron2.mindir")
+    assert description["max_symbols"] == 32
+    for length, padding in ((3, 0), (32, 0), (11, 4)):
+        text = np.zeros((1, length + padding), np.int32)
+        text[:, :length] = np.arange(1, length + 1)
+        keep = prenet_keep(tacotron2.config.model, [(5, 0)], 20)
+        lengths = Tensor(np.array([length], np.int32))
+        mel, mel_lengths, alignments, reason = (value.asnumpy() for value in graph(Tensor(text), lengths, Tensor(keep)))
+        speech = tacotron2.generate(Tensor(text), lengths, 5)
+        assert mel_lengths == speech.mel_lengths.asnumpy() == [26]
+        assert reason == [0]
+        assert close(mel, speech.mel, 1e-5)
+        assert close(alignments[:, :, : text.shape[1]], speech.alignments, 1e-5)
+        assert not alignments[:, :, length:].any()
+
+
+def test_mindir_of_waveglow_and_denoiser_take_any_number_of_frames(exported, waveglow):
+    voice, _ = load(exported("MINDIR") / "waveglow.mindir")
+    denoise, _ = load(exported("MINDIR") / "denoiser.mindir")
+    denoiser = Denoiser(waveglow)
+    for n_frames in (2, 31):
+        mel = np.random.default_rng(0).standard_normal((1, 8, n_frames), np.float32)
+        noise = np.float32(0.8) * latents(7, 1, n_frames * 4, 8).swapaxes(1, 2)
+        wav = voice(Tensor(mel), Tensor(np.ascontiguousarray(noise))).asnumpy()
+        expected = waveglow.infer(Tensor(mel), sigma=0.8, seed=7).asnumpy()
+        assert close(wav, expected, 1e-5)
+        denoised = denoise(Tensor(expected), Tensor(np.array([0.5], np.float32))).asnumpy()
+        assert close(denoised[0], denoiser(expected[0], 0.5), 1e-5)
+        assert not close(denoised, expected, 1e-3)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_onnx_speaks_as_the_network_does(exported, tacotron2, monkeypatch, dropout):
+    monkeypatch.setattr(tacotron2.config.model, "prenet_dropout", dropout)
+    text = np.zeros((2, 12), np.int32)
+    text[0], text[1, :5] = np.arange(20, 32), np.arange(40, 45)
+    lengths = np.array([12, 5], np.int32)
+    speech = tacotron2.generate(Tensor(text), Tensor(lengths), [3, 4])
+    found = OnnxTacotron2(exported("ONNX"), {"model.prenet_dropout": dropout}).generate(text, lengths, [3, 4])
+    assert found.stop_reasons == speech.stop_reasons
+    assert found.mel_lengths.tolist() == speech.mel_lengths.asnumpy().tolist()
+    assert close(found.mel, speech.mel, 1e-4)
+    assert close(found.alignments, speech.alignments, 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason", "frames"),
+    [
+        ({"model.gate_threshold": 1e-9}, "gate", 2),
+        ({"model.attention_stop_frames": 5}, "attention", 6),  # three steps of two frames
+        ({"model.max_decoder_steps": 4, "model.attention_stop_frames": 0}, "max_decoder_steps", 8),
+    ],
+)
+def test_onnx_stops_for_the_reasons_of_the_network(exported, overrides, reason, frames):
+    net = OnnxTacotron2(exported("ONNX"), overrides)
+    spoken = net.generate(np.array([[9]], np.int32), np.array([1], np.int32), [0])  # all attention is on the last symbol, there is no other
+    assert spoken.stop_reasons == [reason]
+    assert spoken.mel.shape == (1, 8, frames)
+
+
+def test_onnx_waveglow_makes_the_same_sound(exported, waveglow):
+    mel = np.random.default_rng(1).standard_normal((2, 8, 9), np.float32)
+    found = OnnxWaveGlow(exported("ONNX")).infer(mel, sigma=0.7, seed=2)
+    assert close(found, waveglow.infer(Tensor(mel), sigma=0.7, seed=2), 1e-4)
+
+
+def test_onnx_infer_speaks_without_mindspore(exported, tacotron2, tmp_path):
+    flags = ["--onnx_dir", exported("ONNX"), "--text", f"{SENTENCE} {SENTENCE}", "--seed", 6]
+    flags += ["--waveglow_dir", exported("ONNX"), "--denoiser_strength", 0.1, "--output_dir", tmp_path]
+    code = (
+        "import runpy, sys\ntry:\n    runpy.run_path('scripts/onnx_infer.py', run_name='__main__')\n"
+        "except SystemExit as end:\n    assert end.code == 0 and 'mindspore' not in sys.modules, end.code"
+    )
+    subprocess.run([sys.executable, "-c", code, *map(str, flags)], cwd=ROOT, check=True, capture_output=True)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert [(each["text"], each["frames"]) for each in summary["sentences"]] == [(SENTENCE, 26)] * 2
+    mel = np.load(tmp_path / "0001_mel.npy")
+    pause = round(0.2 * 8000 / 32)
+    assert mel.shape == (8, 26 + pause + 26)
+    assert len(load_wav(tmp_path / "0001.wav", 8000)) == mel.shape[1] * 32
+    ids, lengths = encode_texts([SENTENCE], tacotron2.config)
+    for position, part in enumerate((mel[:, :26], mel[:, -26:])):  # each sentence has the random numbers that eval.py gives it
+        assert close(part, tacotron2.generate(Tensor(ids), Tensor(lengths), [(6, position)]).mel.asnumpy()[0], 1e-4)
+
+
+@pytest.mark.parametrize(("file_format", "n_files"), [("MINDIR", 3), ("ONNX", 4)])
+def test_beside_each_file_stands_what_it_is(exported, folder, file_format, n_files):
+    descriptions = list(exported(file_format).glob("*.json"))
+    assert len(descriptions) == n_files
+    assert len(list(exported(file_format).iterdir())) == 2 * n_files
+    for path in descriptions:
+        description = json.loads(path.read_text())
+        config = load_config(description["config"])
+        checkpoint = folder / f"{config.model.name}.ckpt"
+        assert description["sha256"] == hashlib.sha256((path.parent / description["file"]).read_bytes()).hexdigest()
+        assert description["checkpoint"]["sha256"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+        assert description["mel_signature"] == mel_signature(config.audio)
+        assert description["symbols"] == config.text.symbols
+        for port in description["inputs"] + description["outputs"]:
+            assert {"name", "dtype", "shape", "meaning"} <= set(port)
+
+
+def test_a_file_that_differs_is_not_put_in_place(folder, tmp_path, monkeypatch, capsys):
+    port = Port("float32", (1,), "")
+
+    def make_parts(*_):
+        reload = lambda path: lambda arrays: {"y": np.frombuffer(path.read_bytes(), np.float32)}  # noqa: E731
+        limit, config, example = 1e-5, load_config(), [{"x": np.ones(1, np.float32)}]
+        return [
+            Part(
+                name,
+                {"x": port},
+                {"y": port},
+                lambda path: path.write_bytes(np.ones(1, np.float32).tobytes()),
+                lambda arrays, value=value: {"y": np.full(1, value, np.float32)},
+                reload,
+                example,
+                limit,
+                config,
+            )
+            for name, value in {"good": 1.0, "bad": 1.0001}.items()
+        ]
+
+    monkeypatch.setattr(writing, "make_parts", make_parts)
+    flags = "--checkpoint", folder / "tacotron2.ckpt", "--file_format", "MINDIR", "--output_dir", tmp_path
+    (tmp_path / "good.mindir").write_text("of an export before")
+    code, _, _ = export(monkeypatch, capsys, *flags)
+    assert code == "error: bad.mindir: differs from the network by 1.0e-04, more than 1e-05; nothing was written"  # Python exits with 1
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["of an export before"]
+    assert export(monkeypatch, capsys, *flags, "--no-verify")[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"good.mindir", "good.json", "bad.mindir", "bad.json"}
+    assert json.loads((tmp_path / "bad.json").read_text())["largest_relative_difference"] is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--checkpoint", "tacotron2.ckpt", "--file_format", "AIR"], "error: an AIR file can only be written on Ascend, but this is "),
+        (["--checkpoint", "none.ckpt", "--file_format", "MINDIR"], "error: none.ckpt: no such checkpoint"),
+        (["--checkpoint", "waveglow.ckpt", "--file_format", "ONNX", "--max_symbols", "9"], "error: --max_symbols is for MINDIR"),
+        (["--checkpoint", "tacotron2.ckpt", "--file_format", "ONNX", "--audio.n_mels", "9"], "error: tacotron2.ckpt: its mel spectrograms"),
+        (["--checkpoint", "tacotron2.ckpt", "--file_format", "TORCH"], "export.py: argument --file_format: invalid choice"),
+    ],
+)
+def test_bad_input_is_one_line(folder, monkeypatch, capsys, flags, complaint):
+    monkeypatch.chdir(folder)
+    code, output, complaints = export(monkeypatch, capsys, *flags, "--output_dir", "nothing")
+    assert (code, output, complaints.count("\n")) == (2, "", 1)
+    assert complaints.startswith(complaint)
+    assert not (folder / "nothing").exists()
+
+
+def test_a_missing_package_is_one_line(folder, monkeypatch, capsys, tmp_path):
+    for name in [name for name in sys.modules if name.startswith("src.export.onnx")]:
+        monkeypatch.delitem(sys.modules, name)
+        monkeypatch.delattr(sys.modules["src.export"], name.rsplit(".", maxsplit=1)[-1], raising=False)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    code, _, complaints = export(
+        monkeypatch, capsys, "--checkpoint", folder / "waveglow.ckpt", "--file_format", "ONNX", "--output_dir", tmp_path
+    )
+    assert code == 2
+    assert complaints == "error: ONNX takes packages that are missing here (onnx): pip install -r requirements-onnx.txt\n"
+
+
+def test_onnx_files_that_do_not_belong_together_are_refused(exported, tmp_path):
+    for path in exported("ONNX").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match=r"audio.n_mels: fixed in ONNX files"):
+        OnnxTacotron2(tmp_path, {"audio.n_mels": 9})
+    description = json.loads((tmp_path / "postnet.json").read_text())
+    description["checkpoint"]["sha256"] = "another"
+    (tmp_path / "postnet.json").write_text(json.dumps(description))
+    with pytest.raises(InputError, match=r"postnet.onnx: comes from another export than"):
+        OnnxTacotron2(tmp_path)
+    (tmp_path / "encoder.onnx").write_bytes((tmp_path / "encoder.onnx").read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"encoder.onnx: is damaged"):
+        OnnxTacotron2(tmp_path)
+    with pytest.raises(InputError, match=r"encoder.json: cannot be read"):
+        OnnxTacotron2(tmp_path / "nowhere")
+
+
+@pytest.mark.slow
+def test_mindir_without_dropout_takes_text_alone(folder, tmp_path):
+    ((file, difference),) = writing.export(folder / "tacotron2.ckpt", "MINDIR", tmp_path, OFF)
+    assert difference < 1e-5
+    assert [port["name"] for port in json.loads(file.with_suffix(".json").read_text())["inputs"]] == ["text", "text_lengths"]
