@@ -44,7 +44,7 @@ def training(config: dict, seed: int, batch_size: int, n_frames: int, length: in
     )
 
     def run() -> None:
-        if not step(task.inputs(batch, 0), config.train.lr).updated:
+        if not step([task.inputs(batch, 0)], config.train.lr).updated:
             raise ArithmeticError("the loss or the gradient is not finite")
         ms.runtime.synchronize()
 

@@ -177,7 +177,7 @@ def primitives(dump: str) -> Iterator[str]:
         # A node is `  %3(CNode_12) = PrimFunc_Add(%1, %2)`; the values of constants go on over further lines.
         if not re.match(r"  (%|[A-Z]\w*\()", line):
             continue
-        node = re.match(r"  (?:%\w+\([^)]*\) = (?:PrimFunc_)?|(?=[A-Z]))(%|[A-Z]\w*\()", line)
+        node = re.match(r"  (?:%\w+\([^)]*\) = (?:PrimFunc_)?|(?=[A-Z]))(%|call @|[A-Z]\w*\()", line)
         if not node:
             raise ValueError(f"not a node of a graph of MindSpore 2.10: {line[:100]}")
         name = node[1].removesuffix("(")
