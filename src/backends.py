@@ -181,7 +181,7 @@ def primitives(dump: str) -> Iterator[str]:
         if not node:
             raise ValueError(f"not a node of a graph of MindSpore 2.10: {line[:100]}")
         name = node[1].removesuffix("(")
-        if name != "%" and name not in CONTROL:  # % is the call of a part of the graph
+        if name not in ("%", "call @") and name not in CONTROL:  # those two are calls of parts of the graph
             yield name
 
 

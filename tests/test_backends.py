@@ -20,6 +20,7 @@ subgraph @1_step() {
 [[ 1.0e+00  2.0e+00]
   [ 3.0e+00  4.0e+00]]))
   %2(CNode_3) = %1[@FuncUnion(@2_body, @3_end)]()
+  %5(partial_CNode_5) = call @4_LSTMScan_construct_6(%2)
   %3(CNode_4) = StridedSliceGrad(%2)
   Return(%3)
 }

@@ -240,18 +240,23 @@ def test_evaluation_and_losses_are_float32_whatever_the_precision_of_training(re
         assert all(loss.dtype == np.float32 for loss in results.under(f"{amp}/loss/").values())
 
 
-def test_the_cell_state_adds_up_what_float16_would_lose():
+@pytest.mark.parametrize("attends", [False, True])
+def test_the_cell_state_adds_up_what_float16_would_lose(attends):
     runtime.setup(0)
     n_steps, small = 20, 2.0**-12  # float16 has nothing between 1 and 1 + 2^-10
     x = np.full((2, 10, 1, 1), small)
     x[0, 0] = 20.0  # the cell state begins with 1
-    weight, bias = np.zeros((2, 4)), np.full(4, 20.0)  # all gates are open
+    weight, bias = np.zeros((3 if attends else 2, 4)), np.full(4, 20.0)  # all gates are open
     weight[0, 2], bias[2] = 1.0, 0.0  # and x is what comes in
-    scan = LSTMScan()
+    activations, parameters = [x, np.ones((2, 10, 1, 1))], [weight, bias]
+    if attends:
+        activations += [np.zeros((1, 1, 1)), np.zeros((1, 1, 1))]  # memory and keys
+        parameters = [np.zeros((1, 1)), *parameters, np.zeros((1, 1)), np.zeros((1, 1)), np.zeros((6, 1))]
+    scan = attention.AttentionScan() if attends else LSTMScan()
     set_precision(scan, "O2")
     scan.set_train(True)
-    x, keep = Tensor(x.astype(np.float16)), Tensor(np.ones((2, 10, 1, 1), np.float16))
-    h, c = scan(x, keep, Tensor(weight.astype(np.float32)), Tensor(bias.astype(np.float32)))
+    inputs = [Tensor(value.astype(np.float16)) for value in activations] + [Tensor(value.astype(np.float32)) for value in parameters]
+    h, *_, c = scan(*inputs)
     assert (h.dtype, c.dtype) == (ms.float16, ms.float32)
     np.testing.assert_allclose(c.asnumpy().reshape(-1), 1 + small * np.arange(n_steps), atol=small / 10)
 
