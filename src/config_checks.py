@@ -20,9 +20,9 @@ MAY_BE_ZERO = {
     "data.min_seconds_per_character",
     *(f"train.{name}" for name in ("max_hours", "warmup_steps", "decay_start", "min_lr")),
     *(f"train.{name}" for name in ("weight_decay", "seed", "validate_every", "checkpoint_every")),
-    *(f"train.{name}" for name in ("guided_attention", "guided_attention_decay_steps")),
+    *(f"train.{name}" for name in ("guided_attention", "guided_attention_decay_steps", "teacher_dropout")),
 }
-BELOW_ONE = {*DROPOUTS, "data.val_fraction", "audio.preemphasis"}
+BELOW_ONE = {*DROPOUTS, "train.teacher_dropout", "data.val_fraction", "audio.preemphasis"}
 ODD = {f"model.{name}_kernel_size" for name in ("encoder", "postnet", "location", "wn")}
 
 

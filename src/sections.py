@@ -49,14 +49,14 @@ class TextConfig:
     Args:
         symbols: what the network reads, in the order of its embedding's rows; ARPAbet as @AH0, or as AH0 if letters are lower case
         end_symbol: one of the symbols that is put behind each text; none if empty
-        cleaner: what normalises the text before symbols are looked up
+        cleaner: what normalises the text before symbols are looked up; english_phonemes also looks words up in the CMU dictionary
         sentence_pause: silence between the sentences of one text in seconds
         max_sentence_length: longest piece of text spoken in one go, in characters; longer sentences are split at commas or spaces
     """
 
     symbols: list[str] = field(default_factory=lambda: list(SYMBOLS))
     end_symbol: str = ""
-    cleaner: Literal["english_cleaners", "basic_cleaners"] = "english_cleaners"
+    cleaner: Literal["english_cleaners", "basic_cleaners", "english_phonemes"] = "english_cleaners"
     sentence_pause: float = 0.2
     max_sentence_length: int = 200
 
@@ -199,6 +199,7 @@ class TrainConfig:
         guided_attention: weight of the guided-attention loss; 0 turns it off (tacotron2)
         guided_attention_sigma: width of the diagonal that guided attention allows, as a share of the length (tacotron2)
         guided_attention_decay_steps: the weight falls as exp(-step / this); 0 keeps it constant (tacotron2)
+        teacher_dropout: share of the decoder's steps that hear zeros in place of the teacher's frames before them (tacotron2)
         segment_length: samples of the pieces that are cut out of the clips (waveglow)
         sigma: standard deviation of the noise that sound is to be turned into (waveglow)
     """
@@ -231,5 +232,6 @@ class TrainConfig:
     guided_attention: float = 0.0
     guided_attention_sigma: float = 0.25
     guided_attention_decay_steps: int = 0
+    teacher_dropout: float = 0.0
     segment_length: int = 16000
     sigma: float = 1.0

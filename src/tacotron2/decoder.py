@@ -4,7 +4,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.config import Config
-from src.layers import INITIAL_GAINS, Linear
+from src.layers import INITIAL_GAINS, Linear, spread
 from src.precision import cast, single
 from src.recurrence import BLOCK, LSTM, DropoutFactors, block, concat_last, concat_time, lstm_step, matmul, out_of_blocks, stack, unstack
 from src.tacotron2.attention import Attention, attend
@@ -37,6 +37,8 @@ class Decoder(nn.Cell):
         self.n_frame = config.audio.n_mels * model.reduction_factor
         self.reduction_factor = model.reduction_factor
         self.prenet = Prenet(self.n_frame, model.prenet_dim, model.prenet_dropout)
+        self.teacher_dropout = config.train.teacher_dropout
+        self.teacher_factors = DropoutFactors(self.teacher_dropout)
         self.attention = Attention(model)
         n_state = model.attention_rnn_dim + model.encoder_dim
         self.lstm = LSTM(n_state, model.decoder_rnn_dim, model.decoder_dropout)
@@ -52,6 +54,9 @@ class Decoder(nn.Cell):
         """
         n_steps, n_batch, _ = frames.shape
         teacher = concat_time((ops.zeros_like(frames[:1]), frames[:-1])).reshape(n_steps * n_batch, self.n_frame)
+        if self.teacher_dropout and self.training:
+            heard = self.teacher_factors((n_steps * n_batch, 1), teacher) * (1 - self.teacher_dropout)  # 0 or 1
+            teacher = teacher * spread(heard, teacher.shape)
         keep = self.prenet.dropout((n_steps * n_batch, 2 * self.prenet.n_out), teacher)
         x = self.prenet(teacher, keep).reshape(n_steps, n_batch, -1)
         states, weights = self.attention(x, memory, energy_mask)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.errors import InputError, quote
-from src.text.cleaners import CLEANERS
+from src.text.cleaners import CLEANERS, PRONOUNCED
+from src.text.pronunciation import pronounce
 from src.text.sentences import split_sentences
 from src.text.symbols import PAD, SYMBOLS, spelled
 
@@ -39,7 +40,8 @@ OURS = _alphabet(tuple(SYMBOLS), "")
 
 
 def text_to_sequence(text: str, cleaner: str = "english_cleaners", alphabet: Alphabet = OURS) -> list[int]:
-    """The symbol ids of a text: characters of the cleaned text, and ARPAbet phonemes where the text has them in braces.
+    """The symbol ids of a text: characters of the cleaned text, and ARPAbet phonemes where the text has them in braces; with the cleaner
+    english_phonemes, also for every word that the pronouncing dictionary knows.
 
     "Turn left on {HH AW1 S T AH0 N} Street." reads the braces phoneme by phoneme. Characters that no symbol covers are dropped with one
     warning that names them; a text of nothing else gives an empty list, or the end symbol only.
@@ -115,7 +117,11 @@ def _encode(text: str, cleaner: str, alphabet: Alphabet) -> tuple[list[int], set
             ids += _phonemes(part, text, alphabet)
             continue
         cleaned = clean(part)
-        ids += [alphabet.ids[character] for character in cleaned if character in alphabet.written]
+        for turn, piece in enumerate(pronounce(cleaned) if cleaner in PRONOUNCED else [cleaned]):
+            if turn % 2:
+                ids += _phonemes(piece, text, alphabet)
+            else:
+                ids += [alphabet.ids[character] for character in piece if character in alphabet.written]
         lost = set(cleaned) - alphabet.written
         if lost or not part.isascii():
             dropped |= {character for character in set(part) if lost & set(clean(character)) or _vanishes(character, clean(character))}
