@@ -27,8 +27,9 @@ demo: $(INSTALLED)
 	@echo; echo 'It says "$(DEMO_TEXT)": demo/speech/0001.wav'
 	@echo 'Its mel spectrogram and alignment: demo/speech/0001.png'
 
+# A process per core; a file's tests stay together, as they share what takes long to make.
 test: $(INSTALLED)
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --dist loadfile
 
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .
