@@ -34,13 +34,11 @@ def main() -> None:
     runtime.meet_ranks()
     with runtime.first_rank_first():  # which renames what is damaged
         resume = latest(arguments.resume) if arguments.resume else None
-    if not (arguments.output_dir or arguments.resume):
-        raise InputError("--data_path and --output_dir are needed, or --resume")
-    output_dir = Path(arguments.output_dir or arguments.resume)
+    output_dir = Path(arguments.output_dir or arguments.resume or "")
     if resume and output_dir.resolve() != Path(arguments.resume).resolve():
         raise InputError(f"--output_dir {output_dir} is not the run to --resume, {arguments.resume}; leave one of them out")
     data_path = arguments.data_path or (resume and resume.extra.get("data_path"))
-    if not data_path:
+    if not (data_path and (arguments.output_dir or arguments.resume)):
         raise InputError("--data_path and --output_dir are needed, or --resume")
     config = load_config(arguments.config or (Path(arguments.resume) / "config.yaml" if resume else None), overrides)
 

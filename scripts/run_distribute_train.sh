@@ -15,8 +15,10 @@
 #   MASTER_PORT      where the ranks meet on it (default: a free port; of several machines: 8118)
 #   RANK_TABLE_FILE  an existing HCCL rank table, handed to msrun
 #   GRACE_SECONDS    that ranks have for their checkpoint before they are killed (default: 30)
-# A rank that fails ends all within seconds, and its last lines are shown. Ctrl-C and SIGTERM let all ranks save a checkpoint; twice kills them.
-# exit status: 0 done, that of the rank that failed first (1 failure, 2 bad input, 137 killed), 130 or 143 stopped with a checkpoint saved
+# A rank that fails ends all of its machine within seconds, and its last lines are shown; other machines notice within a minute. Ctrl-C and
+# SIGTERM let all ranks save a checkpoint; twice kills them.
+# exit status: 0 done, that of the rank that failed first (1 failure, 2 bad input, 137 killed), 130, 143 or 129 (terminal closed)
+#   stopped with a checkpoint saved
 set -euo pipefail
 n_arguments=4
 # shellcheck source-path=SCRIPTDIR source=launcher.sh
@@ -35,6 +37,7 @@ need_number GRACE_SECONDS "$GRACE_SECONDS" 1
 if [ "$nodes" -gt 1 ]; then
     [[ ${MASTER_ADDR-} && ${NODE_RANK-} ]] || fail "NUM_NODES is $nodes, so MASTER_ADDR and NODE_RANK are needed"
     port=${MASTER_PORT:-8118}
+    need_number MASTER_PORT "$port" 1 # the others cannot know which one is free
 fi
 [ "$node" -lt "$nodes" ] || fail "NODE_RANK must be below NUM_NODES, $nodes, not $node"
 [ -z "$rank_table" ] || need_file RANK_TABLE_FILE "$rank_table"

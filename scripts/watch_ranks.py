@@ -9,6 +9,7 @@ them, and they become children of this process.
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import signal
 import subprocess
@@ -105,8 +106,11 @@ class Ranks:
         return 128 + self.stopped_by if status and self.stopped_by else status
 
     def _find(self, parent: int) -> None:
+        children = []
         with contextlib.suppress(psutil.Error):
-            for process in psutil.Process(parent).children():
+            children = psutil.Process(parent).children()
+        for process in children:
+            with contextlib.suppress(psutil.Error):  # one that has ended has no environment
                 environment = process.environ()
                 if "MS_ROLE" in environment and process.pid not in self.running:
                     name = SCHEDULER if environment["MS_ROLE"] == "MS_SCHED" else f"worker_{environment['RANK_ID']}"
@@ -177,6 +181,12 @@ def main() -> int:
     log_dir, first, number, *command = sys.argv[1:]
     numbers = range(int(first), int(first) + int(number))
     ranks = Ranks(Path(log_dir), numbers, int(os.environ["GRACE_SECONDS"]))
+    lock = os.open(Path(log_dir, f".lock_{first}"), os.O_CREAT | os.O_WRONLY)  # held until this process ends; machines may share the folder
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        _say(f"error: {log_dir} belongs to a training that runs; choose another OUTPUT_DIR, or stop that one first")
+        return 2
     try:
         status = ranks.start(command)
         if ranks.stopped_by:

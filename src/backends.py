@@ -19,7 +19,6 @@ import numpy as np
 from src import create_model
 from src.config import Config, load_config
 from src.dataset import Batch
-from src.precision import set_precision
 from src.segments import SegmentBatch
 from src.train.step import TrainStep
 from src.train.task import create_task
@@ -78,7 +77,6 @@ class Support(NamedTuple):
 def train(config: Config) -> None:
     """One optimiser step."""
     net, task = create_model(config=config), create_task(config)
-    set_precision(net, config.train.amp)
     step = TrainStep(net, task.forward(net), config.train)
     step([task.inputs(example(config), 0)] * config.train.accumulate, 1e-3)
 

@@ -1,5 +1,6 @@
 """What values of a configuration may be, alone and together."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from src.errors import InputError
@@ -35,6 +36,8 @@ def check_values(values: dict[str, Any], config: "Config", where: str) -> None:
     for key, value in values.items():
         if isinstance(value, bool | str | list | dict):
             continue
+        if not math.isfinite(value):
+            raise InputError(f"{where}: {key} is {value}, but must be finite")
         if not (value > 0 or (value == 0 and key in MAY_BE_ZERO)):
             raise InputError(f"{where}: {key} is {value}, but must be {'at least' if key in MAY_BE_ZERO else 'above'} 0")
         if key in BELOW_ONE and value >= 1:

@@ -185,7 +185,7 @@ class TrainConfig:
         decay_start: from this step on, schedule exponential multiplies lr by decay_rate in every decay_steps steps, little by little
         decay_steps: see decay_start
         decay_rate: see decay_start
-        min_lr: no schedule goes below this after the warm-up
+        min_lr: schedules other than constant do not go below this after the warm-up
         reduction_steps: reduction factor from these steps on, such as {2000: 3, 6000: 2}; model.reduction_factor before them (tacotron2)
         weight_decay: L2 penalty
         grad_clip: largest global norm of the gradient; a huge value turns clipping off

@@ -10,10 +10,13 @@ from mindspore import ops
 
 from src import create_model, runtime
 from src.checkpoint import latest
+from src.config import load_config
 from src.train import loop
 from src.train.loop import Training
 from tests.ranks import run_ranks
 from tests.toy_training import TINY, create_toy_network, read_log, toy_config, without_times, write_corpus
+from tests.toy_waveglow import SETTINGS as WAVEGLOW
+from tests.toy_waveglow import write_wav_corpus
 
 STEPS = 20
 
@@ -37,6 +40,13 @@ def train_tacotron2(data, output_dir, batch_size):
     }
     loop.create_model = create_model
     Training(toy_config(**settings), data, output_dir).run()
+
+
+def train_waveglow(data, output_dir, batch_size):
+    """20 steps over segments, the share of each rank cut out of the same clips at the same places."""
+    loop.create_model = create_model
+    settings = {"train.batch_size": int(batch_size), "train.max_steps": STEPS, "train.validate_every": 10, "train.lr": 1e-3}
+    Training(load_config(overrides=WAVEGLOW | settings), data, output_dir).run()
 
 
 def probe(output_dir):
@@ -82,10 +92,11 @@ def test_ranks_find_each_other(tmp_path):
     assert first["dropped"] != second["dropped"]
 
 
-@pytest.mark.parametrize("train", [train_toy, pytest.param(train_tacotron2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("train", [train_toy, train_waveglow, pytest.param(train_tacotron2, marks=pytest.mark.slow)])
 def test_two_ranks_with_half_the_batch_do_what_one_does(train, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "create_model", loop.create_model)  # restored afterwards
-    data = write_corpus(tmp_path / "data", n_train=14)  # the last batch of an epoch is filled up
+    write = write_wav_corpus if train is train_waveglow else write_corpus
+    data = write(tmp_path / "data", n_train=14)  # the last batch of an epoch is filled up
     train(data, tmp_path / "one", 4)
     log = run_ranks(f"tests.test_data_parallel:{train.__name__}", data, tmp_path / "two", 2, log_dir=tmp_path / "two" / "logs")
     assert "CPU x 2" in log

@@ -262,12 +262,31 @@ def test_a_rank_that_fails_ends_all(launchers, end, status, message):
     assert (launchers.folder / "out/logs/worker_0.log").read_text() == "rank 0 at work\n"
 
 
-def test_a_rank_that_fails_at_once(launchers):
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_fails_at_once(launchers, rank):
     launchers.put_msrun(f"{MSRUN}\nimport time\ntime.sleep(1)")
-    launchers.put("train.py", RANK.replace("print", "assert rank == 0\nprint") + "time.sleep(600)")
+    launchers.put("train.py", RANK.replace("print", f"assert rank != {rank}\nprint") + "time.sleep(600)")
     status, _, err = end_of(launchers.train())
-    assert status == 1 and err.startswith("rank 1 failed with exit status 1") and "AssertionError" in err
+    assert status == 1 and err.startswith(f"rank {rank} failed with exit status 1") and "AssertionError" in err
     assert not launchers.running()
+
+
+def test_what_msrun_starts_beside_the_ranks_is_of_no_matter(launchers):
+    launchers.put_msrun(f"import subprocess\nsubprocess.Popen(['true'])\n{MSRUN}\nimport time\ntime.sleep(1)")  # a zombie meanwhile
+    launchers.put("train.py", RANK + "time.sleep(3)")
+    assert end_of(launchers.train()) == (0, "rank 0 at work\n", "")
+
+
+def test_a_second_launch_into_the_same_folder_leaves_the_first_alone(launchers):
+    launchers.put_msrun(MSRUN)
+    launchers.put("train.py", RANK + SAVING)
+    first = launchers.train()
+    wait_for(lambda: ready(launchers), first)
+    status, _, err = end_of(launchers.train())
+    assert status == 2 and err == "error: out/logs belongs to a training that runs; choose another OUTPUT_DIR, or stop that one first\n"
+    assert ready(launchers)
+    first.terminate()
+    assert end_of(first)[0] == 143
 
 
 SAVING = """

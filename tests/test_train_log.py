@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorboardX
 from matplotlib.image import imread
 
 import train
@@ -17,8 +18,6 @@ from src.plotting import save_curves
 from src.train import loop
 from src.train.loop import Training
 from tests.toy_training import ROOT, create_toy_network, flags, read_log, toy_config, write_corpus
-
-tensorboardX = pytest.importorskip("tensorboardX")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import mindspore as ms
-from mindspore import nn
+from mindspore import Tensor, nn
 from tqdm import tqdm
 
 import src
@@ -22,7 +22,6 @@ from src.config import Config
 from src.dataset import Batch, Corpus, DataLost
 from src.errors import InputError
 from src.files import lock, write_atomically
-from src.precision import set_precision
 from src.segments import SegmentBatch
 from src.tacotron2.reduction import reduced, with_reduction_factor
 from src.train.interruption import Interruption
@@ -122,14 +121,8 @@ class Training:
                 lr = learning_rate(progress.step, settings)
                 inputs = [self.task.inputs(batch, progress.step) for batch in batches]
                 result = self.step(inputs, lr, progress.loss_scale or 1.0)
-                interrupted, terminated, out_of_time, frames = runtime.total(
-                    interruption.signal == signal.SIGINT,
-                    interruption.signal == signal.SIGTERM,
-                    time.monotonic() > deadline,
-                    sum(batch.frames for batch in batches),
-                )
-                speed.count(frames)
-                self._note_compilation(inputs[0], speed.last)
+                speed.count(sum(batch.frames for batch in batches))
+                self._note_compilation(inputs, speed.last)
                 if result.updated:
                     self._advance(result, lr, speed, bar)
                 else:
@@ -140,6 +133,9 @@ class Training:
                     self._log_step(result, lr, speed)
                 if done or self._is_due(settings.validate_every, result.updated):
                     reached = self._validate() <= (-math.inf if target_val_loss is None else target_val_loss)
+                interrupted, terminated, out_of_time = runtime.total(
+                    interruption.signal == signal.SIGINT, interruption.signal == signal.SIGTERM, time.monotonic() > deadline
+                )
                 stop = done or reached or interrupted or terminated or out_of_time
                 if stop or self._is_due(settings.checkpoint_every, result.updated):
                     self.newest = self._save_numbered()
@@ -153,11 +149,12 @@ class Training:
 
     @contextlib.contextmanager
     def _resumable(self) -> Iterator[None]:
-        """Let errors say how to go on. When the data is lost, what was learnt since the last checkpoint is not."""
+        """Let errors say how to go on. When the data is lost, what one rank has learnt since the last checkpoint is not; several ranks
+        would have to agree on a step first."""
         try:
             yield
         except InputError as error:
-            if isinstance(error, DataLost):
+            if isinstance(error, DataLost) and runtime.world_size() == 1:
                 self.newest = self._save_numbered()
             raise InputError(f"{error}; once that is mended, --resume {self.output_dir} goes on from {self.newest.name}") from error
 
@@ -173,13 +170,12 @@ class Training:
         self.task = create_task(self.config_now)
         self.batches = self.task.batches(self.corpus)
         self.net = create_model(config=self.config_now)
-        set_precision(self.net, settings.amp)
         runtime.seed_dropout(settings.seed + progress.step)
         self.step = TrainStep(self.net, self.task.forward(self.net), settings)
         self.validate = self.task.validator(self.net, self.val_corpus)
         self.compiled: set[tuple] = set()
         if checkpoint:
-            if checkpoint.extra.get("order") != self.batches.order:
+            if checkpoint.extra and checkpoint.extra.get("order") != self.batches.order:
                 self._say("the data or its batches are not those of the checkpoint; going on with a fresh epoch")
                 progress.epoch, progress.batch = progress.epoch + 1, 0
             checkpoint = with_reduction_factor(checkpoint, self.config_now)
@@ -208,18 +204,20 @@ class Training:
         if config == self.config_now:
             return False
         factor = config.model.reduction_factor
-        self._say(f"step {self.progress.step}: the reduction factor falls from {self.config_now.model.reduction_factor} to {factor}")
+        before = self.config_now.model.reduction_factor
+        self._say(f"step {self.progress.step}: the reduction factor falls from {before} to {factor}, and a new epoch begins")
         self._log(reduction_factor=factor)
+        self.progress.epoch, self.progress.batch = self.progress.epoch + 1, 0  # its batches have other lengths
         self._build(snapshot(self.net, self.step.optimizer, self.config_now))
         return True
 
-    def _note_compilation(self, inputs: tuple, seconds: float) -> None:
-        shape = tuple(value.shape for value in inputs)
-        if shape not in self.compiled:
-            self.compiled.add(shape)
-            sizes = " ".join("x".join(map(str, size)) for size in shape if size)
+    def _note_compilation(self, batches: list[tuple[Tensor, ...]], seconds: float) -> None:
+        fresh = {tuple(value.shape for value in inputs) for inputs in batches} - self.compiled
+        if fresh:
+            self.compiled |= fresh
+            sizes = " and ".join(" ".join("x".join(map(str, size)) for size in shape if size) for shape in sorted(fresh))
             self._say(f"a graph for batches of {sizes} was compiled and run in {seconds:.1f} s")
-            self._log(compiled=[list(size) for size in shape], compile_s=seconds)
+            self._log(compiled=[[list(size) for size in shape] for shape in sorted(fresh)], compile_s=seconds)
 
     def _say(self, text: str) -> None:
         if self.writes:
@@ -230,7 +228,7 @@ class Training:
         if self.writes:
             self.log.write(**self._where(), **row)
 
-    def _advance(self, result: StepResult, lr: float, speed: "Speed", bar: tqdm) -> None:
+    def _advance(self, result: StepResult, lr: float, speed: Speed, bar: tqdm) -> None:
         self.progress.count_good()
         bar.update()
         bar.set_postfix(loss=f"{result.loss:.4f}", lr=f"{lr:.1e}", step_time=f"{speed.step_time:.2f}s", refresh=False)
@@ -269,10 +267,11 @@ class Training:
     def _where(self) -> dict[str, int]:
         return {"step": self.progress.step, "epoch": self.progress.epoch, "skipped_steps": self.progress.skipped_steps}
 
-    def _log_step(self, result: StepResult, lr: float, speed: "Speed") -> None:
+    def _log_step(self, result: StepResult, lr: float, speed: Speed) -> None:
         measured = {**dict(zip(self.task.losses, result.losses, strict=True)), "grad_norm": result.grad_norm, "lr": lr}
         if self.progress.loss_scale is not None:
             measured["loss_scale"] = self.progress.loss_scale
+        (speed.frames,) = runtime.total(speed.frames)
         self._log(**measured, step_time_s=speed.step_time, frames_per_s=speed.frames_per_second)
         speed.reset()
 

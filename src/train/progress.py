@@ -10,6 +10,7 @@ from src.checkpoint import Checkpoint
 from src.config import TrainConfig
 
 STEPS_UNTIL_LARGER_SCALE = 2000  # without an overflow (Micikevicius et al. 2018, sec. 3.2, "dynamic loss scaling" in their code)
+LARGEST_SCALE = 2.0**24  # what saturates instead of overflowing would let it grow for ever
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Progress:
         self.bad_steps_in_a_row = 0
         self.good_steps += 1
         if self.loss_scale is not None and self.good_steps >= STEPS_UNTIL_LARGER_SCALE:
-            self.loss_scale, self.good_steps = 2 * self.loss_scale, 0
+            self.loss_scale, self.good_steps = min(2 * self.loss_scale, LARGEST_SCALE), 0
 
     def count_bad(self) -> str:
         """A step was skipped; the loss scale halves, while there is one above 1. Returns what to tell the user."""
@@ -82,7 +83,7 @@ class Speed:
         self.began = time.perf_counter()
 
     def count(self, frames: float) -> None:
-        """A step over `frames` mel frames is over."""
+        """A step over `frames` mel frames of this rank is over."""
         self.last = time.perf_counter() - self.began  # seconds of this step
         self.seconds += self.last
         self.frames, self.steps = self.frames + frames, self.steps + 1

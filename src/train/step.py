@@ -9,6 +9,7 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from src import runtime
 from src.config import TrainConfig
+from src.precision import set_precision
 
 # A for loop over parameters, of which WaveGlow has hundreds, would nest the graph as deep as MindSpore allows.
 for_each, partial = ops.HyperMap(), ops.Partial()
@@ -29,7 +30,8 @@ class StepResult(NamedTuple):
 
 
 class TrainStep:
-    """Trains `net` by Adam with an L2 penalty (Kingma & Ba 2015; Shen et al. 2018, sec. 2.2). Compiles once per batch shape.
+    """Trains `net` by Adam with an L2 penalty (Kingma & Ba 2015; Shen et al. 2018, sec. 2.2) in the precision `config.amp`. Compiles once
+    per batch shape.
 
     With several ranks all of them make the same step at the same time: the gradient is the mean of theirs.
 
@@ -41,6 +43,7 @@ class TrainStep:
     def __init__(self, net: nn.Cell, forward: Callable[..., tuple[Tensor, ...]], config: TrainConfig):
         weights = net.trainable_params()
         self.net = net
+        set_precision(net, config.amp)
         # All arguments are given because Adam's defaults are announced to change.
         self.optimizer = optimizer = nn.Adam(
             weights,
