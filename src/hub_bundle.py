@@ -10,7 +10,8 @@ from typing import Any
 from src import create_model
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.errors import InputError
-from src.hub_card import CARDS, check_card, sha256_of
+from src.files import sha256_of
+from src.hub_card import CARDS, check_card
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = "src"
@@ -54,7 +55,7 @@ def make_bundle(checkpoint: str | Path, output_dir: str | Path, overrides: dict[
                 save_checkpoint(published, net, net.config, loaded.step, loaded.epoch)
             else:
                 shutil.copyfile(checkpoint, published)
-            sha256 = sha256_of(published.read_bytes())
+            sha256 = sha256_of(published)
             name = _published_name(checkpoint, sha256)
             card = scratch / template.name
             card.write_text(_filled_in(template.read_text(encoding="utf-8"), f"{_asset_folder(header)}/{name}", sha256), encoding="utf-8")

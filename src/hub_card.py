@@ -1,6 +1,5 @@
 """Cards of MindSpore Hub: what they must look like, and the checkpoint that one names."""
 
-import hashlib
 import re
 from http.client import HTTPException
 from pathlib import Path
@@ -10,7 +9,7 @@ from urllib.request import urlopen
 import yaml
 
 from src.errors import InputError, some_of
-from src.files import write_atomically
+from src.files import sha256_of, write_atomically
 
 CARDS = {"tacotron2": "hub_meta.md", "waveglow": "hub_meta_waveglow.md"}
 KEYS = (
@@ -119,11 +118,6 @@ def verified_checkpoint(card: str | Path) -> Path | None:
     _verify(content, sha256, link, card)
     write_atomically(card.parent / name, content)
     return card.parent / name
-
-
-def sha256_of(content: bytes) -> str:
-    """The hash that a card gives of its asset."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def _verify(content: bytes, sha256: str, where: str | Path, card: Path) -> None:

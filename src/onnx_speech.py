@@ -1,6 +1,5 @@
 """Speech from the ONNX files that export.py writes: numpy and onnxruntime, no MindSpore."""
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from src.audio import silent_mel
 from src.config import load_config
 from src.draws import Seed, latents, prenet_keep
 from src.errors import InputError, quote
+from src.files import sha256_of
 from src.tacotron2.stopping import NOT_STOPPED, RESTING_WEIGHT, STOP_REASONS, STOPPED_BY_ATTENTION, STOPPED_BY_GATE
 from src.text import encode_texts, speakable_sentences
 
@@ -152,7 +152,7 @@ def _load(folder: Path, names: Sequence[str], overrides: dict[str, Any]) -> list
             raise InputError(f"{error.filename}: cannot be read ({error.strerror}); export.py --file_format ONNX writes it") from error
         except ValueError as error:
             raise InputError(f"{description}: is no description by export.py") from error
-        if found.get("format") != "ONNX" or found.get("sha256") != hashlib.sha256(content).hexdigest():
+        if found.get("format") != "ONNX" or found.get("sha256") != sha256_of(content):
             raise InputError(f"{path}: is damaged, or not the file that {description.name} describes")
         origins.append((found["checkpoint"], found["overrides"]))
         if origins[0] != origins[-1]:

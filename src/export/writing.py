@@ -1,6 +1,5 @@
 """From a checkpoint to verified files with their descriptions, in place all together or not at all."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from src.checkpoint import Checkpoint, load_checkpoint
 from src.errors import InputError
 from src.export import mindir
 from src.export.part import Part, relative_difference
+from src.files import sha256_of
 
 FileFormat = Literal["MINDIR", "ONNX", "AIR"]
 SYMBOL_MULTIPLE = 32
@@ -108,18 +108,13 @@ def describe(
         **part.notes,
         "mel_signature": mel_signature(config.audio),
         "symbols": config.text.symbols,
-        "sha256": sha256(file),
-        "checkpoint": {"file": Path(checkpoint.path).name, "sha256": sha256(checkpoint.path), "step": checkpoint.step},
+        "sha256": sha256_of(file),
+        "checkpoint": {"file": Path(checkpoint.path).name, "sha256": sha256_of(checkpoint.path), "step": checkpoint.step},
         "overrides": overrides,
         "largest_relative_difference": difference,
         "written_by": {"tacotron2": src.__version__, "mindspore": version("mindspore")},
         "config": config.to_dict(),
     }
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal digest of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _verified(part: Part, file: Path) -> float:
