@@ -25,7 +25,7 @@ from src.vocoder import check_signature, waveglow_vocoder
 def main() -> None:
     """Parse the command line, speak, write the files."""
     command = CommandLine(__doc__.splitlines()[0])
-    command.add_argument("--onnx_dir", type=Path, required=True, help="folder with encoder, decoder_step and postnet (.onnx and .json)")
+    command.add_argument("--onnx_dir", type=Path, required=True, help="folder with encoder, decoder_step and postnet (.onnx, .onnx.json)")
     command.add_argument("--text", required=True, help="what to say")
     command.add_argument("--output_dir", type=Path, required=True, help="folder for 0001.wav, 0001_mel.npy and summary.json")
     command.add_argument("--seed", type=int, default=0, help="of the prenet's dropout and of the vocoder (default: 0)")

@@ -33,8 +33,11 @@ class Speaker(nn.Cell):
     def construct(self, text: Tensor, text_lengths: Tensor, keep: Tensor | None = None):  # noqa: ANN201
         """text int32 (1, L), lengths int32 (1,), and the prenet's dropout factors (T, 1, 2 * prenet_dim) unless there is no dropout.
 
+        Symbols beyond `max_symbols` are cut off.
+
         Returns mel (1, n_mels, T * r), mel lengths (1,), alignments (1, T, max_symbols), reason (1,); 0 from the end of the speech on.
         """
+        text_lengths = ops.minimum(text_lengths, self.max_symbols)
         text = ops.gather(ops.Concat(1)((text, self.filling)), self.places, 1)
         if keep is None:
             keep = ops.ones(self.keep_shape, ms.float32)

@@ -1,6 +1,5 @@
 """The MINDIR files, or on Ascend AIR files, of both networks."""
 
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,7 +11,7 @@ from mindspore import Tensor, nn
 from src.draws import latents, prenet_keep
 from src.errors import InputError
 from src.export.cells import Speaker, SpectralSubtraction, Voice
-from src.export.part import Arrays, Part, Port
+from src.export.part import Arrays, Part, Port, read_described
 from src.tacotron2.model import Tacotron2
 from src.tacotron2.stopping import STOP_REASONS
 from src.waveglow.denoiser import Denoiser
@@ -27,8 +26,11 @@ def load_mindir(path: str | Path) -> nn.GraphCell:
     """A MINDIR file as a cell that takes all sizes which the description beside it calls dynamic.
 
     Without `set_inputs` MindSpore compiles for each size anew, and 2.10 fails at the second size of a graph with loops.
+
+    Raises:
+        InputError: a file or description that is missing or damaged. MindSpore reads the file by its path, so again after this check.
     """
-    ports = json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))["inputs"]
+    ports = read_described(Path(path))[1]["inputs"]
     return _load(Path(path), {port.pop("name"): Port(**port) for port in ports})
 
 

@@ -165,4 +165,7 @@ def part(
         found = found if isinstance(found, tuple) else (found,)
         return {name: value.asnumpy() for name, value in zip(outputs, found, strict=True)}
 
-    return Part(name, inputs, outputs, write, run_live, OnnxFile, examples, LIMIT, config, dict(NOTES))
+    def reload(path: Path) -> OnnxFile:
+        return OnnxFile(path.read_bytes())
+
+    return Part(name, inputs, outputs, write, run_live, reload, examples, LIMIT, config, dict(NOTES))

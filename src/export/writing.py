@@ -13,7 +13,7 @@ from src.audio import mel_signature
 from src.checkpoint import Checkpoint, load_checkpoint
 from src.errors import InputError
 from src.export import mindir
-from src.export.part import Part, relative_difference
+from src.export.part import Part, description_of, relative_difference
 from src.files import sha256_of
 
 FileFormat = Literal["MINDIR", "ONNX", "AIR"]
@@ -32,7 +32,7 @@ def export(
     max_symbols: int | None = None,
     verify: bool = True,
 ) -> list[tuple[Path, float | None]]:
-    """Write the files of a network and a description `<name>.json` beside each.
+    """Write the files of a network and a description beside each, under its name with `.json` behind.
 
     Args:
         checkpoint: of either network.
@@ -65,7 +65,7 @@ def export(
             part.write(file)
             difference = _verified(part, file) if verify and part.reload else None
             text = json.dumps(describe(part, file, file_format, loaded, difference, overrides or {}), indent=2, ensure_ascii=False)
-            description = partial / f"{part.name}.json"
+            description = description_of(file)
             description.write_text(text + "\n", encoding="utf-8")
             done.append((file, description, difference))
         for file, description, _ in done:
