@@ -16,7 +16,7 @@ import toy_waveglow
 from mindspore import nn
 
 import src
-from src import create_model
+from src import create_model, hub_bundle
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.config import load_config
 from src.errors import InputError
@@ -155,11 +155,29 @@ def test_a_second_bundle_takes_the_place_of_the_first(bundle, checkpoints):
     net = create_model(config=load_config(overrides=TACOTRON2))
     save_checkpoint(bundle / "again.ckpt", net, net.config)
     (bundle / "src" / "old.py").touch()
+    former, _ = asset_of(bundle / "hub_meta.md")
     (file, _), waveglow = asset_of(make_bundle(bundle / "again.ckpt", bundle)), asset_of(bundle / "hub_meta_waveglow.md")
     assert file.startswith("again-")
     assert not (bundle / "src" / "old.py").exists()
     assert hash_of(bundle / waveglow[0]) == waveglow[1]
+    assert not (bundle / former).exists() and (bundle / "again.ckpt").exists()
     assert asset_of(make_bundle(bundle / file, bundle))[0] == file  # the hash is not put behind the name again
+    another, _ = asset_of(make_bundle(bundle / file, bundle, {"model.gate_threshold": 0.6}))
+    assert another != file and (bundle / file).exists()  # what a bundle is made from is never deleted
+
+
+def test_a_checkpoint_that_changes_while_it_is_bundled_is_refused(checkpoints, tmp_path, monkeypatch):
+    path = Path(shutil.copy(checkpoints / "tacotron2.ckpt", tmp_path))
+
+    def create_and_change(**arguments):
+        net = create_model(**arguments)
+        save_checkpoint(path, net, net.config, step=1)
+        return net
+
+    monkeypatch.setattr(hub_bundle, "create_model", create_and_change)
+    with pytest.raises(InputError, match=r"tacotron2.ckpt: has changed while it was bundled"):
+        make_bundle(path, tmp_path / "dist")
+    assert list((tmp_path / "dist").iterdir()) == []
 
 
 def test_a_checkpoint_from_training_is_published_without_its_state(tmp_path, checkpoints):
