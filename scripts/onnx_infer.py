@@ -18,7 +18,6 @@ from src.audio import griffin_lim, save_wav
 from src.cli import CommandLine, run
 from src.errors import InputError
 from src.files import write_atomically
-from src.onnx_speech import OnnxTacotron2, OnnxWaveGlow, speak
 from src.vocoder import check_signature, waveglow_vocoder
 
 
@@ -37,6 +36,8 @@ def main() -> None:
         raise InputError("--seed must not be negative")
     if not arguments.waveglow_dir and (arguments.sigma is not None or arguments.denoiser_strength is not None):
         raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --waveglow_dir")
+    from src.onnx_speech import OnnxTacotron2, OnnxWaveGlow, speak  # noqa: PLC0415  (says in one line when onnxruntime is missing)
+
     net = OnnxTacotron2(arguments.onnx_dir, overrides)
     audio = net.config.audio
     if arguments.waveglow_dir:

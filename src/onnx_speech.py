@@ -13,6 +13,7 @@ from src.errors import InputError, quote
 from src.export.part import read_described
 from src.tacotron2.stopping import NOT_STOPPED, RESTING_WEIGHT, STOP_REASONS, STOPPED_BY_ATTENTION, STOPPED_BY_GATE
 from src.text import encode_texts, speakable_sentences
+from src.waveglow.inputs import check_inputs
 
 try:
     import onnxruntime
@@ -127,11 +128,16 @@ class OnnxWaveGlow:
         self.net, self.config = _load(Path(folder), ("waveglow",), {})
 
     def infer(self, mel: np.ndarray, sigma: float | None = None, seed: int = 0) -> np.ndarray:
-        """mel (B, n_mels, F) -> float32 (B, F * hop)."""
+        """mel (B, n_mels, F) -> float32 (B, F * hop).
+
+        Raises:
+            InputError: a mel or a sigma that `WaveGlow.infer` refuses.
+        """
         model, hop_length = self.config.model, self.config.audio.hop_length
-        sigma = model.sigma if sigma is None else sigma
+        mel, sigma = np.asarray(mel), model.sigma if sigma is None else sigma
+        check_inputs(mel, sigma, self.config.audio.n_mels)
         noise = latents(seed, len(mel), mel.shape[2] * hop_length // model.n_group, model.n_group) * np.float32(sigma)
-        return self.net({"mel": mel, "noise": np.ascontiguousarray(noise.swapaxes(1, 2))})["audio"]
+        return self.net({"mel": mel.astype(np.float32), "noise": np.ascontiguousarray(noise.swapaxes(1, 2))})["audio"]
 
     def remove_weight_norm(self) -> None:
         """Nothing to do: the export has folded it away."""

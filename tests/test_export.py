@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -167,6 +168,22 @@ def test_onnx_waveglow_makes_the_same_sound(exported, waveglow):
     assert close(found, waveglow.infer(Tensor(mel), sigma=0.7, seed=2), 1e-4)
 
 
+@pytest.mark.parametrize(
+    ("shape", "value", "sigma", "complaint"),
+    [
+        ((1, 9, 4), 0.0, 0.7, r"has shape \[1, 9, 4\], expected \[items, 8, frames\]"),
+        ((1, 8, 1), 0.0, 0.7, "has 1 frame"),
+        ((1, 8, 4), np.nan, 0.7, "values that are not finite"),
+        ((1, 8, 4), 0.0, -1.0, "sigma is -1.0, but must be at least 0"),
+        ((1, 8, 4), 0.0, np.nan, "sigma is nan"),
+    ],
+)
+def test_onnx_waveglow_refuses_what_the_network_refuses(exported, waveglow, shape, value, sigma, complaint):
+    for net in (waveglow, OnnxWaveGlow(exported("ONNX"))):
+        with pytest.raises(InputError, match=complaint):
+            net.infer(np.full(shape, value, np.float32), sigma=sigma)
+
+
 def test_onnx_infer_speaks_without_mindspore(exported, tacotron2, tmp_path):
     flags = ["--onnx_dir", exported("ONNX"), "--text", f"{SENTENCE} {SENTENCE}", "--seed", 6]
     flags += ["--waveglow_dir", exported("ONNX"), "--denoiser_strength", 0.1, "--output_dir", tmp_path]
@@ -253,11 +270,25 @@ def test_bad_input_is_one_line(folder, monkeypatch, capsys, flags, complaint):
     assert not (folder / "nothing").exists()
 
 
-def test_a_missing_package_is_one_line(folder, monkeypatch, capsys, tmp_path):
-    for name in [name for name in sys.modules if name.startswith("src.export.onnx")]:
+def forget(monkeypatch, ours, package):
+    """Lets modules of ours, by the beginning of their names, be imported anew, and a package no more."""
+    for name in [name for name in sys.modules if name.startswith(ours)]:
         monkeypatch.delitem(sys.modules, name)
-        monkeypatch.delattr(sys.modules["src.export"], name.rsplit(".", maxsplit=1)[-1], raising=False)
-    monkeypatch.setitem(sys.modules, "onnx", None)
+        parent, _, attribute = name.rpartition(".")
+        monkeypatch.delattr(sys.modules[parent], attribute, raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+
+
+def test_a_missing_onnxruntime_is_one_line(monkeypatch, capsys, tmp_path):
+    forget(monkeypatch, "src.onnx_speech", "onnxruntime")
+    monkeypatch.setattr(sys, "argv", ["onnx_infer.py", "--onnx_dir", str(tmp_path), "--text", "Hello.", "--output_dir", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / "scripts" / "onnx_infer.py"), run_name="__main__")
+    assert (end.value.code, capsys.readouterr().err) == (2, "error: speaking with ONNX files takes onnxruntime: pip install onnxruntime\n")
+
+
+def test_a_missing_package_is_one_line(folder, monkeypatch, capsys, tmp_path):
+    forget(monkeypatch, "src.export.onnx", "onnx")
     code, _, complaints = export(
         monkeypatch, capsys, "--checkpoint", folder / "waveglow.ckpt", "--file_format", "ONNX", "--output_dir", tmp_path
     )
