@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import runpy
 import shutil
 import subprocess
@@ -256,7 +257,7 @@ def test_a_file_that_differs_is_not_put_in_place(folder, tmp_path, monkeypatch, 
     ("flags", "complaint"),
     [
         (["--checkpoint", "tacotron2.ckpt", "--file_format", "AIR"], "error: an AIR file can only be written on Ascend, but this is "),
-        (["--checkpoint", "none.ckpt", "--file_format", "MINDIR"], "error: none.ckpt: no such checkpoint"),
+        (["--checkpoint", "none.ckpt", "--file_format", "MINDIR"], "error: none.ckpt: cannot be read (No such file or directory)"),
         (["--checkpoint", "waveglow.ckpt", "--file_format", "ONNX", "--max_symbols", "9"], "error: --max_symbols is for MINDIR"),
         (["--checkpoint", "tacotron2.ckpt", "--file_format", "ONNX", "--audio.n_mels", "9"], "error: tacotron2.ckpt: its mel spectrograms"),
         (["--checkpoint", "tacotron2.ckpt", "--file_format", "TORCH"], "export.py: argument --file_format: invalid choice"),
@@ -313,7 +314,16 @@ def test_onnx_files_that_do_not_belong_together_are_refused(exported, tmp_path):
         OnnxTacotron2(tmp_path / "nowhere")
 
 
+def test_a_checkpoint_that_changes_while_it_is_exported_is_refused(folder, tmp_path, monkeypatch):
+    path = Path(shutil.copy(folder / "waveglow.ckpt", tmp_path))
+    monkeypatch.setattr(writing, "make_parts", lambda *_: shutil.copy(folder / "tacotron2.ckpt", path) and [])
+    with pytest.raises(InputError, match=r"waveglow.ckpt: has changed while it was exported"):
+        writing.export(path, "MINDIR", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_formats_lie_in_one_folder_side_by_side(folder, tmp_path):
+    (tmp_path / f".export-{os.getpid()}").mkdir()  # left over by a killed process, whose number comes again in a container
     for file_format in ("MINDIR", "ONNX"):
         writing.export(folder / "waveglow.ckpt", file_format, tmp_path, verify=False)
     assert load_mindir(tmp_path / "waveglow.mindir") and OnnxWaveGlow(tmp_path)

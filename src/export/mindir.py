@@ -46,9 +46,9 @@ def placeholders(inputs: dict[str, Port]) -> list[Tensor]:
     return [Tensor(shape=shape, dtype=getattr(ms, port.dtype)) for port, shape in zip(inputs.values(), shapes, strict=True)]
 
 
-def tacotron2_parts(live: Tacotron2, fresh: Tacotron2, max_symbols: int, fixed: bool) -> list[Part]:
-    """The file of a Tacotron 2; `fresh` is the same network again, for the export alone. `fixed`: no dynamic sizes."""
-    speaker, model = Speaker(fresh, max_symbols), live.config.model
+def tacotron2_parts(live: Tacotron2, max_symbols: int, fixed: bool) -> list[Part]:
+    """The file of a Tacotron 2. `fixed`: no dynamic sizes."""
+    speaker, model = Speaker(live, max_symbols), live.config.model
     n_symbols, n_steps = speaker.max_symbols, model.max_decoder_steps
     inputs = {
         "text": Port("int32", (1, n_symbols if fixed else "symbols"), f"symbol ids, at most {n_symbols}; what is more is not spoken"),
@@ -89,8 +89,8 @@ def tacotron2_parts(live: Tacotron2, fresh: Tacotron2, max_symbols: int, fixed: 
     return [_part(live.config, "tacotron2", speaker, inputs, outputs, speak, [example(length) for length in lengths], fixed, notes)]
 
 
-def waveglow_parts(live: WaveGlow, fresh: WaveGlow, fixed: bool) -> list[Part]:
-    """The files of a WaveGlow, itself and its denoiser; `fresh` and `fixed` as above."""
+def waveglow_parts(live: WaveGlow, fixed: bool) -> list[Part]:
+    """The files of a WaveGlow, itself and its denoiser; `fixed` as above."""
     audio, model = live.config.audio, live.config.model
     n_positions = audio.hop_length // model.n_group
     frames = FIXED_FRAMES if fixed else "frames"
@@ -123,7 +123,7 @@ def waveglow_parts(live: WaveGlow, fresh: WaveGlow, fixed: bool) -> list[Part]:
         return {"denoised": denoiser(arrays["audio"][0], float(arrays["strength"][0]))[None]}
 
     strength = Port("float32", (1,), "how much of the network's own hum is taken off, such as 0.01")
-    voice = _part(live.config, "waveglow", Voice(fresh), inputs, {"audio": wav}, sound, [example(n) for n in sizes], fixed)
+    voice = _part(live.config, "waveglow", Voice(live), inputs, {"audio": wav}, sound, [example(n) for n in sizes], fixed)
     inputs, cell = {"audio": wav, "strength": strength}, SpectralSubtraction(denoiser)
     return [voice, _part(live.config, "denoiser", cell, inputs, {"denoised": wav}, denoise, spoken, fixed)]
 
