@@ -54,12 +54,11 @@ def make_bundle(checkpoint: str | Path, output_dir: str | Path, overrides: dict[
         with TemporaryDirectory(dir=output_dir, prefix=".bundle") as aside:
             scratch = Path(aside)
             published = scratch / "published.ckpt"
+            shutil.copyfile(checkpoint, published)
+            if sha256_of(published) != checked:
+                raise InputError(f"{checkpoint}: has changed while it was bundled; run this again when nothing writes to it")
             if loaded.optimizer or overrides:
                 save_checkpoint(published, net, net.config, loaded.step, loaded.epoch)
-            else:
-                shutil.copyfile(checkpoint, published)
-                if sha256_of(published) != checked:
-                    raise InputError(f"{checkpoint}: has changed while it was bundled; run this again when nothing writes to it")
             sha256 = sha256_of(published)
             name = _published_name(checkpoint, sha256)
             card = scratch / template.name
