@@ -20,7 +20,7 @@ def main() -> None:
     command.add_argument(
         "--file_format", choices=get_args(FileFormat), required=True, help="ONNX takes requirements-onnx.txt, AIR an Ascend"
     )
-    command.add_argument("--output_dir", type=Path, required=True, help="folder for the files and a .json beside each")
+    command.add_argument("--output_dir", type=Path, required=True, help="folder for the files, each with a description (.json) beside it")
     command.add_argument("--max_symbols", type=int, help="of Tacotron 2 as MINDIR or AIR: longest text (default: text.max_sentence_length)")
     command.add_argument("--verify", action=BooleanOptionalAction, default=True, help="run what was written and compare (default: yes)")
     arguments, overrides = command.parse()

@@ -19,6 +19,7 @@ import tempfile
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -110,10 +111,14 @@ class Benchmark:
         self.arguments, self.config = arguments, config
 
     def versions(self) -> dict[str, str]:
-        """Versions of both sides; fails at once when the peer cannot work."""
+        """Versions of both sides; fails at once when the peer cannot work, or what exported files take is missing."""
+        try:
+            ours = {name: import_module(name).__version__ for name in ("onnx", "onnxruntime")}
+        except ImportError as error:
+            raise InputError(f"{error.name} is missing here: pip install -r requirements-onnx.txt") from error
         with Worker(self.commands[PEER]) as worker:
             peer = worker.ask("versions")["versions"]
-        return {"tacotron2": src.__version__, "mindspore": version("mindspore"), **peer}
+        return {"tacotron2": src.__version__, "mindspore": version("mindspore"), **ours, **peer}
 
     def rows(self) -> Iterator[Row]:
         """All comparisons."""
@@ -235,15 +240,11 @@ def main() -> None:
     parser = CommandLine(__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, help="YAML file of the network; without it, full width")
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="file to write machine, settings and rows to")
-    parser.add_argument(
-        "--quick", action="store_true", help="one run where several are the default, and the last of the --shapes only: two minutes"
-    )
+    parser.add_argument("--quick", action="store_true", help="one run where several are the default, and the last shape only: two minutes")
     parser.add_argument("--peer_python", type=str, default=sys.executable, help="Python that has torch (default: this one)")
     parser.add_argument("--peer_source", type=str, help="torchaudio's models/tacotron2.py, when that Python has no torchaudio")
     parser.add_argument("--threads", type=positive, default=count_cores(), help="threads of PyTorch; MindSpore takes all cores by itself")
-    parser.add_argument(
-        "--shapes", nargs="+", type=read_shape, default=SHAPES, help="training: batch size x frames x text length, such as 16x400x100"
-    )
+    parser.add_argument("--shapes", nargs="+", type=read_shape, default=SHAPES, help="training: batch x frames x text, such as 16x400x100")
     parser.add_argument("--frames", type=positive, default=200, help="free running: frames to speak")
     parser.add_argument("--text_length", type=positive, default=100, help="free running and compilation: symbols of a text")
     parser.add_argument("--compile_frames", type=positive, nargs=2, default=[200, 800], help="compilation: the two sizes to compare")

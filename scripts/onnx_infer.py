@@ -18,14 +18,13 @@ from src.audio import griffin_lim, save_wav
 from src.cli import CommandLine, run
 from src.errors import InputError
 from src.files import write_atomically
-from src.onnx_speech import OnnxTacotron2, OnnxWaveGlow, speak
 from src.vocoder import check_signature, waveglow_vocoder
 
 
 def main() -> None:
     """Parse the command line, speak, write the files."""
     command = CommandLine(__doc__.splitlines()[0])
-    command.add_argument("--onnx_dir", type=Path, required=True, help="folder with encoder, decoder_step and postnet (.onnx and .json)")
+    command.add_argument("--onnx_dir", type=Path, required=True, help="folder with encoder, decoder_step and postnet (.onnx, .onnx.json)")
     command.add_argument("--text", required=True, help="what to say")
     command.add_argument("--output_dir", type=Path, required=True, help="folder for 0001.wav, 0001_mel.npy and summary.json")
     command.add_argument("--seed", type=int, default=0, help="of the prenet's dropout and of the vocoder (default: 0)")
@@ -37,6 +36,8 @@ def main() -> None:
         raise InputError("--seed must not be negative")
     if not arguments.waveglow_dir and (arguments.sigma is not None or arguments.denoiser_strength is not None):
         raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --waveglow_dir")
+    from src.onnx_speech import OnnxTacotron2, OnnxWaveGlow, speak  # noqa: PLC0415  (says in one line when onnxruntime is missing)
+
     net = OnnxTacotron2(arguments.onnx_dir, overrides)
     audio = net.config.audio
     if arguments.waveglow_dir:

@@ -1,6 +1,7 @@
-"""Files that appear whole or not at all, and folders that one process has to itself."""
+"""Files that appear whole or not at all, their digests, and folders that one process has to itself."""
 
 import fcntl
+import hashlib
 import os
 from pathlib import Path
 from typing import IO
@@ -24,6 +25,18 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def sha256_of(content: bytes | Path) -> str:
+    """Hexadecimal digest of bytes, or of what a file holds.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        return hashlib.sha256(content.read_bytes() if isinstance(content, Path) else content).hexdigest()
+    except OSError as error:
+        raise InputError(f"{content}: cannot be read ({error.strerror})") from error
 
 
 def lock(folder: str | Path) -> IO[str]:

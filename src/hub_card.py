@@ -1,6 +1,5 @@
 """Cards of MindSpore Hub: what they must look like, and the checkpoint that one names."""
 
-import hashlib
 import re
 from http.client import HTTPException
 from pathlib import Path
@@ -10,7 +9,7 @@ from urllib.request import urlopen
 import yaml
 
 from src.errors import InputError, some_of
-from src.files import write_atomically
+from src.files import sha256_of, write_atomically
 
 CARDS = {"tacotron2": "hub_meta.md", "waveglow": "hub_meta_waveglow.md"}
 KEYS = (
@@ -26,7 +25,7 @@ CHOICES = {  # key: what separates several values, what each may be
 }
 REPO_LINK = r"<https://[\w.-]+\.com/[\w.-]+/[\w.-]+/tree/[\w.-]+/src>"
 ASSET_LINK = r"<https://[\w./%~-]+/[\w.-]+\.ckpt>"
-COLONS = ("repo-link", "asset", "evaluation")  # the only keys with a colon in their values
+COLONS = ("repo-link", "asset")  # the only keys with a colon in their values
 
 
 def read_header(card: str | Path) -> dict[str, Any]:
@@ -55,7 +54,7 @@ def check_card(card: str | Path) -> dict[str, Any]:
     header = read_header(card)
     if missing := [key for key in KEYS if key not in header]:
         raise InputError(f"{card}: lacks {some_of(missing)}")
-    problems = []
+    problems = [f"{key} is no key that a card of this project has" for key in header if key not in (*KEYS, "asset")]
     for key, (separator, allowed) in CHOICES.items():
         values = str(header[key]).split(separator)
         problems += [f"{key} '{value}' is not one of {', '.join(allowed)}" for value in values if value not in allowed]
@@ -66,8 +65,14 @@ def check_card(card: str | Path) -> dict[str, Any]:
         problems.append(f"repo-link is {header['repo-link']}, not of the form <https://host.com/owner/repository/tree/main/src>")
     problems += [f"{key} holds a colon" for key, value in header.items() if key not in COLONS and ":" in str(value)]
     assets = header.get("asset") or []
-    problems += [problem for asset in (assets if isinstance(assets, list) else [assets]) for problem in _asset_problems(asset)]
-    if titles := re.findall(r"^#.*:\s*$", Path(card).read_text(encoding="utf-8"), re.MULTILINE):
+    if not isinstance(assets, list):
+        problems.append("asset is not a list, whose items begin with '-'")
+    else:
+        problems += [problem for asset in assets for problem in _asset_problems(asset)]
+    text = Path(card).read_text(encoding="utf-8")
+    if not problems and not (Path(card).suffix == ".md" and _is_of(text, header["model-name"], "src")):
+        problems.append("is not found: its name must end in .md, and model-name and repo-link be plain lines 'key: value'")
+    if titles := re.findall(r"^#.*:\s*$", text, re.MULTILINE):
         problems.append(f"the title {titles[0].strip()!r} ends with a colon")
     if problems:
         raise InputError(f"{card}: {some_of(problems)}")
@@ -80,20 +85,24 @@ def find_card(folder: str | Path, network: str, code: str) -> Path | None:
     Raises:
         InputError: there are several.
     """
-    # By lines, for other cards may lie there, and those of old are no YAML.
-    said = re.compile(rf"^model-name: *['\"]?{re.escape(network)}['\"]? *$", re.MULTILINE | re.IGNORECASE)
-    linked = re.compile(rf"^repo-link:.*/{re.escape(code)}/?>? *$", re.MULTILINE)
-    texts = {card: card.read_text(encoding="utf-8", errors="replace") for card in sorted(Path(folder).glob("*.md"))}
-    found = [card for card, text in texts.items() if said.search(text) and linked.search(text)]
+    cards = sorted(Path(folder).glob("*.md"))
+    found = [card for card in cards if _is_of(card.read_text(encoding="utf-8", errors="replace"), network, code)]
     if len(found) > 1:
         raise InputError(f"{folder}: several cards are of {network}: {', '.join(card.name for card in found)}; leave one of them there")
     return found[0] if found else None
 
 
+def _is_of(card: str, network: str, code: str) -> bool:
+    # By lines, for other cards may lie there, and those of old are no YAML.
+    said = re.search(rf"^model-name: *['\"]?{re.escape(network)}['\"]? *$", card, re.MULTILINE | re.IGNORECASE)
+    return bool(said and re.search(rf"^repo-link:.*/{re.escape(code)}/?>? *$", card, re.MULTILINE))
+
+
 def verified_checkpoint(card: str | Path) -> Path | None:
     """The checkpoint that a card names, after its sha256 was compared with the card's; None if the card names none.
 
-    It lies beside the card or in the folder `checkpoints` there; otherwise it is fetched from the card's asset-link.
+    It lies beside the card or in the folder `checkpoints` there; otherwise it is fetched from the card's asset-link. Hub takes a path
+    and no content: who reads the file reads it again, and must trust that nobody has changed it since.
 
     Raises:
         InputError: the hashes differ (names both); the file is not there and cannot be fetched; an asset without link or sha256.
@@ -119,11 +128,6 @@ def verified_checkpoint(card: str | Path) -> Path | None:
     _verify(content, sha256, link, card)
     write_atomically(card.parent / name, content)
     return card.parent / name
-
-
-def sha256_of(content: bytes) -> str:
-    """The hash that a card gives of its asset."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def _verify(content: bytes, sha256: str, where: str | Path, card: Path) -> None:

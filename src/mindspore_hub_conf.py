@@ -33,7 +33,7 @@ def create_network(name: str, pretrained: bool = False, overrides: dict[str, Any
 
     Where the card names a checkpoint, the file must have the card's sha256 and fit the network to the last parameter before anything is
     built from it, with the configuration inside. That holds for fresh weights too, as Hub fills them after this call, and itself neither
-    checks a file that is there nor minds parameters left out. Without a checkpoint, the configuration is the network's default.
+    checks a file that is there nor minds parameters left out. If the card names none, the configuration is the network's default.
 
     Args:
         name: "tacotron2" or "waveglow".
@@ -41,13 +41,17 @@ def create_network(name: str, pretrained: bool = False, overrides: dict[str, Any
         overrides: configuration values by dotted key, as for `src.create_model`.
 
     Raises:
-        InputError: a checkpoint that is damaged (names both hashes), missing and not to be fetched, or of another network; bad overrides.
+        InputError: no card of the network; a checkpoint that is damaged (names both hashes), missing and not to be fetched, or of another
+            network; bad overrides.
     """
     card = find_card(CODE.parent, name, CODE.name)
-    checkpoint = verified_checkpoint(card) if card else None
+    if card is None:  # Hub has read one all the same, and may be about to load what it names
+        lines = f"'model-name: {name}' and 'repo-link: <https://.../{CODE.name}>'"
+        raise InputError(f"{CODE.parent}: no card of {name} lies there, which is a file .md with the lines {lines}")
+    checkpoint = verified_checkpoint(card)
     if checkpoint is None:
         if pretrained:
-            raise InputError(f"{card or CODE.parent}: names no checkpoint of {name}; scripts/make_hub_bundle.py makes a card that does")
+            raise InputError(f"{card}: names no checkpoint of {name}; scripts/make_hub_bundle.py makes a card that does")
         return create_model(name, overrides=overrides)
     net = create_model(name, checkpoint=str(checkpoint), overrides=overrides)
     return net if pretrained else create_model(config=net.config)

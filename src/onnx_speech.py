@@ -1,7 +1,5 @@
 """Speech from the ONNX files that export.py writes: numpy and onnxruntime, no MindSpore."""
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +10,10 @@ from src.audio import silent_mel
 from src.config import load_config
 from src.draws import Seed, latents, prenet_keep
 from src.errors import InputError, quote
+from src.export.part import read_described
 from src.tacotron2.stopping import NOT_STOPPED, RESTING_WEIGHT, STOP_REASONS, STOPPED_BY_ATTENTION, STOPPED_BY_GATE
 from src.text import encode_texts, speakable_sentences
+from src.waveglow.inputs import check_inputs
 
 try:
     import onnxruntime
@@ -37,10 +37,10 @@ class Spoken(NamedTuple):
 class OnnxFile:
     """One model: takes its inputs by name, gives its outputs by name."""
 
-    def __init__(self, path: Path):
+    def __init__(self, content: bytes):
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        self.session = onnxruntime.InferenceSession(str(path), options, providers=onnxruntime.get_available_providers())
+        self.session = onnxruntime.InferenceSession(content, options, providers=onnxruntime.get_available_providers())
         self.outputs = [output.name for output in self.session.get_outputs()]
 
     def __call__(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -128,11 +128,16 @@ class OnnxWaveGlow:
         self.net, self.config = _load(Path(folder), ("waveglow",), {})
 
     def infer(self, mel: np.ndarray, sigma: float | None = None, seed: int = 0) -> np.ndarray:
-        """mel (B, n_mels, F) -> float32 (B, F * hop)."""
+        """mel (B, n_mels, F) -> float32 (B, F * hop).
+
+        Raises:
+            InputError: a mel or a sigma that `WaveGlow.infer` refuses.
+        """
         model, hop_length = self.config.model, self.config.audio.hop_length
-        sigma = model.sigma if sigma is None else sigma
+        mel, sigma = np.asarray(mel), model.sigma if sigma is None else sigma
+        check_inputs(mel, sigma, self.config.audio.n_mels)
         noise = latents(seed, len(mel), mel.shape[2] * hop_length // model.n_group, model.n_group) * np.float32(sigma)
-        return self.net({"mel": mel, "noise": np.ascontiguousarray(noise.swapaxes(1, 2))})["audio"]
+        return self.net({"mel": mel.astype(np.float32), "noise": np.ascontiguousarray(noise.swapaxes(1, 2))})["audio"]
 
     def remove_weight_norm(self) -> None:
         """Nothing to do: the export has folded it away."""
@@ -144,18 +149,10 @@ def _load(folder: Path, names: Sequence[str], overrides: dict[str, Any]) -> list
         raise InputError(f"{', '.join(fixed)}: fixed in ONNX files; only {', '.join(sorted(FREE))} can be chosen")
     files, origins = [], []
     for name in names:
-        path, description = folder / f"{name}.onnx", folder / f"{name}.json"
-        try:
-            found = json.loads(description.read_text(encoding="utf-8"))
-            content = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"{error.filename}: cannot be read ({error.strerror}); export.py --file_format ONNX writes it") from error
-        except ValueError as error:
-            raise InputError(f"{description}: is no description by export.py") from error
-        if found.get("format") != "ONNX" or found.get("sha256") != hashlib.sha256(content).hexdigest():
-            raise InputError(f"{path}: is damaged, or not the file that {description.name} describes")
+        path = folder / f"{name}.onnx"
+        content, found = read_described(path)
         origins.append((found["checkpoint"], found["overrides"]))
         if origins[0] != origins[-1]:
             raise InputError(f"{path}: comes from another export than {folder / names[0]}.onnx")
-        files.append(OnnxFile(path))
+        files.append(OnnxFile(content))
     return [*files, load_config(found["config"], overrides)]

@@ -98,6 +98,15 @@ def test_every_printed_ratio_is_in_the_json(stand_in, tmp_path, monkeypatch, cap
     ]
     assert {"cpu", "cores"} <= set(result["machine"])
     assert result["versions"]["torchaudio"] == "1.0"
+    assert {"mindspore", "onnx", "onnxruntime"} <= set(result["versions"])
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_a_missing_package_is_known_before_the_measurements(package, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--peer_python", "/nowhere/python", "--json", str(tmp_path / "benchmark.json")])
+    with pytest.raises(InputError, match=f"{package} is missing here: pip install -r requirements-onnx.txt"):
+        benchmark.main()
 
 
 def test_the_network_of_config_is_a_tacotron2(monkeypatch):

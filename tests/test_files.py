@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from src.errors import InputError
-from src.files import lock, write_atomically
+from src.files import lock, sha256_of, write_atomically
 
 NOBODY = 65534
 
@@ -50,6 +50,13 @@ def test_a_folder_without_permission():
         with pytest.raises(InputError, match=r"new: cannot be written \(Permission denied\)"):
             lock(folder / "new")
         assert os.listdir(folder) == []
+
+
+def test_the_digest_of_a_file_is_that_of_its_content(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256_of(tmp_path / "a") == sha256_of(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    with pytest.raises(InputError, match=r"b: cannot be read \(No such file or directory\)"):
+        sha256_of(tmp_path / "b")
 
 
 def test_a_file_where_the_folder_should_be(tmp_path):

@@ -1,5 +1,6 @@
 """The networks as cells that make single graphs, loops and stop inside, with at most one size left open."""
 
+import librosa
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
@@ -33,8 +34,11 @@ class Speaker(nn.Cell):
     def construct(self, text: Tensor, text_lengths: Tensor, keep: Tensor | None = None):  # noqa: ANN201
         """text int32 (1, L), lengths int32 (1,), and the prenet's dropout factors (T, 1, 2 * prenet_dim) unless there is no dropout.
 
+        Symbols beyond `max_symbols` are cut off.
+
         Returns mel (1, n_mels, T * r), mel lengths (1,), alignments (1, T, max_symbols), reason (1,); 0 from the end of the speech on.
         """
+        text_lengths = ops.minimum(text_lengths, self.max_symbols)
         text = ops.gather(ops.Concat(1)((text, self.filling)), self.places, 1)
         if keep is None:
             keep = ops.ones(self.keep_shape, ms.float32)
@@ -131,9 +135,9 @@ class SpectralSubtraction(nn.Cell):
 
     def __init__(self, denoiser: Denoiser):
         super().__init__(auto_prefix=False)
-        n_fft, hop = denoiser.lengths["n_fft"], denoiser.lengths["hop_length"]
+        n_fft, hop, win_length = (denoiser.lengths[name] for name in ("n_fft", "hop_length", "win_length"))
         self.hop, self.n_pieces = hop, -(-n_fft // hop)
-        analysis, synthesis, weights = denoiser.transforms(self.n_pieces * hop)
+        analysis, synthesis, weights = transforms(n_fft, win_length, self.n_pieces * hop)
         self.analysis, self.synthesis = Parameter(Tensor(analysis), name="analysis"), Parameter(Tensor(synthesis), name="synthesis")
         self.weights, self.bias = Tensor(weights[None]), Tensor(denoiser.bias.reshape(1, -1).astype(np.float32))
         self.n_before, self.n_after = n_fft // 2, self.n_pieces * hop - n_fft // 2
@@ -163,3 +167,20 @@ class SpectralSubtraction(nn.Cell):
                 part = ops.Concat(0)((part, ops.zeros((self.n_pieces - 1 - i, self.hop), ms.float32)))
             total = part if i == 0 else total + part
         return total
+
+
+def transforms(n_fft: int, win_length: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """librosa's stft and istft as matrix products, for frames of n_fft samples and zeros behind them, `width` in all; float32.
+
+    Returns what turns frames into spectra (width, 2 * bins), real parts before imaginary ones, what turns spectra into the pieces
+    of a sum of overlapping frames (2 * bins, width), and the weight (width,) of each frame in that sum.
+    """
+    n_bins = n_fft // 2 + 1
+    window = librosa.util.pad_center(librosa.filters.get_window("hann", win_length), size=n_fft)
+    spectra = np.fft.rfft(np.diag(window))  # (n_fft, bins)
+    analysis = np.concatenate((spectra.real, spectra.imag), 1)
+    units = np.eye(n_bins)
+    synthesis = np.concatenate((np.fft.irfft(units, n_fft), np.fft.irfft(1j * units, n_fft))) * window
+    behind = width - n_fft
+    arrays = np.pad(analysis, ((0, behind), (0, 0))), np.pad(synthesis, ((0, 0), (0, behind))), np.pad(window**2, (0, behind))
+    return tuple(array.astype(np.float32) for array in arrays)

@@ -1,6 +1,5 @@
 """The MINDIR files, or on Ascend AIR files, of both networks."""
 
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,7 +11,7 @@ from mindspore import Tensor, nn
 from src.draws import latents, prenet_keep
 from src.errors import InputError
 from src.export.cells import Speaker, SpectralSubtraction, Voice
-from src.export.part import Arrays, Part, Port
+from src.export.part import Arrays, Part, Port, read_described
 from src.tacotron2.model import Tacotron2
 from src.tacotron2.stopping import STOP_REASONS
 from src.waveglow.denoiser import Denoiser
@@ -27,8 +26,11 @@ def load_mindir(path: str | Path) -> nn.GraphCell:
     """A MINDIR file as a cell that takes all sizes which the description beside it calls dynamic.
 
     Without `set_inputs` MindSpore compiles for each size anew, and 2.10 fails at the second size of a graph with loops.
+
+    Raises:
+        InputError: a file or description that is missing or damaged. MindSpore reads the file by its path, so again after this check.
     """
-    ports = json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))["inputs"]
+    ports = read_described(Path(path))[1]["inputs"]
     return _load(Path(path), {port.pop("name"): Port(**port) for port in ports})
 
 
@@ -44,9 +46,9 @@ def placeholders(inputs: dict[str, Port]) -> list[Tensor]:
     return [Tensor(shape=shape, dtype=getattr(ms, port.dtype)) for port, shape in zip(inputs.values(), shapes, strict=True)]
 
 
-def tacotron2_parts(live: Tacotron2, fresh: Tacotron2, max_symbols: int, fixed: bool) -> list[Part]:
-    """The file of a Tacotron 2; `fresh` is the same network again, for the export alone. `fixed`: no dynamic sizes."""
-    speaker, model = Speaker(fresh, max_symbols), live.config.model
+def tacotron2_parts(live: Tacotron2, max_symbols: int, fixed: bool) -> list[Part]:
+    """The file of a Tacotron 2. `fixed`: no dynamic sizes."""
+    speaker, model = Speaker(live, max_symbols), live.config.model
     n_symbols, n_steps = speaker.max_symbols, model.max_decoder_steps
     inputs = {
         "text": Port("int32", (1, n_symbols if fixed else "symbols"), f"symbol ids, at most {n_symbols}; what is more is not spoken"),
@@ -87,8 +89,8 @@ def tacotron2_parts(live: Tacotron2, fresh: Tacotron2, max_symbols: int, fixed: 
     return [_part(live.config, "tacotron2", speaker, inputs, outputs, speak, [example(length) for length in lengths], fixed, notes)]
 
 
-def waveglow_parts(live: WaveGlow, fresh: WaveGlow, fixed: bool) -> list[Part]:
-    """The files of a WaveGlow, itself and its denoiser; `fresh` and `fixed` as above."""
+def waveglow_parts(live: WaveGlow, fixed: bool) -> list[Part]:
+    """The files of a WaveGlow, itself and its denoiser; `fixed` as above."""
     audio, model = live.config.audio, live.config.model
     n_positions = audio.hop_length // model.n_group
     frames = FIXED_FRAMES if fixed else "frames"
@@ -121,7 +123,7 @@ def waveglow_parts(live: WaveGlow, fresh: WaveGlow, fixed: bool) -> list[Part]:
         return {"denoised": denoiser(arrays["audio"][0], float(arrays["strength"][0]))[None]}
 
     strength = Port("float32", (1,), "how much of the network's own hum is taken off, such as 0.01")
-    voice = _part(live.config, "waveglow", Voice(fresh), inputs, {"audio": wav}, sound, [example(n) for n in sizes], fixed)
+    voice = _part(live.config, "waveglow", Voice(live), inputs, {"audio": wav}, sound, [example(n) for n in sizes], fixed)
     inputs, cell = {"audio": wav, "strength": strength}, SpectralSubtraction(denoiser)
     return [voice, _part(live.config, "denoiser", cell, inputs, {"denoised": wav}, denoise, spoken, fixed)]
 

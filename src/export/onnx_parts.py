@@ -1,7 +1,7 @@
 """The ONNX files of both networks, and the parts of the live networks that they are compared with.
 
-The graphs are written operator by operator, as MindSpore 2.10's own exporter refuses dynamic shapes, and of fixed ones the postnet
-(no Rsqrt) and the decoder step (Split along the last axis).
+MindSpore 2.10's exporters fail at loops, keep sizes computed inside the graph as those of the example, and do not know what the postnet
+(Rsqrt) and the decoder step (Split along a negative axis) hold; so these graphs are written operator by operator.
 """
 
 from collections.abc import Callable
@@ -112,8 +112,8 @@ def tacotron2_parts(live: Tacotron2) -> list[Part]:
     mel_in = {"mel": mel, "mel_lengths": Port("int32", ("batch",), "frames of each")}
     encoder = part(config, live, "encoder", onnx_tacotron2.encoder, text, encoded, LiveEncoder(live), [texts(2, 9), texts(1, 30)])
     decoder = part(config, live, "decoder_step", onnx_tacotron2.decoder_step, *steps, LiveStep(live), [step(2, 9), step(1, 30)])
-    outputs = {"mel_postnet": mel}
-    return [encoder, decoder, part(config, live, "postnet", onnx_tacotron2.postnet, mel_in, outputs, LivePostnet(live), [mels(2, 31)])]
+    mel_out, examples = {"mel_postnet": mel}, [mels(2, 31), mels(1, 5)]
+    return [encoder, decoder, part(config, live, "postnet", onnx_tacotron2.postnet, mel_in, mel_out, LivePostnet(live), examples)]
 
 
 def waveglow_parts(live: WaveGlow) -> list[Part]:
@@ -165,4 +165,7 @@ def part(
         found = found if isinstance(found, tuple) else (found,)
         return {name: value.asnumpy() for name, value in zip(outputs, found, strict=True)}
 
-    return Part(name, inputs, outputs, write, run_live, OnnxFile, examples, LIMIT, config, dict(NOTES))
+    def reload(path: Path) -> OnnxFile:
+        return OnnxFile(path.read_bytes())
+
+    return Part(name, inputs, outputs, write, run_live, reload, examples, LIMIT, config, dict(NOTES))

@@ -1,5 +1,6 @@
-"""What a format's module says about each of its files."""
+"""What a format's module says about each of its files, and what the description beside one says."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from src.config import Config
+from src.errors import InputError
+from src.files import sha256_of
 
 Arrays = dict[str, np.ndarray]
 
@@ -47,6 +50,30 @@ class Part:
     limit: float
     config: Config
     notes: dict[str, Any] = field(default_factory=dict)
+
+
+def description_of(path: Path) -> Path:
+    """Where the description of a file lies. It has the whole name in its own, as formats share stems."""
+    return path.with_name(f"{path.name}.json")
+
+
+def read_described(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """The content of a file that export.py has written, and its description.
+
+    Raises:
+        InputError: one of the two cannot be read, or they do not belong together.
+    """
+    beside = description_of(path)
+    try:
+        description = json.loads(beside.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror}); export.py writes it") from error
+    except ValueError as error:
+        raise InputError(f"{beside}: is no description by export.py") from error
+    if not isinstance(description, dict) or description.get("sha256") != sha256_of(content):
+        raise InputError(f"{path}: is damaged, or not the file that {beside.name} describes")
+    return content, description
 
 
 def relative_difference(found: Arrays, expected: Arrays) -> float:

@@ -1,23 +1,21 @@
-"""From a checkpoint to verified files with their descriptions, in place all together or not at all."""
+"""From a checkpoint to verified files with their descriptions, put in place one by one once all of them are verified."""
 
-import hashlib
 import json
-import os
-import shutil
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import src
 from src import create_model, runtime
 from src.audio import mel_signature
-from src.checkpoint import Checkpoint, load_checkpoint
+from src.checkpoint import load_checkpoint
 from src.errors import InputError
 from src.export import mindir
-from src.export.part import Part, relative_difference
+from src.export.part import Part, description_of, relative_difference
+from src.files import sha256_of
 
 FileFormat = Literal["MINDIR", "ONNX", "AIR"]
-SYMBOL_MULTIPLE = 32
 
 
 class NotTheSame(RuntimeError):
@@ -32,72 +30,73 @@ def export(
     max_symbols: int | None = None,
     verify: bool = True,
 ) -> list[tuple[Path, float | None]]:
-    """Write the files of a network and a description `<name>.json` beside each.
+    """Write the files of a network and a description beside each, under its name with `.json` behind.
 
     Args:
         checkpoint: of either network.
         overrides: configuration values by dotted key.
-        max_symbols: longest text of a MINDIR or AIR file of Tacotron 2; by default `text.max_sentence_length` and some more, as
-            numbers are spelled out.
+        max_symbols: longest text of a MINDIR or AIR file of Tacotron 2, which cuts off what is more; by default
+            `text.max_sentence_length`, though numbers are spelled out. Rounded up to a multiple of 32.
         verify: run each file on fixed inputs and compare; not done for AIR, which MindSpore does not read back.
 
     Returns:
         Each file, in place, with its largest relative difference to the network, None if unverified.
 
     Raises:
-        InputError: unusable checkpoint or overrides, a folder that cannot be written, AIR elsewhere than on Ascend, packages missing.
+        InputError: unusable checkpoint or overrides, a checkpoint that changes meanwhile, a folder that cannot be written, AIR elsewhere
+            than on Ascend, packages missing.
         NotTheSame: a file differs from the network by more than its limit; nothing is left in `output_dir` then.
     """
     runtime.setup()
     if file_format == "AIR":
         runtime.need_ascend("an AIR file can only be written")
+    checkpoint, output_dir = Path(checkpoint), Path(output_dir)
+    digest = sha256_of(checkpoint)
     loaded = load_checkpoint(checkpoint)
     if max_symbols is not None and (loaded.config.model.name != "tacotron2" or file_format == "ONNX"):
         raise InputError("--max_symbols is for MINDIR and AIR files of Tacotron 2; others take texts and mels of any length")
     parts = make_parts(checkpoint, file_format, overrides, max_symbols)
-    output_dir = Path(output_dir)
-    partial = output_dir / f".export-{os.getpid()}"
+    if sha256_of(checkpoint) != digest:  # it was read more than once
+        raise InputError(f"{checkpoint}: has changed while it was exported; run this again when nothing writes to it")
+    origin = {"file": checkpoint.name, "sha256": digest, "step": loaded.step}
     try:
-        partial.mkdir(parents=True)
-        done = []
-        for part in parts:
-            file = partial / f"{part.name}.{file_format.lower()}"
-            part.write(file)
-            difference = _verified(part, file) if verify and part.reload else None
-            text = json.dumps(describe(part, file, file_format, loaded, difference, overrides or {}), indent=2, ensure_ascii=False)
-            description = partial / f"{part.name}.json"
-            description.write_text(text + "\n", encoding="utf-8")
-            done.append((file, description, difference))
-        for file, description, _ in done:
-            (output_dir / description.name).unlink(missing_ok=True)  # never beside a file that it does not describe
-            file.replace(output_dir / file.name)
-            description.replace(output_dir / description.name)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=output_dir, prefix=".export") as aside:
+            done = []
+            for part in parts:
+                file = Path(aside) / f"{part.name}.{file_format.lower()}"
+                part.write(file)
+                difference = _verified(part, file) if verify and part.reload else None
+                text = json.dumps(describe(part, file, file_format, origin, difference, overrides or {}), indent=2, ensure_ascii=False)
+                description = description_of(file)
+                description.write_text(text + "\n", encoding="utf-8")
+                done.append((file, description, difference))
+            for file, description, _ in done:
+                (output_dir / description.name).unlink(missing_ok=True)  # never beside a file that it does not describe
+                file.replace(output_dir / file.name)
+                description.replace(output_dir / description.name)
     except OSError as error:
         raise InputError(f"{output_dir}: cannot be written ({error.strerror})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return [(output_dir / file.name, difference) for file, _, difference in done]
 
 
 def make_parts(checkpoint: str | Path, file_format: FileFormat, overrides: dict[str, Any] | None, max_symbols: int | None) -> list[Part]:
-    """The files that a network has in a format. MindSpore exports a network that has not run, so there the network is made twice."""
+    """The files that a network has in a format."""
+    net = create_model(checkpoint=checkpoint, overrides=overrides)
+    name, fixed = net.config.model.name, file_format == "AIR"
     if file_format == "ONNX":
         from src.export import onnx_parts  # noqa: PLC0415  (needs packages that nothing else does)
 
-        net = create_model(checkpoint=checkpoint, overrides=overrides)
-        return {"tacotron2": onnx_parts.tacotron2_parts, "waveglow": onnx_parts.waveglow_parts}[net.config.model.name](net)
-    live, fresh = (create_model(checkpoint=checkpoint, overrides=overrides) for _ in range(2))
-    config, fixed = live.config, file_format == "AIR"
-    if config.model.name == "tacotron2":
-        longest = -(-config.text.max_sentence_length // SYMBOL_MULTIPLE) * SYMBOL_MULTIPLE
-        return mindir.tacotron2_parts(live, fresh, max_symbols or longest, fixed)
-    return mindir.waveglow_parts(live, fresh, fixed)
+        return {"tacotron2": onnx_parts.tacotron2_parts, "waveglow": onnx_parts.waveglow_parts}[name](net)
+    if name == "tacotron2":
+        return mindir.tacotron2_parts(net, max_symbols or net.config.text.max_sentence_length, fixed)
+    return mindir.waveglow_parts(net, fixed)
 
 
 def describe(
-    part: Part, file: Path, file_format: FileFormat, checkpoint: Checkpoint, difference: float | None, overrides: dict[str, Any]
+    part: Part, file: Path, file_format: FileFormat, origin: dict[str, Any], difference: float | None, overrides: dict[str, Any]
 ) -> dict[str, Any]:
-    """What the `.json` beside `file` says."""
+    """What the `.json` beside `file` says; `origin` is what it says of the checkpoint."""
     config = part.config
     return {
         "file": file.name,
@@ -108,18 +107,13 @@ def describe(
         **part.notes,
         "mel_signature": mel_signature(config.audio),
         "symbols": config.text.symbols,
-        "sha256": sha256(file),
-        "checkpoint": {"file": Path(checkpoint.path).name, "sha256": sha256(checkpoint.path), "step": checkpoint.step},
+        "sha256": sha256_of(file),
+        "checkpoint": origin,
         "overrides": overrides,
         "largest_relative_difference": difference,
         "written_by": {"tacotron2": src.__version__, "mindspore": version("mindspore")},
         "config": config.to_dict(),
     }
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal digest of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _verified(part: Part, file: Path) -> float:

@@ -43,22 +43,5 @@ class Denoiser:
         share = np.maximum(magnitude - strength * self.bias, 0) / np.maximum(magnitude, np.finfo(np.float32).tiny)
         return librosa.istft(spectrum * share, **self.lengths, length=len(wav)).astype(np.float32)
 
-    def transforms(self, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The same as matrix products, for frames of n_fft samples and zeros behind them, `width` in all; float32.
-
-        Returns what turns frames into spectra (width, 2 * bins), real parts before imaginary ones, what turns spectra into the pieces
-        of a sum of overlapping frames (2 * bins, width), and the weight (width,) of each frame in that sum.
-        """
-        n_fft = self.lengths["n_fft"]
-        n_bins = n_fft // 2 + 1
-        window = librosa.util.pad_center(librosa.filters.get_window("hann", self.lengths["win_length"]), size=n_fft)
-        spectra = np.fft.rfft(np.diag(window))  # (n_fft, bins)
-        analysis = np.concatenate((spectra.real, spectra.imag), 1)
-        units = np.eye(n_bins)
-        synthesis = np.concatenate((np.fft.irfft(units, n_fft), np.fft.irfft(1j * units, n_fft))) * window
-        behind = width - n_fft
-        arrays = np.pad(analysis, ((0, behind), (0, 0))), np.pad(synthesis, ((0, 0), (0, behind))), np.pad(window**2, (0, behind))
-        return tuple(array.astype(np.float32) for array in arrays)
-
     def _spectrum(self, wav: np.ndarray) -> np.ndarray:
         return librosa.stft(wav, **self.lengths, pad_mode="constant")

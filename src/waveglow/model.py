@@ -12,6 +12,7 @@ from src.layers import spread, uniform
 from src.precision import MixedPrecision, single
 from src.waveglow.flow import Flow, WeightNormConv
 from src.waveglow.inference import Synthesis
+from src.waveglow.inputs import check_inputs
 
 
 class Upsample(MixedPrecision):
@@ -104,16 +105,8 @@ class WaveGlow(nn.Cell):
         """
         mel = mel.asnumpy() if isinstance(mel, Tensor) else np.asarray(mel)
         sigma = self.config.model.sigma if sigma is None else sigma
-        n_mels, hop_length = self.config.audio.n_mels, self.config.audio.hop_length
-        if mel.ndim != 3 or mel.shape[1] != n_mels or 0 in mel.shape:
-            raise InputError(f"the mel spectrogram has shape {list(mel.shape)}, expected [items, {n_mels}, frames]")
-        if mel.shape[2] == 1:
-            raise InputError("the mel spectrogram has 1 frame; two are the least that can be turned into sound")
-        if not np.isfinite(mel).all():
-            raise InputError("the mel spectrogram holds values that are not finite")
-        if not (np.isfinite(sigma) and sigma >= 0):
-            raise InputError(f"sigma is {sigma}, but must be at least 0")
-        shape = len(mel), mel.shape[2] * hop_length // self.n_group, self.n_group
+        check_inputs(mel, sigma, self.config.audio.n_mels)
+        shape = len(mel), mel.shape[2] * self.hop_length // self.n_group, self.n_group
         z = latents(seed, *shape) if noise is None else self._given(noise, shape)
         self.set_train(False)
         return Tensor(self.synthesis(mel.astype(np.float32), z * np.float32(sigma)))
