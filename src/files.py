@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, their digests, and folders that one process has to itself."""
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -24,7 +25,8 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what made the writing fail may forbid this too
+            partial.unlink(missing_ok=True)
 
 
 def sha256_of(content: bytes | Path) -> str:
