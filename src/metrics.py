@@ -42,6 +42,7 @@ class Difference(NamedTuple):
 
 def analyse(wav: np.ndarray, sample_rate: int) -> Voice:
     """Mel cepstra, and the fundamental frequency by probabilistic YIN (Mauch & Dixon 2014, `librosa.pyin`) from 65 to 500 Hz.
+    What is silent to the former has no pitch: pYIN does not mind how faint a sound is.
 
     Args:
         wav: float [samples] in [-1, 1], of at least 33 ms.
@@ -50,9 +51,10 @@ def analyse(wav: np.ndarray, sample_rate: int) -> Voice:
         InputError: a shorter waveform.
     """
     wav = resample(wav, sample_rate)
+    mel = mel_spectrogram(wav, AUDIO)
     lengths = {"frame_length": AUDIO.n_fft, "hop_length": AUDIO.hop_length}
     f0, _, _ = librosa.pyin(wav, fmin=LOWEST, fmax=HIGHEST, sr=AUDIO.sample_rate, **lengths)
-    return Voice(mel_cepstra(mel_spectrogram(wav, AUDIO)), f0)
+    return Voice(mel_cepstra(mel), np.where(mel.max(0) > np.log(AUDIO.mel_floor), f0, np.nan))
 
 
 def mel_cepstra(mel: np.ndarray) -> np.ndarray:
