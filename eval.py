@@ -7,15 +7,15 @@ python eval.py --checkpoint x.ckpt --data_path data/ljspeech --metrics --ids tes
 python eval.py --copy_synthesis in.wav --waveglow_checkpoint w.ckpt --output_dir out
 """
 
+from __future__ import annotations
+
 import json
 import math
 import sys
 import time
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
-from typing import Any
-
-from mindspore import nn
+from typing import TYPE_CHECKING, Any
 
 from src import create_model, runtime
 from src.cli import CommandLine, run
@@ -29,6 +29,9 @@ from src.tacotron2.model import Tacotron2
 from src.text import speakable_sentences
 from src.train.task import create_task
 from src.vocoder import Vocoder, check_signature, griffin_lim_vocoder, waveglow_vocoder
+
+if TYPE_CHECKING:
+    from mindspore import nn  # at run time `src` comes first, which quiets it
 
 
 def main() -> None:
@@ -154,7 +157,7 @@ def _check_vocoder(arguments: Namespace) -> None:
     names = ("vocoder", "waveglow_checkpoint", "sigma", "denoiser_strength")
     given = [f"--{name}" for name in names if getattr(arguments, name) is not None]
     if arguments.data_path and given and not arguments.metrics:
-        raise InputError(f"--data_path measures without a vocoder unless there is --metrics; leave out {', '.join(given)}")
+        raise InputError(f"--data_path without --metrics measures without a vocoder; leave out {', '.join(given)}")
     if arguments.metrics and not arguments.data_path:
         raise InputError("--metrics needs --data_path, a dataset made by scripts/preprocess.py")
     if (arguments.ids or arguments.clips) and not arguments.metrics:
