@@ -39,7 +39,9 @@ def main() -> None:
     command = CommandLine(__doc__.splitlines()[0])
     command.add_argument("--checkpoint", type=Path, help="the network; its configuration is inside")
     command.add_argument("--text", type=str, help="what to say")
-    command.add_argument("--text_file", type=Path, help="file of lines, each spoken into a wav of its own; blank lines are left out")
+    command.add_argument(
+        "--text_file", type=Path, help="file of lines, each spoken into a wav of its own; lines without a sound are left out"
+    )
     command.add_argument("--data_path", type=Path, help="instead of speaking, measure on this dataset made by scripts/preprocess.py")
     command.add_argument(
         "--metrics",
