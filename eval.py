@@ -3,8 +3,11 @@
 python eval.py --checkpoint x.ckpt --text "Hello world." --output_dir out
 python eval.py --checkpoint x.ckpt --text_file lines.txt --vocoder waveglow --waveglow_checkpoint w.ckpt --output_dir out
 python eval.py --checkpoint x.ckpt --data_path data/ljspeech --output_dir out
+python eval.py --checkpoint x.ckpt --data_path data/ljspeech --metrics --ids test_ids.txt --output_dir out
 python eval.py --copy_synthesis in.wav --waveglow_checkpoint w.ckpt --output_dir out
 """
+
+from __future__ import annotations
 
 import json
 import math
@@ -12,19 +15,23 @@ import sys
 import time
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
-from typing import Any
-
-from mindspore import nn
+from typing import TYPE_CHECKING, Any
 
 from src import create_model, runtime
 from src.cli import CommandLine, run
 from src.errors import InputError, some_of
 from src.evaluate import copy_synthesis, evaluate
 from src.files import write_atomically
+from src.held_out import Clip, held_out_clips, measure, table
+from src.metrics import Recogniser, running_on
 from src.synthesis import Line, Utterance, read_lines, save, synthesise
 from src.tacotron2.model import Tacotron2
+from src.text import speakable_sentences
 from src.train.task import create_task
 from src.vocoder import Vocoder, check_signature, griffin_lim_vocoder, waveglow_vocoder
+
+if TYPE_CHECKING:
+    from mindspore import nn  # at run time `src` comes first, which quiets it
 
 
 def main() -> None:
@@ -32,8 +39,22 @@ def main() -> None:
     command = CommandLine(__doc__.splitlines()[0])
     command.add_argument("--checkpoint", type=Path, help="the network; its configuration is inside")
     command.add_argument("--text", type=str, help="what to say")
-    command.add_argument("--text_file", type=Path, help="file of lines, each spoken into a wav of its own; blank lines are left out")
+    command.add_argument(
+        "--text_file", type=Path, help="file of lines, each spoken into a wav of its own; lines without a sound are left out"
+    )
     command.add_argument("--data_path", type=Path, help="instead of speaking, measure on this dataset made by scripts/preprocess.py")
+    command.add_argument(
+        "--metrics",
+        action="store_true",
+        help="with --data_path: also speak held-out texts and measure them beside their recordings: word error rate by a recogniser, "
+        "mel-cepstral distortion, pitch, real-time factor; needs requirements-eval.txt",
+    )
+    command.add_argument(
+        "--ids", type=Path, metavar="FILE", help="of --metrics: ids of the clips, one per line (default: the validation split)"
+    )
+    command.add_argument(
+        "--clips", type=count, metavar="N", help="of --metrics: so many of the clips, evenly spaced (default: 50; with --ids all)"
+    )
     command.add_argument(
         "--copy_synthesis",
         type=Path,
@@ -57,14 +78,19 @@ def main() -> None:
 
     lines = _lines(arguments)
     _check_vocoder(arguments)
+    recogniser = Recogniser() if arguments.metrics else None
+    clips = held_out_clips(arguments.data_path, arguments.ids, arguments.clips) if arguments.metrics else []
     arguments.vocoder = arguments.vocoder or ("waveglow" if arguments.waveglow_checkpoint else "griffinlim")
     runtime.setup(arguments.seed)
     checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
     net = create_model(checkpoint=checkpoint, overrides=overrides)
-    if lines and not isinstance(net, Tacotron2):
+    if (lines or arguments.metrics) and not isinstance(net, Tacotron2):
         raise InputError(f"{checkpoint}: is a {net.config.model.name}, which speaks no text; it may be meant as --waveglow_checkpoint")
+    if arguments.text_file:
+        lines = _with_sound(lines, net, arguments.text_file)
     facts = {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
-    if arguments.data_path is None:
+    vocoder = None
+    if arguments.data_path is None or arguments.metrics:
         vocoder, names = _vocoder(arguments, net)
         facts |= names
     try:
@@ -76,13 +102,23 @@ def main() -> None:
     elif arguments.copy_synthesis:
         _copy(net, arguments.copy_synthesis, vocoder, arguments.output_dir, facts)
     else:
-        _measure(net, arguments.data_path, arguments.output_dir, facts)
+        metrics = _validate(net, arguments.data_path, arguments.output_dir)
+        if recogniser:
+            metrics |= _measure(net, clips, vocoder, recogniser, arguments, metrics)
+        _write(arguments.output_dir / "metrics.json", metrics | facts)
 
 
 def seed(text: str) -> int:
     """A number that every generator takes as its seed."""
     if not 0 <= int(text) < 2**32:
         raise ValueError
+    return int(text)
+
+
+def count(text: str) -> int:
+    """A number that is at least 1."""
+    if int(text) < 1:
+        raise ArgumentTypeError(f"is {text}, but must be at least 1")
     return int(text)
 
 
@@ -109,12 +145,25 @@ def _lines(arguments: Namespace) -> list[Line]:
     return lines
 
 
+def _with_sound(lines: list[Line], net: Tacotron2, text_file: Path) -> list[Line]:
+    """The lines in which something can be spoken; as they are if there is none, for an error to name the first."""
+    silent = [line.number for line in lines if not speakable_sentences(line.text, net.config.text)]
+    if 0 < len(silent) < len(lines):
+        print(f"{text_file}: nothing can be spoken of these lines, they are left out: {some_of(silent, 5)}", file=sys.stderr)
+        return [line for line in lines if line.number not in silent]
+    return lines
+
+
 def _check_vocoder(arguments: Namespace) -> None:
     """The flags of a vocoder must have a use here."""
     names = ("vocoder", "waveglow_checkpoint", "sigma", "denoiser_strength")
     given = [f"--{name}" for name in names if getattr(arguments, name) is not None]
-    if arguments.data_path and given:
-        raise InputError(f"--data_path measures without a vocoder; leave out {', '.join(given)}")
+    if arguments.data_path and given and not arguments.metrics:
+        raise InputError(f"--data_path without --metrics measures without a vocoder; leave out {', '.join(given)}")
+    if arguments.metrics and not arguments.data_path:
+        raise InputError("--metrics needs --data_path, a dataset made by scripts/preprocess.py")
+    if (arguments.ids or arguments.clips) and not arguments.metrics:
+        raise InputError("--ids and --clips choose what --metrics measures; give --metrics and --data_path")
     if arguments.vocoder == "waveglow" and not arguments.waveglow_checkpoint:
         raise InputError("--vocoder waveglow needs --waveglow_checkpoint")
     griffin_lim = arguments.vocoder == "griffinlim" or not arguments.waveglow_checkpoint
@@ -157,6 +206,9 @@ def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path
     spoken = sum(row["seconds"] for row in rows)
     whole = {"seconds": spoken, "real_time_factor": seconds / spoken, "elapsed_seconds": time.perf_counter() - began}
     _write(output_dir / "summary.json", {**facts, "sample_rate": audio.sample_rate, **whole, "lines": rows})
+    slow = [f"line {rows[i]['line']}" for i in running_on([row["text"] for row in rows], [row["seconds"] for row in rows])]
+    if slow:
+        print(f"warning: took more than 3 times the median seconds per character, it may babble: {some_of(slow, 5)}", file=sys.stderr)
     if cut:
         limit = net.config.model.max_decoder_steps
         print(f"warning: did not end before model.max_decoder_steps ({limit}): {some_of(cut, 5)}", file=sys.stderr)
@@ -185,11 +237,21 @@ def _copy(net: nn.Cell, recording: Path, vocoder: Vocoder, output_dir: Path, fac
     print(f"{output_dir / result['wav']}: by {facts['vocoder']}, log-spectral distance to the recording {distance}, see summary.json")
 
 
-def _measure(net: nn.Cell, data_path: Path, output_dir: Path, facts: dict[str, Any]) -> None:
+def _validate(net: nn.Cell, data_path: Path, output_dir: Path) -> dict[str, Any]:
     metrics, validation = evaluate(net, data_path)
     create_task(net.config).save_example(validation, output_dir)
-    _write(output_dir / "metrics.json", {**metrics, **facts})
     print(f"{validation} over {metrics['clips']} clips, see {output_dir / 'metrics.json'} and the picture beside it")
+    return metrics
+
+
+def _measure(
+    net: Tacotron2, clips: list[Clip], vocoder: Vocoder, recogniser: Recogniser, arguments: Namespace, validation: dict[str, Any]
+) -> dict[str, Any]:
+    metrics = measure(net, clips, vocoder, recogniser, arguments.output_dir, arguments.seed)
+    text = table(validation | metrics)
+    write_atomically(arguments.output_dir / "metrics.md", f"{text}\n".encode())
+    print(f"\n{text}\n\nsee {arguments.output_dir / 'metrics.json'}, and listen to {arguments.output_dir / 'held_out'}")
+    return metrics
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

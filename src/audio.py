@@ -119,7 +119,8 @@ def silent_mel(n_frames: int, audio: AudioConfig) -> np.ndarray:
 
 
 def griffin_lim(mel: np.ndarray, audio: AudioConfig, seed: int = 0) -> np.ndarray:
-    """A waveform for a mel spectrogram: magnitudes that fit its bands, phases that fit the magnitudes, and pre-emphasis undone.
+    """A waveform for a mel spectrogram: magnitudes that fit its bands, sharpened to `audio.griffinlim_power` with their energy kept,
+    phases that fit the magnitudes, and pre-emphasis undone.
 
     Args:
         mel: [n_mels, frames] as from `mel_spectrogram`.
@@ -129,8 +130,10 @@ def griffin_lim(mel: np.ndarray, audio: AudioConfig, seed: int = 0) -> np.ndarra
         float32 [frames * hop_length].
     """
     mel = np.pad(mel.astype(np.float32), ((0, 0), (0, 1)), mode="edge")  # librosa's inverse is one hop short
+    magnitudes = _linear_magnitudes(decompress(mel, audio), audio)
+    sharp = magnitudes**audio.griffinlim_power
     wav = librosa.griffinlim(
-        _linear_magnitudes(decompress(mel, audio), audio),
+        sharp * (np.linalg.norm(magnitudes) / np.linalg.norm(sharp)),
         n_iter=audio.griffinlim_iterations,
         hop_length=audio.hop_length,
         win_length=audio.win_length,

@@ -22,7 +22,7 @@ except ImportError as error:
 
 # What can be chosen when speaking; all else is in the files.
 FREE = {f"model.{key}" for key in ("max_decoder_steps", "gate_threshold", "attention_stop_frames", "prenet_dropout")}
-FREE |= {"text.sentence_pause", "text.max_sentence_length", "audio.griffinlim_iterations"}
+FREE |= {"text.sentence_pause", "text.max_sentence_length", "audio.griffinlim_iterations", "audio.griffinlim_power"}
 
 
 class Spoken(NamedTuple):

@@ -26,6 +26,7 @@ class AudioConfig:
         mel_floor: magnitudes below this are raised to it before the logarithm
         mel_ceiling: with compression unit, magnitudes above this are lowered to it
         griffinlim_iterations: rounds of phase estimation of the Griffin-Lim vocoder
+        griffinlim_power: magnitudes are raised to this power before it; above 1 sharpens the blurred spectra of networks (1.2 is common)
     """
 
     sample_rate: int = 22050
@@ -40,6 +41,7 @@ class AudioConfig:
     mel_floor: float = 1e-5
     mel_ceiling: float = 10.0
     griffinlim_iterations: int = 60
+    griffinlim_power: float = 1.0
 
 
 @dataclass

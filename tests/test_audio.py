@@ -155,6 +155,16 @@ def test_griffin_lim_is_reproducible_by_seed():
     assert np.abs(griffin_lim(mel, AUDIO, seed=1) - griffin_lim(mel, AUDIO, seed=2)).max() > 1e-3
 
 
+def test_griffin_lim_sharpens_and_keeps_the_level():
+    mel = mel_spectrogram(load_wav(CLIP, 22050), AUDIO)
+    blurred = (mel[2:] + mel[:-2] + mel[1:-1]) / 3  # over three bands
+    blurred = np.concatenate([mel[:1], blurred, mel[-1:]])
+    plain, sharp = (griffin_lim(blurred, AudioConfig(griffinlim_power=power)) for power in (1.0, 1.4))
+    assert np.std(sharp) / np.std(plain) == pytest.approx(1, abs=0.15)
+    spread = [np.std(mel_spectrogram(wav, AUDIO)[:, 5:55], axis=0).mean() for wav in (plain, sharp)]
+    assert spread[1] > 1.2 * spread[0]
+
+
 def test_griffin_lim_of_a_network_that_diverges():
     mel = np.where(np.arange(40) % 2, 1e4, -1e4) * np.ones((80, 1))
     assert np.isfinite(griffin_lim(mel, AUDIO)).all()
@@ -168,7 +178,7 @@ def test_griffin_lim_of_one_frame():
 def test_signature_tells_any_two_kinds_of_mel_apart():
     signature = mel_signature(AUDIO)
     assert set(signature) == {"sample_rate", "n_fft", "hop_length", "win_length", "n_mels", "fmin", "fmax", "compression"}
-    assert signature == mel_signature(AudioConfig(griffinlim_iterations=5))
+    assert signature == mel_signature(AudioConfig(griffinlim_iterations=5, griffinlim_power=1.5))
     assert signature["compression"] == "ln(max(mel, 1e-05))"  # as in the checkpoints of before there was a choice
     assert signature != mel_signature(AudioConfig(mel_floor=1e-3))
     unit = mel_signature(AudioConfig(compression="unit"))

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from src.audio import load_wav
 from src.checkpoint import save_checkpoint
 from src.cli import run
 from src.config import load_config
+from src.metrics import _extra as extra
+from src.preprocessing.build import preprocess
 
 WIDTHS = {f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")}
 LIMITS = {"model.max_decoder_steps": 30, "model.reduction_factor": 2, "text.max_sentence_length": 50, "audio.griffinlim_iterations": 5}
@@ -100,6 +103,47 @@ def test_names_sort_as_lines_however_many_there_are(evaluate, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").glob("*.wav")) == ["00001.wav", "12347.wav"]
 
 
+def test_lines_without_sound_are_left_out_and_babble_is_named(evaluate, tmp_path, monkeypatch):
+    (tmp_path / "lines.txt").write_text("Hello world.\n!!!\nHello there.\nHow are you?\n")
+    monkeypatch.setattr(script, "running_on", lambda texts, seconds: [i for i, text in enumerate(texts) if text == "How are you?"])
+    code, _, complaints = evaluate("--text_file", tmp_path / "lines.txt", "--output_dir", tmp_path / "out")
+    assert code == 0 and "lines.txt: nothing can be spoken of these lines, they are left out: 2\n" in complaints
+    assert "warning: took more than 3 times the median seconds per character, it may babble: line 4\n" in complaints
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.wav")) == ["0001.wav", "0003.wav", "0004.wav"]
+    (tmp_path / "lines.txt").write_text("?\n!!!\n")
+    code, _, complaints = evaluate("--text_file", tmp_path / "lines.txt", "--output_dir", tmp_path / "out")
+    assert code == 2 and "line 1: nothing of '?' can be spoken" in complaints and complaints.count("\n") == 1
+
+
+def test_metrics(evaluate, tmp_path, monkeypatch):
+    pytest.importorskip("jiwer")
+    demo = Path(__file__).parents[1] / "demo_corpus"
+    config = load_config(overrides={"audio.n_mels": N_MELS})
+    (tmp_path / "val.txt").write_text("LJ001-0104\nLJ006-0066")
+    (tmp_path / "train.txt").write_text("LJ006-0220")
+    preprocess(tmp_path / "data", config, demo, val_ids=tmp_path / "val.txt", train_ids=tmp_path / "train.txt")
+    monkeypatch.setattr(script, "Recogniser", lambda: lambda wav, rate: "Italy is contentedly stagnant")
+    out, ids = tmp_path / "out", tmp_path / "train.txt"
+    for n_clips, flags in ((2, ()), (1, ("--vocoder", "griffinlim", "--clips", 1)), (1, ("--ids", ids))):
+        code, output, complaints = evaluate("--data_path", tmp_path / "data", "--metrics", "--output_dir", out, *flags)
+        assert code == 0 and output.count("| word error rate (%)") == 1
+        metrics = json.loads((out / "metrics.json").read_text())
+        assert metrics["max_step_hits"] == metrics["sentences_measured"] == n_clips and metrics["vocoder"] == "griffinlim"
+        assert {"wer", "wer_copy_synthesis", "wer_recording", "mcd_dtw_db", "alignment_score", "rtf", "val_loss"} < set(metrics)
+        assert (out / "metrics.md").read_text().strip() in output
+        assert ("1 of 1 clips are in the training split: LJ006-0220" in complaints) == ("--ids" in flags)
+    assert sorted(path.name for path in (out / "held_out").iterdir()) == ["LJ006-0220.wav", "LJ006-0220_copy_synthesis.wav"]
+
+
+def test_metrics_without_their_packages_is_one_line(evaluate, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pocketsphinx", None)
+    monkeypatch.setitem(sys.modules, "jiwer", None)
+    extra.cache_clear()
+    code, _, complaints = evaluate("--data_path", tmp_path, "--metrics", "--output_dir", tmp_path / "out")
+    extra.cache_clear()
+    assert code == 2 and complaints == "error: --metrics needs pocketsphinx and jiwer; pip install -r requirements-eval.txt\n"
+
+
 def test_validation_loss_does_not_depend_on_the_batch_size(evaluate, tmp_path):
     data = write_corpus(tmp_path / "data")
     results = []
@@ -128,6 +172,9 @@ def test_validation_loss_does_not_depend_on_the_batch_size(evaluate, tmp_path):
         (("--text_file", "gone.txt"), "gone.txt: cannot be read"),
         (("--data_path", "gone"), "gone: no such dataset folder"),
         (("--text", "a", "--seed", "-1"), "--seed"),
+        (("--text", "a", "--metrics"), "--metrics needs --data_path"),
+        (("--data_path", "a", "--clips", "3"), "--ids and --clips choose what --metrics measures"),
+        (("--data_path", "a", "--metrics", "--clips", "0"), "--clips: is 0, but must be at least 1"),
         (("--text", "a", "--vocoder", "wavegrow"), "griffinlim"),
         (("--text", "a", "--model.max_decoder_step", "5"), "did you mean 'model.max_decoder_steps'"),
         (("--text", "a", "--model.max_decoder_steps", "many"), "model.max_decoder_steps"),
@@ -154,4 +201,4 @@ def test_help_explains_every_key(evaluate):
     text = " ".join(output.split())
     assert code == 0 and "--text TEXT what to say" in text
     assert "--model.max_decoder_steps VALUE an item that has not stopped by then is cut off (int, default: 1000)" in text
-    assert "--text.cleaner VALUE what normalises the text before symbols are looked up (english_cleaners|basic_cleaners, default:" in text
+    assert "CMU dictionary (english_cleaners|basic_cleaners|english_phonemes, default:" in text

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
-from src import create_model
+from src import create_model, runtime
 from src.config import load_config
 from src.convert.table import to_ours
 from src.convert.tacotron2 import tacotron2_sizes, tacotron2_table
+from src.tacotron2.decoder import Decoder
 from src.tacotron2.loss import Tacotron2Loss, guided_attention_penalty
 from src.weights import copy_strictly, network_parameters
 
@@ -268,3 +269,26 @@ def test_r_frames_a_step(r):
         for i, n in enumerate(lengths):
             assert_close(again[0][i, :, :n], said[i, :, :n])
         np.testing.assert_allclose(again[3][0], speech.alignments.asnumpy()[0], atol=1e-5)
+
+
+def test_teacher_dropout_hides_whole_steps_in_training_only():
+    runtime.setup(0)
+    config = load_config(overrides={**TINY, **DROPOUT_OFF, "audio.n_mels": 4, "train.teacher_dropout": 0.5})
+    decoder = Decoder(config)
+    draw = np.random.default_rng(0)
+    memory, mask = Tensor(draw.standard_normal((2, 5, 8)).astype(np.float32)), ops.zeros((2, 5), ms.float32)
+    frames = Tensor(draw.standard_normal((12, 2, 4)).astype(np.float32))  # (T, B, n_mels)
+
+    def decode(teacher, training=False):
+        decoder.set_train(training)
+        return decoder(teacher, memory, mask)[0].asnumpy()
+
+    with_all, with_none = decode(frames), decode(frames * 0)
+    with_half, with_others = decode(frames, training=True), decode(frames, training=True)
+    np.testing.assert_array_equal(with_half[0], with_all[0])  # the first step hears nobody
+    for spoken in (with_half, with_others):
+        assert np.abs(spoken - with_all).max() > 1e-6 and np.abs(spoken - with_none).max() > 1e-6
+        for item in range(2):  # the second step hears all of the teacher or nothing, at its own scale
+            assert min(np.abs(spoken[1, item] - heard[1, item]).max() for heard in (with_all, with_none)) < 1e-6
+    assert np.abs(with_half - with_others).max() > 1e-6
+    np.testing.assert_array_equal(decode(frames), with_all)

@@ -210,3 +210,23 @@ def test_splitting_loses_nothing_and_respects_the_limit():
         assert all(piece == piece.strip() and piece for piece in pieces)
         assert all(len(piece) <= limit or "{" in piece for piece in pieces)
         assert sum(piece.count("{A B}") for piece in pieces) == text.count("{A B}")
+
+
+@pytest.mark.parametrize(
+    ("text", "symbols"),
+    [
+        ("Don't stop.", "@D @OW1 @N @T _ @S @T @AA1 @P ."),
+        ("the qzx, 2", "@DH @AH0 _ q z x , _ @T @UW1"),
+        ("dogs' {HH AH0}", "@D @AO1 @G @Z _ @HH @AH0"),
+        ("a-b!", "@AH0 - @B @IY1 !"),
+    ],
+)
+def test_words_of_the_dictionary_become_phonemes(text, symbols):
+    found = [SYMBOLS[index] for index in text_to_sequence(text, "english_phonemes")]
+    assert found == [" " if symbol == "_" else symbol for symbol in symbols.split()]
+
+
+def test_phonemes_need_symbols():
+    config = load_config(overrides={"text.cleaner": "english_phonemes", "text.symbols": ["_", "a", "b"], "model.n_symbols": 3})
+    with pytest.raises(InputError, match="'AH0' in {AH0} is none of this network's symbols"):
+        can_be_spoken("a", config.text)

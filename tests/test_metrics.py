@@ -1,0 +1,152 @@
+"""Measures of speech against what is known of the sounds, and against counting by hand."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src import metrics
+from src.audio import load_wav
+from src.errors import InputError
+from src.metrics import Difference, Recogniser, Voice, analyse, compare, difference_numbers, mel_cepstra, running_on, word_errors, words
+
+CLIP = Path(__file__).parents[1] / "demo_corpus/wavs/LJ001-0104.wav"  # "Italy is contentedly stagnant."
+RATE = 16000
+
+
+def tone(frequency, seconds=0.6, rate=RATE):
+    """Voice-like: twelve harmonics."""
+    time = np.arange(int(seconds * rate)) / rate
+    return 0.05 * sum(np.cos(2 * np.pi * k * frequency * time + k) for k in range(1, 13))
+
+
+def envelope(*coefficients):
+    """A log mel spectrogram of three equal frames, given by c_0, c_1, ..."""
+    angle = np.pi * (np.arange(80) + 0.5) / 80
+    return np.repeat(sum(c * np.cos(m * angle) for m, c in enumerate(coefficients))[:, None], 3, 1)
+
+
+def voice(cepstra, f0=None):
+    return Voice(cepstra, np.full(cepstra.shape[1], np.nan) if f0 is None else np.array(f0))
+
+
+def test_cepstra_are_the_coefficients_of_the_cosines():
+    coefficients = np.random.default_rng(0).standard_normal(20)
+    np.testing.assert_allclose(mel_cepstra(envelope(*coefficients)), np.repeat(coefficients[1:14, None], 3, 1), atol=1e-12)
+
+
+def test_distortion_is_the_decibels_between_two_envelopes():
+    ours, theirs = envelope(-3, 1, 0.5, 0.2), envelope(2, 0.7, 0.5, -0.1)  # c_0, the level, does not count
+    decibels = 20 / np.log(10) * (ours - theirs - (-3 - 2))
+    expected = np.sqrt((decibels**2).mean(0))
+    assert expected[0] == pytest.approx(10 / np.log(10) * np.sqrt(2 * (0.3**2 + 0.3**2)))
+    found = compare(voice(mel_cepstra(ours)), voice(mel_cepstra(theirs))).decibels
+    assert len(found) >= 3 and found == pytest.approx(expected[0])
+
+
+def test_rhythm_does_not_count():
+    cepstra = np.cumsum(np.random.default_rng(1).standard_normal((13, 40)), 1)
+    f0 = np.where(np.arange(40) % 10 < 7, 100.0 + np.arange(40), np.nan)
+    stretch = np.repeat(np.arange(40), np.random.default_rng(2).integers(1, 4, 40))
+    difference = compare(voice(cepstra[:, stretch], f0[stretch]), voice(cepstra, f0))
+    assert not difference.decibels.any() and not difference.cents.any() and not difference.voicing.any()
+    assert len(difference.cents) == np.isfinite(f0[stretch]).sum()
+    assert compare(voice(cepstra[:, ::-1]), voice(cepstra)).decibels.mean() > 1
+
+
+@pytest.mark.parametrize("frequency", [90, 147, 220, 400])
+def test_pitch_of_tones(frequency):
+    f0 = analyse(tone(frequency), RATE).f0
+    inner = f0[8:-8]
+    assert np.isfinite(inner).all() and np.abs(1200 * np.log2(inner / frequency)).max() < 15
+
+
+def test_pitch_and_voicing_errors():
+    noise = 0.1 * np.random.default_rng(0).standard_normal(RATE // 2)
+    high, low = analyse(tone(210), RATE), analyse(tone(200), RATE)
+    cents = 1200 * np.log2(210 / 200)
+    numbers = difference_numbers([compare(high, low)])
+    assert numbers["f0_rmse_cents"] == pytest.approx(cents, abs=12) and numbers["voicing_error"] < 0.1
+    assert np.isnan(analyse(noise, RATE).f0).mean() > 0.9
+    assert np.isnan(analyse(1e-5 * tone(200), RATE).f0).all()
+    assert difference_numbers([compare(analyse(noise, RATE), low)])["voicing_error"] > 0.9
+
+
+def test_rate_and_level_change_little():
+    wav = load_wav(CLIP, RATE)
+    other = difference_numbers([compare(analyse(0.8 * wav, RATE), analyse(wav, RATE))])
+    assert other["mcd_dtw_db"] < 0.5 and other["f0_rmse_cents"] < 5
+    other = difference_numbers([compare(analyse(load_wav(CLIP, 22050), 22050), analyse(wav, RATE))])
+    assert other["mcd_dtw_db"] < 0.5 and other["f0_rmse_cents"] < 5
+    noise = np.random.default_rng(0).standard_normal(len(wav))
+    assert difference_numbers([compare(analyse(wav + 0.02 * noise, RATE), analyse(wav, RATE))])["mcd_dtw_db"] > 2
+
+
+def test_numbers_are_of_all_frames_together():
+    one = Difference(np.array([1.0]), np.array([]), np.array([True]))
+    two = Difference(np.array([4.0, 4.0, 4.0]), np.array([30.0, -40.0]), np.array([False, False, False]))
+    assert difference_numbers([one]) == {"mcd_dtw_db": 1, "f0_rmse_cents": None, "voicing_error": 1}
+    rmse = pytest.approx(np.sqrt((30**2 + 40**2) / 2))
+    assert difference_numbers([one, two]) == {"mcd_dtw_db": 3.25, "f0_rmse_cents": rmse, "voicing_error": 0.25}
+
+
+def test_too_short_is_said():
+    with pytest.raises(InputError, match="too few"):
+        analyse(np.zeros(100), RATE)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Caslon's type is clear, and neat;", "caslons type is clear and neat"),
+        ("In 1878 -- half-cracked.", "in eighteen seventy eight half cracked"),
+        ("Mrs. Oswald and Dr. Fox", "misess oswald and doctor fox"),
+        ("mrs oswald and dr fox", "misess oswald and doctor fox"),  # as a recogniser writes
+        ("Café {HH AH0 L OW1} “yes”", "cafe yes"),
+        ("?!", ""),
+    ],
+)
+def test_words(text, expected):
+    assert words(text) == expected
+
+
+def test_word_errors_by_hand():
+    pytest.importorskip("jiwer")
+    assert word_errors("the cat sat on the mat", "the cat sat on the mat") == (0, 6)
+    assert word_errors("the cat sat on the mat", "a cat sat on mat now") == (3, 6)  # substituted, deleted, inserted
+    assert word_errors("two words", "") == (2, 2)
+    assert word_errors("one", "one by one by one") == (4, 1)
+
+
+@pytest.mark.parametrize("missing", ["pocketsphinx", "jiwer"])
+def test_missing_extras_say_what_to_install(monkeypatch, missing):
+    if missing == "pocketsphinx":
+        pytest.importorskip("jiwer")
+    metrics._extra.cache_clear()
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(InputError, match=r"pip install -r requirements-eval\.txt$"):
+        Recogniser()
+    metrics._extra.cache_clear()
+
+
+def test_the_recogniser_hears_words():
+    pytest.importorskip("pocketsphinx")
+    pytest.importorskip("jiwer")
+    recogniser, wav = Recogniser(), load_wav(CLIP, RATE)
+    heard = recogniser(wav, RATE)
+    errors, said = word_errors(words("Italy is contentedly stagnant."), heard)
+    assert said == 4 and errors <= 2 and heard == words(heard)
+    assert recogniser(np.zeros(8000), RATE) == ""
+    assert recogniser(wav, RATE) == heard  # what was heard before does not matter
+    assert word_errors(heard, recogniser(load_wav(CLIP, 22050), 22050))[0] <= 2
+
+
+def test_texts_that_run_on():
+    texts = ["A plain sentence of some length."] * 5
+    assert running_on(texts, [2.0] * 5) == []
+    assert running_on(texts, [2.0, 2.0, 6.1, 2.0, 5.9]) == [2]
+    assert running_on(["B", *texts], [0.9, *[2.0] * 5]) == []  # 3 * 2 s / 32 characters * 5 characters = 0.94 s
+    assert running_on(["B", *texts], [1.0, *[2.0] * 5]) == [0]
+    assert running_on(["1777", *texts], [4.0, *[2.0] * 5]) == []  # "seventeen seventy-seven"
+    assert running_on(["only one"], [100.0]) == []
