@@ -228,5 +228,5 @@ def test_words_of_the_dictionary_become_phonemes(text, symbols):
 
 def test_phonemes_need_symbols():
     config = load_config(overrides={"text.cleaner": "english_phonemes", "text.symbols": ["_", "a", "b"], "model.n_symbols": 3})
-    with pytest.raises(InputError, match="'AH0' in {AH0} is none of this network's symbols"):
+    with pytest.raises(InputError, match=r"'AH0' in \{AH0\} is none of this network's symbols"):
         can_be_spoken("a", config.text)
