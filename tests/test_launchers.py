@@ -387,7 +387,7 @@ def test_two_ranks_stop_and_resume(launchers, two_ranks):
     assert status == 0, err
     assert f"from step {step}" in out
     assert latest(launchers.folder / "out").step == step + 2
-    names = {path.name for path in (launchers.folder / "out" / "logs").iterdir()}
+    names = {path.name for path in (launchers.folder / "out" / "logs").glob("[!.]*")}
     assert names == {"scheduler.log", *(f"worker_{rank}.log{old}" for rank in range(2) for old in ("", ".old"))}
     assert not launchers.running()
 
