@@ -3,6 +3,8 @@
 import contextlib
 import ctypes
 import os
+import socket
+import time
 from collections.abc import Callable, Iterator
 
 import mindspore as ms
@@ -14,6 +16,7 @@ from src.errors import InputError
 # glibc raises this threshold by itself to 32 MB, and then keeps freed blocks below it instead of giving them back to the system.
 GLIBC_MMAP_THRESHOLD = -3
 SEED_DISTANCE = 1_000_003  # between the seeds of two ranks
+SCHEDULER_SECONDS = 600  # that ranks wait for the scheduler before MindSpore, which waits as long, takes over
 
 
 def setup(seed: int | None = None) -> str:
@@ -63,7 +66,22 @@ def meet_ranks() -> None:
     """
     if "MS_ROLE" in os.environ or "RANK_TABLE_FILE" in os.environ:
         setup()
+        if os.environ.get("MS_ROLE") == "MS_WORKER":
+            _wait_for_scheduler()
         communication.init()
+
+
+def _wait_for_scheduler() -> None:
+    """Until it listens, or for so long that MindSpore should say what is wrong: in 2.10, a rank that calls before goes on failing to
+    register for most of a minute after the scheduler is there."""
+    address, patience = (os.environ["MS_SCHED_HOST"], int(os.environ["MS_SCHED_PORT"])), time.monotonic() + SCHEDULER_SECONDS
+    while time.monotonic() < patience:
+        try:
+            socket.create_connection(address, timeout=5).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
 
 
 def seed_dropout(seed: int) -> None:
