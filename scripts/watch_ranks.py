@@ -147,7 +147,10 @@ class Ranks:
         self._within(self.grace_seconds)
 
     def _kill(self, *_: object) -> None:
-        self.killed |= set(self.running.values())
+        for pid, name in self.running.items():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:  # which has ended by itself a moment ago
+                    self.killed.add(name)
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
