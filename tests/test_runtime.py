@@ -1,3 +1,6 @@
+import socket
+import threading
+
 import pytest
 
 from src import runtime
@@ -31,3 +34,19 @@ def test_a_device_that_is_not_there_is_one_line(monkeypatch):
     monkeypatch.setenv("DEVICE_TARGET", "Ascend")
     with pytest.raises(InputError, match=r"DEVICE_TARGET Ascend, DEVICE_ID 0: .* one of the \['CPU'\]\. Choose another one"):
         runtime.setup()
+
+
+def test_a_rank_waits_until_the_scheduler_listens(monkeypatch):
+    with socket.socket() as scheduler:
+        scheduler.bind(("127.0.0.1", 0))  # refuses connections until it listens
+        monkeypatch.setenv("MS_SCHED_HOST", "127.0.0.1")
+        monkeypatch.setenv("MS_SCHED_PORT", str(scheduler.getsockname()[1]))
+        rank = threading.Thread(target=runtime._wait_for_scheduler)
+        rank.start()
+        rank.join(0.5)
+        assert rank.is_alive()
+        scheduler.listen()
+        rank.join(30)
+        assert not rank.is_alive()
+        monkeypatch.setattr(runtime, "SCHEDULER_SECONDS", 0)
+        runtime._wait_for_scheduler()  # MindSpore takes over
