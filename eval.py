@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src import create_model, runtime
-from src.cli import CommandLine, run
+from src.cli import CommandLine, positive, run
 from src.errors import InputError, some_of
 from src.evaluate import copy_synthesis, evaluate
 from src.files import write_atomically
@@ -53,7 +53,7 @@ def main() -> None:
         "--ids", type=Path, metavar="FILE", help="of --metrics: ids of the clips, one per line (default: the validation split)"
     )
     command.add_argument(
-        "--clips", type=count, metavar="N", help="of --metrics: so many of the clips, evenly spaced (default: 50; with --ids all)"
+        "--clips", type=positive, metavar="N", help="of --metrics: so many of the clips, evenly spaced (default: 50; with --ids all)"
     )
     command.add_argument(
         "--copy_synthesis",
@@ -112,13 +112,6 @@ def seed(text: str) -> int:
     """A number that every generator takes as its seed."""
     if not 0 <= int(text) < 2**32:
         raise ValueError
-    return int(text)
-
-
-def count(text: str) -> int:
-    """A number that is at least 1."""
-    if int(text) < 1:
-        raise ArgumentTypeError(f"is {text}, but must be at least 1")
     return int(text)
 
 

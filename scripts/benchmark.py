@@ -30,7 +30,7 @@ from benchmark_report import Row, count_cores, describe_machine
 from tqdm import tqdm
 
 import src
-from src.cli import CommandLine, run
+from src.cli import CommandLine, positive, run
 from src.config import Config, WaveGlowConfig, load_config
 from src.errors import InputError
 from src.files import write_atomically
@@ -217,13 +217,6 @@ def alternate(workers: dict[str, Worker], repeats: int, title: str) -> dict[str,
                 samples[label].append(worker.ask("run")["seconds"])
                 bar.update()
     return samples
-
-
-def positive(text: str) -> int:
-    """A count from the command line."""
-    if int(text) < 1:
-        raise ArgumentTypeError(f"{text} is less than 1")
-    return int(text)
 
 
 def read_shape(text: str) -> tuple[int, int, int]:

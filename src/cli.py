@@ -2,7 +2,7 @@
 
 import re
 import sys
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from typing import Any, Literal, NoReturn, get_args, get_origin
@@ -50,6 +50,17 @@ class CommandLine(ArgumentParser):
             message = f"unknown key '{unknown[1]}'; did you mean '{nearest_key(unknown[1])}'?"
         print(f"{self.prog}: {message}", file=sys.stderr)
         raise SystemExit(2)
+
+
+def positive(text: str) -> int:
+    """A count given on the command line.
+
+    Raises:
+        ArgumentTypeError: it is below 1.
+    """
+    if int(text) < 1:
+        raise ArgumentTypeError(f"is {text}, but must be at least 1")
+    return int(text)
 
 
 def run(main: Callable[[], None]) -> NoReturn:

@@ -18,12 +18,12 @@ from src.metrics import Difference, Recogniser, analyse, compare, difference_num
 from src.preprocessing.rows import Row, read_ids, read_source
 from src.synthesis import Line, Utterance, synthesise
 from src.tacotron2.model import Tacotron2
+from src.tacotron2.stopping import STOP_REASONS
 from src.vocoder import Vocoder
 
 KINDS = ("synthesis", "copy_synthesis", "recording")
 SUFFIXES = {"synthesis": "", "copy_synthesis": "_copy_synthesis", "recording": "_recording"}  # of keys of metrics.json
 CLIPS = 50  # that are measured unless told otherwise
-STOP_REASONS = ("gate", "attention", "max_decoder_steps")
 
 
 @dataclass
@@ -122,7 +122,7 @@ def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
     return {
         **numbers,
         "max_step_hits": reasons["max_decoder_steps"],
-        "stop_reasons": {reason: reasons[reason] for reason in STOP_REASONS},
+        "stop_reasons": {reason: reasons[reason] for reason in (*STOP_REASONS[1:], STOP_REASONS[0])},  # the one to avoid last
         "alignment_score_free_running": float(np.mean([each.utterance.alignment_score for each in results])),
         "rtf": sum(each.utterance.seconds for each in results) / seconds,
         "seconds_of_speech": seconds,

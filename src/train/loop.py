@@ -81,6 +81,9 @@ class Training:
         self.progress = Progress.restore(resume) if resume else Progress()
         self.progress.scale_losses(config.train)
         device = self._build(resume)
+        if resume and resume.extra.get("order") != self.batches.order:
+            self._say("the data or its batches are not those of the checkpoint; going on with a fresh epoch")
+            self.progress.begin_epoch()
         self._restore_best(resume)
         warm = self._warm_start(warm_start, ignore_layers) if warm_start and not resume else None
         weights = {name: weight.asnumpy() for name, weight in network_parameters(self.net).items()}
@@ -175,9 +178,6 @@ class Training:
         self.validate = self.task.validator(self.net, self.val_corpus)
         self.compiled: set[tuple] = set()
         if checkpoint:
-            if checkpoint.extra and checkpoint.extra.get("order") != self.batches.order:
-                self._say("the data or its batches are not those of the checkpoint; going on with a fresh epoch")
-                progress.epoch, progress.batch = progress.epoch + 1, 0
             checkpoint = with_reduction_factor(checkpoint, self.config_now)
             load_weights(self.net, checkpoint)
             load_optimizer(self.step.optimizer, checkpoint)
@@ -196,7 +196,7 @@ class Training:
                 yield batches
                 if self._reduce():
                     left = self.batches.epoch(progress.epoch, progress.batch)
-            progress.epoch, progress.batch = progress.epoch + 1, 0
+            progress.begin_epoch()
 
     def _reduce(self) -> bool:
         """Go on with the reduction factor that this step asks for; returns whether it is another one."""
@@ -207,7 +207,7 @@ class Training:
         before = self.config_now.model.reduction_factor
         self._say(f"step {self.progress.step}: the reduction factor falls from {before} to {factor}, and a new epoch begins")
         self._log(reduction_factor=factor)
-        self.progress.epoch, self.progress.batch = self.progress.epoch + 1, 0  # its batches have other lengths
+        self.progress.begin_epoch()  # its batches have other lengths
         self._build(snapshot(self.net, self.step.optimizer, self.config_now))
         return True
 

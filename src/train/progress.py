@@ -39,6 +39,10 @@ class Progress:
         elif self.loss_scale is None:
             self.loss_scale, self.good_steps = config.loss_scale, 0
 
+    def begin_epoch(self) -> None:
+        """The next batch is the first of a new epoch."""
+        self.epoch, self.batch = self.epoch + 1, 0
+
     def count_good(self) -> None:
         """A step was taken; the loss scale doubles after many of them in a row."""
         self.step += 1
