@@ -37,6 +37,12 @@ def spread(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return ops.broadcast_to(x, shape)
 
 
+def spread_last(x: Tensor, n: int) -> Tensor:
+    """x (..., 1) broadcast to (..., n) by a product with ones, as on CPU the operator of `spread` goes element by element there."""
+    ones = cast(Tensor(np.ones((1, n), np.float32)), x.dtype)
+    return ops.MatMul()(x.reshape(-1, 1), ones).reshape((*x.shape[:-1], n))
+
+
 def uniform(shape: tuple[int, ...], bound: float) -> Tensor:
     """Float32 values of `shape` drawn evenly from [-bound, bound] by NumPy's global generator."""
     return Tensor(np.random.uniform(-bound, bound, shape).astype(np.float32))
@@ -115,8 +121,9 @@ def neighbourhood_backward(dcolumns: Tensor, shape: tuple[int, ...]) -> Tensor:
     index = np.where(inside, seen_by * kernel_size + np.arange(kernel_size), n_time * kernel_size)  # the last row is 0
     taps = dcolumns.reshape(n_batch, n_time * kernel_size, n_channels)
     taps = ops.Concat(1)((taps, ops.zeros((n_batch, 1, n_channels), taps.dtype)))
-    gathered = ops.gather(taps, Tensor(index.reshape(-1).astype(np.int32)), 1)
-    return gathered.reshape(n_batch, n_time, kernel_size, n_channels).sum(2)
+    gathered = ops.gather(taps, Tensor(index.reshape(-1).astype(np.int32)), 1).reshape(n_batch * n_time, kernel_size * n_channels)
+    over_taps = Tensor(np.tile(np.eye(n_channels, dtype=np.float32), (kernel_size, 1)))
+    return ops.MatMul()(gathered, over_taps).reshape(shape)
 
 
 class Convolution(MixedPrecision):
@@ -191,7 +198,7 @@ class BatchNorm(nn.Cell):
             return y
         scale = self.gamma * ops.rsqrt(self.moving_variance + PYTORCH_BATCH_NORM_EPS)
         shift = self.beta - self.moving_mean * scale
-        return self.activate(x * spread(scale, x.shape) + spread(shift, x.shape)) * spread(mask, x.shape)
+        return self.activate(x * spread(scale, x.shape) + spread(shift, x.shape)) * spread_last(mask, x.shape[2])
 
     def _update(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
         unbiased = variance * count / ops.maximum(count - 1.0, Tensor(1.0, ms.float32))
@@ -214,41 +221,39 @@ class MaskedNormalization(nn.Cell):
         self.sum_over_ranks = runtime.all_reduce()
 
     def construct(self, x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        shape, dtype = x.shape, x.dtype
+        x = single(x).reshape(-1, shape[2])  # (B * T, C): sums over one leading axis are many times as fast as over two
         count = ops.maximum(self.sum_over_ranks(mask.sum()), Tensor(1.0, ms.float32))
-        everywhere = spread(mask, x.shape)
-        dtype, x = x.dtype, single(x)
-        mean = self.sum_over_ranks((x * everywhere).sum((0, 1))) / count
-        centred = (x - spread(mean, x.shape)) * everywhere
-        variance = self.sum_over_ranks((centred * centred).sum((0, 1))) / count
+        everywhere = spread_last(mask.reshape(-1, 1), x.shape[1])
+        mean = self.sum_over_ranks((x * everywhere).sum(0)) / count
+        centred = ops.BiasAdd()(x, -mean) * everywhere
+        variance = self.sum_over_ranks((centred * centred).sum(0)) / count
         scale = gamma * ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
-        y = self.activate(centred * spread(scale, x.shape) + spread(beta, x.shape)) * everywhere
-        return ops.dropout(cast(y, dtype), self.dropout, True), mean, variance, count
+        y = self.activate(ops.BiasAdd()(centred * spread(scale, x.shape), beta)) * everywhere
+        return ops.dropout(cast(y, dtype).reshape(shape), self.dropout, True), mean, variance, count
 
     def bprop(self, x, mask, gamma, beta, out, dout):  # noqa: ANN001, ANN201
         y, mean, variance, count = out
-        dy, dtype = dout[0], x.dtype
+        dy, shape, dtype = dout[0], x.shape, x.dtype
         # Without the dependence the graph would keep what it has spread and centred in the forward pass.
         x, mask, mean, variance = depend(x, dy), depend(mask, dy), depend(mean, dy), depend(variance, dy)
-        x, y, dy = single(x), single(depend(y, dy)), single(dy)
-        everywhere = spread(mask, x.shape)
+        x, y, dy = (single(array).reshape(-1, shape[2]) for array in (x, depend(y, dy), dy))
+        everywhere = spread_last(mask.reshape(-1, 1), x.shape[1])
         if self.activation == "tanh":
             undropped = y * (1 - self.dropout)
             dy = dy * (1 - undropped * undropped)
         # y is 0 where nothing passed. A kept value that is exactly 0 (a channel constant over the batch) counts as dropped too.
-        passed = ops.sign(ops.abs(y)) if self.activation == "relu" or self.dropout > 0 else everywhere
+        passed = y.astype(ms.bool_).astype(ms.float32) if self.activation == "relu" or self.dropout > 0 else everywhere
         dy = dy * passed * (1 / (1 - self.dropout))
         # Ioffe & Szegedy 2015, sec. 3, the derivatives by gamma, beta and x put together.
         scale = ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
-        normalized = (x - spread(mean, x.shape)) * spread(scale, x.shape) * everywhere
-        dbeta = dy.sum((0, 1))
-        dgamma = (dy * normalized).sum((0, 1))
+        normalized = ops.BiasAdd()(x, -mean) * spread(scale, x.shape)  # not 0 at padding, unlike all it meets
+        dbeta = dy.sum(0)
+        dgamma = (dy * normalized).sum(0)
         through_mean, through_variance = self.sum_over_ranks(dbeta) / count, self.sum_over_ranks(dgamma) / count
-        dx = (
-            (dy - normalized * spread(through_variance, x.shape) - spread(through_mean, x.shape))
-            * spread(gamma * scale, x.shape)
-            * everywhere
-        )
-        return cast(dx, dtype), ops.zeros_like(mask), dgamma, dbeta
+        dx = ops.BiasAdd()(dy - normalized * spread(through_variance, x.shape), -through_mean)
+        dx = dx * spread(gamma * scale, x.shape) * everywhere
+        return cast(dx, dtype).reshape(shape), ops.zeros_like(mask), dgamma, dbeta
 
 
 class ConvBatchNorm(nn.Cell):

@@ -10,7 +10,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from src.layers import depend, length_mask, spread, uniform
+from src.layers import depend, length_mask, spread, spread_last, uniform
 from src.precision import MixedPrecision, cast, single
 
 BLOCK = 10  # steps per loop iteration: more means fewer copies of the output buffers, and a slower compilation
@@ -90,7 +90,7 @@ def zeros(shape: tuple[int, ...], after: Tensor, dtype: ms.Type = ms.float32) ->
     first = after.reshape(-1)[:1]
     # Not ops.less, which would be 0 for NaN too: MindSpore 2.10 crashes on it in the gradient of the LSTM.
     zero = ops.not_equal(first, first).astype(dtype)
-    return spread(zero.reshape((1,) * len(shape)), shape)
+    return ops.broadcast_to(ops.broadcast_to(zero, shape[-1:]), shape)  # by rows, see `spread`
 
 
 class DropoutFactors(nn.Cell):
@@ -238,7 +238,7 @@ class BidirectionalLSTM(nn.Cell):
         forwards = self.forwards(x)
         backwards = reverse_by_length(self.backwards(reverse_by_length(x, lengths)), lengths)
         both = concat_last((forwards, backwards))
-        return both * spread(cast(mask, both.dtype), both.shape)
+        return both * spread_last(cast(mask, both.dtype), both.shape[2])
 
 
 def reverse_by_length(x: Tensor, lengths: Tensor) -> Tensor:

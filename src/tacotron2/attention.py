@@ -8,7 +8,7 @@ import mindspore as ms
 from mindspore import Parameter, Tensor, ops
 
 from src.config import Tacotron2Config
-from src.layers import INITIAL_GAINS, Linear, depend, neighbourhood, neighbourhood_backward, spread, uniform, xavier_uniform
+from src.layers import INITIAL_GAINS, Linear, depend, neighbourhood, neighbourhood_backward, spread, spread_last, uniform, xavier_uniform
 from src.precision import MixedPrecision, cast, single
 from src.recurrence import (
     DropoutFactors,
@@ -105,7 +105,11 @@ class AttentionScan(MixedPrecision):
         w_in = factor[:n_in]
         w_context_transposed = transposed(factor[n_in : n_in + n_memory])
         w_hidden_transposed = transposed(factor[n_in + n_memory :])
-        query_transposed, location_transposed = transpose(query_factor, (1, 0)), transpose(location_factor, (1, 0))
+        # v multiplies all that passes through tanh: here it is in the factors of the loop and, after it, in the sums.
+        v_columns = v.reshape(1, n_attention)
+        query_transposed = self.factor(transpose(query * spread(v_columns, query.shape), (1, 0)))
+        location_transposed = self.factor(transpose(location * spread(v_columns, location.shape), (1, 0)))
+        many_keys = spread(depend(single(keys), dout[0]), large)
         memory_transposed = transpose(self.factor(memory), (0, 2, 1))
         dx = zeros((n_blocks, k * n_batch, n_in), weight, x.dtype)
         dmemory, dkeys = ops.zeros_like(single(memory)), ops.zeros_like(single(keys))
@@ -125,9 +129,9 @@ class AttentionScan(MixedPrecision):
             block_h = block(h, t).reshape(k * n_batch, n_hidden)
             columns = neighbourhood(block_before(history, t).reshape(k * n_batch, length, 2), n_taps // 2)  # (K * B * L, taps)
             queries = times(block_h, query_factor).reshape(k, n_batch, 1, n_attention)
-            hidden = ops.tanh(times(columns, location_factor).reshape(large) + spread(queries, large) + spread(single(keys), large))
-            # Slope of the energy by what stands inside tanh, and by the gathered weights: the loop below only scales them.
-            slope = (1 - hidden * hidden) * spread(v.reshape(n_attention), large)
+            hidden = ops.tanh(times(columns, location_factor).reshape(large) + spread(queries, large) + many_keys)
+            # Slope of the energy by what stands inside tanh, but for v, and by the gathered weights: the loop below only scales them.
+            slope = 1 - hidden * hidden
             location_slope = times(slope.reshape(-1, n_attention), location_transposed).reshape(k, n_batch * length, n_taps)
             slopes, location_slopes = unstack(self.factor(slope)), unstack(location_slope)
             block_weights = block(weights, t)
@@ -143,7 +147,7 @@ class AttentionScan(MixedPrecision):
                 scaled = a[step] * dweights
                 denergy = scaled - a[step] * scaled.sum(-1, keepdims=True)  # (B, L), through the softmax
                 dq = batch_times(denergy, slopes[step])  # (B, A)
-                scale = spread(denergy.reshape(n_batch * length, 1), (n_batch * length, n_taps))
+                scale = spread_last(denergy.reshape(n_batch * length, 1), n_taps)
                 dhistory = neighbourhood_backward(location_slopes[step] * scale, (n_batch, length, 2))
                 dweights, dsummed_step = split_last(dhistory)
                 dweights, dsummed = dweights.squeeze(2), dsummed + dsummed_step.squeeze(2)
@@ -154,7 +158,7 @@ class AttentionScan(MixedPrecision):
                 dcontext, dh = times(dgate, w_context_transposed), times(dgate, w_hidden_transposed)
             dgates = stack(dgates).reshape(k * n_batch, 4 * n_hidden)
             denergy = stack(denergies)  # (K, B, L)
-            dhidden = slope * spread(denergy.expand_dims(3), large)
+            dhidden = slope * spread_last(denergy.expand_dims(3), n_attention)
             dgates_factor = self.factor(dgates)
             dx[t] = cast(matmul_transposed(dgates_factor, w_in), x.dtype)
             dweight = dweight + transposed_times(block_inputs, dgates_factor)
@@ -166,6 +170,8 @@ class AttentionScan(MixedPrecision):
             heard = self.factor(transpose(block_weights, (1, 0, 2)))
             dmemory = dmemory + single(transposed_batch_matmul(heard, self.factor(ops.Stack(1)(dcontexts))))
             t = t - 1
+        dquery, dlocation = dquery * spread(v_columns, dquery.shape), dlocation * spread(v_columns, dlocation.shape)
+        dkeys = dkeys * spread(v_columns.reshape(1, 1, n_attention), dkeys.shape)
         dmemory, dkeys = cast(dmemory, memory.dtype), cast(dkeys, keys.dtype)
         zeros_keep, zeros_mask = zeros(keep.shape, weight, keep.dtype), ops.zeros_like(energy_mask)
         return dx.reshape(x.shape), zeros_keep, dmemory, dkeys, zeros_mask, dweight, dbias, dquery, dv, dlocation

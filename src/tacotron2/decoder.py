@@ -4,7 +4,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.config import Config
-from src.layers import INITIAL_GAINS, Linear, spread
+from src.layers import INITIAL_GAINS, Linear, spread_last
 from src.precision import cast, single
 from src.recurrence import BLOCK, LSTM, DropoutFactors, block, concat_last, concat_time, lstm_step, matmul, out_of_blocks, stack, unstack
 from src.tacotron2.attention import Attention, attend
@@ -56,7 +56,7 @@ class Decoder(nn.Cell):
         teacher = concat_time((ops.zeros_like(frames[:1]), frames[:-1])).reshape(n_steps * n_batch, self.n_frame)
         if self.teacher_dropout and self.training:
             heard = self.teacher_factors((n_steps * n_batch, 1), teacher) * (1 - self.teacher_dropout)  # 0 or 1
-            teacher = teacher * spread(heard, teacher.shape)
+            teacher = teacher * spread_last(heard, self.n_frame)
         keep = self.prenet.dropout((n_steps * n_batch, 2 * self.prenet.n_out), teacher)
         x = self.prenet(teacher, keep).reshape(n_steps, n_batch, -1)
         states, weights = self.attention(x, memory, energy_mask)

@@ -3,7 +3,7 @@
 from mindspore import Tensor, nn
 
 from src.config import Tacotron2Config
-from src.layers import ConvBatchNorm, length_mask, spread
+from src.layers import ConvBatchNorm, length_mask, spread_last
 from src.recurrence import BidirectionalLSTM
 
 
@@ -20,7 +20,7 @@ class Encoder(nn.Cell):
 
     def construct(self, x: Tensor, lengths: Tensor) -> Tensor:
         mask = length_mask(lengths, x.shape[1]).expand_dims(2)  # (B, L, 1)
-        x = x * spread(mask, x.shape)
+        x = x * spread_last(mask, x.shape[2])
         for convolution in self.convolutions:
             x = convolution(x, mask)
         return self.lstm(x.swapaxes(0, 1), lengths).swapaxes(0, 1)

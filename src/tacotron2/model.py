@@ -9,7 +9,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import Config
 from src.draws import Seed, prenet_keep
-from src.layers import length_mask, spread, uniform
+from src.layers import length_mask, spread_last, uniform
 from src.recurrence import BLOCK
 from src.tacotron2.attention import MASKED
 from src.tacotron2.decoder import Decoder
@@ -67,12 +67,12 @@ class Tacotron2(nn.Cell):
         r = self.reduction_factor
         n_steps = -(-n_frames // r)
         mask = length_mask(mel_lengths, n_frames).expand_dims(2)  # (B, T, 1)
-        target = mel_target.swapaxes(1, 2) * spread(mask, (n_batch, n_frames, n_mels))
+        target = mel_target.swapaxes(1, 2) * spread_last(mask, n_mels)
         if n_steps * r > n_frames:
             target = ops.concat((target, ops.zeros((n_batch, n_steps * r - n_frames, n_mels), target.dtype)), 1)
         memory, energy_mask = self.encode(text, text_lengths)
         frames, gate, alignments = self.decoder(target.reshape(n_batch, n_steps, r * n_mels).swapaxes(0, 1), memory, energy_mask)
-        mel = frames.swapaxes(0, 1).reshape(n_batch, n_steps * r, n_mels)[:, :n_frames] * spread(mask, (n_batch, n_frames, n_mels))
+        mel = frames.swapaxes(0, 1).reshape(n_batch, n_steps * r, n_mels)[:, :n_frames] * spread_last(mask, n_mels)
         mel_postnet = self.postnet(mel, mask)
         return mel.swapaxes(1, 2), mel_postnet.swapaxes(1, 2), gate.swapaxes(0, 1), alignments.swapaxes(0, 1)
 

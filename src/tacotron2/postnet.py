@@ -3,7 +3,7 @@
 from mindspore import Tensor, nn
 
 from src.config import Tacotron2Config
-from src.layers import ConvBatchNorm, spread
+from src.layers import ConvBatchNorm, spread_last
 from src.precision import single
 
 
@@ -22,7 +22,7 @@ class Postnet(nn.Cell):
         self.reach = n_layers * (kernel_size // 2)  # frames on either side that one output frame depends on
 
     def construct(self, mel: Tensor, mask: Tensor) -> Tensor:
-        mel = mel * spread(mask, mel.shape)
+        mel = mel * spread_last(mask, mel.shape[2])
         x = mel
         for convolution in self.convolutions:
             x = convolution(x, mask)
