@@ -10,15 +10,14 @@ python eval.py --copy_synthesis in.wav --waveglow_checkpoint w.ckpt --output_dir
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src import create_model, runtime
-from src.cli import CommandLine, positive, run
+from src.cli import CommandLine, positive, run, seed
 from src.errors import InputError, some_of
 from src.evaluate import copy_synthesis, evaluate
 from src.files import write_atomically
@@ -28,7 +27,8 @@ from src.synthesis import Line, Utterance, read_lines, save, synthesise
 from src.tacotron2.model import Tacotron2
 from src.text import speakable_sentences
 from src.train.task import create_task
-from src.vocoder import Vocoder, check_signature, griffin_lim_vocoder, waveglow_vocoder
+from src.vocoder import Vocoder
+from src.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, vocoder_for
 
 if TYPE_CHECKING:
     from mindspore import nn  # at run time `src` comes first, which quiets it
@@ -63,24 +63,14 @@ def main() -> None:
         "audio settings are those of --waveglow_checkpoint or --checkpoint",
     )
     command.add_argument("--output_dir", type=Path, required=True, help="folder for the results; those of a run before are replaced")
-    command.add_argument(
-        "--vocoder",
-        choices=["griffinlim", "waveglow"],
-        help="what turns mel spectrograms into sound (default: waveglow with --waveglow_checkpoint, otherwise griffinlim)",
-    )
-    command.add_argument("--waveglow_checkpoint", type=Path, help="the vocoder's network")
-    command.add_argument("--sigma", type=amount, help="of WaveGlow: standard deviation of the noise that becomes sound (default: its own)")
-    command.add_argument(
-        "--denoiser_strength", type=amount, help="of WaveGlow: how much of its own hum is taken off, such as 0.01 (default: 0)"
-    )
+    add_vocoder_flags(command)
     command.add_argument("--seed", type=seed, default=0, help="of the prenet's dropout and of the vocoder")
     arguments, overrides = command.parse()
 
     lines = _lines(arguments)
-    _check_vocoder(arguments)
+    _check_flags(arguments)
     recogniser = Recogniser() if arguments.metrics else None
     clips = held_out_clips(arguments.data_path, arguments.ids, arguments.clips) if arguments.metrics else []
-    arguments.vocoder = arguments.vocoder or ("waveglow" if arguments.waveglow_checkpoint else "griffinlim")
     runtime.setup(arguments.seed)
     checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
     net = create_model(checkpoint=checkpoint, overrides=overrides)
@@ -91,7 +81,8 @@ def main() -> None:
     facts = {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
     vocoder = None
     if arguments.data_path is None or arguments.metrics:
-        vocoder, names = _vocoder(arguments, net)
+        vocoder_with_seed, names = vocoder_for(net, arguments)
+        vocoder = vocoder_with_seed(arguments.seed)
         facts |= names
     try:
         arguments.output_dir.mkdir(parents=True, exist_ok=True)
@@ -106,20 +97,6 @@ def main() -> None:
         if recogniser:
             metrics |= _measure(net, clips, vocoder, recogniser, arguments, metrics)
         _write(arguments.output_dir / "metrics.json", metrics | facts)
-
-
-def seed(text: str) -> int:
-    """A number that every generator takes as its seed."""
-    if not 0 <= int(text) < 2**32:
-        raise ValueError
-    return int(text)
-
-
-def amount(text: str) -> float:
-    """A number that is not negative."""
-    if not 0 <= float(text) < math.inf:
-        raise ArgumentTypeError(f"is {text}, but must be at least 0")
-    return float(text)
 
 
 def _lines(arguments: Namespace) -> list[Line]:
@@ -147,43 +124,21 @@ def _with_sound(lines: list[Line], net: Tacotron2, text_file: Path) -> list[Line
     return lines
 
 
-def _check_vocoder(arguments: Namespace) -> None:
-    """The flags of a vocoder must have a use here."""
-    names = ("vocoder", "waveglow_checkpoint", "sigma", "denoiser_strength")
-    given = [f"--{name}" for name in names if getattr(arguments, name) is not None]
+def _check_flags(arguments: Namespace) -> None:
+    """What is given must have a use here."""
+    given = [f"--{name}" for name in NAMES if getattr(arguments, name) is not None]
     if arguments.data_path and given and not arguments.metrics:
         raise InputError(f"--data_path without --metrics measures without a vocoder; leave out {', '.join(given)}")
     if arguments.metrics and not arguments.data_path:
         raise InputError("--metrics needs --data_path, a dataset made by scripts/preprocess.py")
     if (arguments.ids or arguments.clips) and not arguments.metrics:
         raise InputError("--ids and --clips choose what --metrics measures; give --metrics and --data_path")
-    if arguments.vocoder == "waveglow" and not arguments.waveglow_checkpoint:
-        raise InputError("--vocoder waveglow needs --waveglow_checkpoint")
-    griffin_lim = arguments.vocoder == "griffinlim" or not arguments.waveglow_checkpoint
-    if griffin_lim and {"--sigma", "--denoiser_strength"} & set(given):
-        raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --waveglow_checkpoint")
     if not arguments.copy_synthesis:
         if not arguments.checkpoint:
             raise InputError("--checkpoint is needed")
-        if arguments.vocoder == "griffinlim" and arguments.waveglow_checkpoint:
-            raise InputError("--vocoder griffinlim has no use for --waveglow_checkpoint; leave one of them out")
     elif bool(arguments.checkpoint) == bool(arguments.waveglow_checkpoint):
         raise InputError("--copy_synthesis needs one of --waveglow_checkpoint and --checkpoint")
-
-
-def _vocoder(arguments: Namespace, net: nn.Cell) -> tuple[Vocoder, dict[str, Any]]:
-    """The vocoder for `net`'s mel spectrograms, and what a summary says of it; in copy synthesis `net` is WaveGlow itself."""
-    if arguments.vocoder == "griffinlim":
-        return griffin_lim_vocoder(net.config.audio, arguments.seed), {"vocoder": "griffinlim"}
-    path = arguments.waveglow_checkpoint
-    waveglow = net if arguments.copy_synthesis else create_model(checkpoint=path, overrides={})
-    if waveglow.config.model.name != "waveglow":
-        raise InputError(f"{path}: is a {waveglow.config.model.name}, no WaveGlow")
-    check_signature(path, waveglow.config.audio, arguments.checkpoint, net.config.audio)
-    sigma = waveglow.config.model.sigma if arguments.sigma is None else arguments.sigma
-    strength = arguments.denoiser_strength or 0.0
-    names = {"vocoder": "waveglow", "waveglow_checkpoint": str(path), "sigma": sigma, "denoiser_strength": strength}
-    return waveglow_vocoder(waveglow, sigma, strength, arguments.seed), names
+    check_vocoder_flags(arguments, copying=arguments.copy_synthesis is not None)
 
 
 def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:

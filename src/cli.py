@@ -1,5 +1,6 @@
 """What all command-line scripts share: dotted configuration flags, one-line errors, exit codes."""
 
+import math
 import re
 import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
@@ -60,6 +61,28 @@ def positive(text: str) -> int:
     """
     if int(text) < 1:
         raise ArgumentTypeError(f"is {text}, but must be at least 1")
+    return int(text)
+
+
+def amount(text: str) -> float:
+    """A number given on the command line that is not negative.
+
+    Raises:
+        ArgumentTypeError: it is, or is not finite.
+    """
+    if not 0 <= float(text) < math.inf:
+        raise ArgumentTypeError(f"is {text}, but must be at least 0")
+    return float(text)
+
+
+def seed(text: str) -> int:
+    """A number given on the command line that every generator takes as its seed.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not 0 <= int(text) < 2**32:
+        raise ValueError
     return int(text)
 
 

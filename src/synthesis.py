@@ -3,7 +3,7 @@
 import io
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +24,9 @@ from src.vocoder import Vocoder
 BATCH_SIZE = 8  # sentences spoken at once, which takes less time than one by one
 WINDOW = 16 * BATCH_SIZE  # sentences that are sorted by length and held in memory together
 SHORTEST_TEXT = 32  # texts are padded to this or a power of two times it, so that few graphs are compiled
+
+
+Report = Callable[[str, int, int], None]  # takes "compiling" or "speaking", how many batches are done, how many there are
 
 
 class Line(NamedTuple):
@@ -117,7 +120,15 @@ def speakable_pieces(line: Line, config: Config) -> list[str]:
     return pieces
 
 
-def synthesise(net: Tacotron2, lines: Sequence[Line], vocoder: Vocoder, seed: int = 0, progress: bool = False) -> Iterator[Utterance]:
+def synthesise(
+    net: Tacotron2,
+    lines: Sequence[Line],
+    vocoder: Vocoder,
+    seed: int = 0,
+    progress: bool = False,
+    batch_size: int = BATCH_SIZE,
+    report: Report = lambda stage, done, total: None,
+) -> Iterator[Utterance]:
     """Speak `lines`, one utterance each, in their order.
 
     Long lines are spoken sentence by sentence. Sentences of similar length share a batch, wherever they come from, and each has its
@@ -126,34 +137,40 @@ def synthesise(net: Tacotron2, lines: Sequence[Line], vocoder: Vocoder, seed: in
     Args:
         vocoder: turns the log mel of a sentence into its waveform.
         progress: show a progress bar over the batches.
+        batch_size: sentences spoken at once. 1 takes the fewest graphs; what a sentence sounds like does not depend on it.
+        report: called before each batch is compiled for, if that was not done in this call, and before it is spoken; may raise to stop.
 
     Raises:
         InputError: nothing of a line can be spoken, the network's output is not finite, or the vocoder refuses it.
     """
     pieces = [Piece(i, position, text) for i, line in enumerate(lines) for position, text in enumerate(speakable_pieces(line, net.config))]
     ids, lengths = (value.asnumpy() for value in prepare_input_sequence([piece.text for piece in pieces], net.config))
-    plan = plan_batches(pieces, lengths)
+    plan = plan_batches(pieces, lengths, batch_size)
+    total = sum(map(len, plan))
     vocoder(silent_mel(32, net.config.audio))  # loads what it needs, untimed
-    shapes = set()
-    with tqdm(total=sum(map(len, plan)), unit="batch", dynamic_ncols=True, disable=not progress) as bar:
+    shapes, done = set(), 0
+    with tqdm(total=total, unit="batch", dynamic_ncols=True, disable=not progress) as bar:
         for window in plan:
             spoken: dict[int, Sentence] = {}
             for batch in window:
                 text = _pad(ids[batch], lengths[batch])
                 if text.shape not in shapes:
+                    report("compiling", done, total)
                     bar.set_postfix_str(f"compiling for {text.shape[0]} texts of up to {text.shape[1]} symbols")
                     net.compile_generate(*text.shape)
                     shapes.add(text.shape)
                     bar.set_postfix_str("")
+                report("speaking", done, total)
                 seeds = [(seed, pieces[i].position) for i in batch]
                 members = list(dict.fromkeys(batch))  # repeats that fill the batch stand at its end
                 spoken |= zip(members, _speak(net, [pieces[i].text for i in members], text, lengths[batch], seeds), strict=True)
                 bar.update()
+                done += 1
             for i, members in itertools.groupby(sorted(spoken), key=lambda member: pieces[member].line):
                 yield _join(lines[i], [spoken[member] for member in members], vocoder, net.config)
 
 
-def plan_batches(pieces: Sequence[Piece], lengths: np.ndarray) -> list[list[list[int]]]:
+def plan_batches(pieces: Sequence[Piece], lengths: np.ndarray, batch_size: int = BATCH_SIZE) -> list[list[list[int]]]:
     """Which pieces are spoken together: windows of whole lines, which bound the memory, and in them batches of similar length.
 
     All batches have one size, so that graphs are shared; what is missing to the last of a window is filled with repeats of one piece.
@@ -163,7 +180,7 @@ def plan_batches(pieces: Sequence[Piece], lengths: np.ndarray) -> list[list[list
         if piece.position == 0 and len(windows[-1]) >= WINDOW:
             windows.append([])
         windows[-1].append(i)
-    n_batches = -(-len(pieces) // BATCH_SIZE)
+    n_batches = -(-len(pieces) // batch_size)
     size = -(-len(pieces) // n_batches)
     plan = []
     for window in windows:
@@ -203,11 +220,16 @@ def save(utterance: Utterance, output_dir: Path, name: str, audio: AudioConfig) 
     }
 
 
+def padded_length(length: int) -> int:
+    """What texts of up to `length` symbols are padded to; a graph is compiled for each."""
+    padded = SHORTEST_TEXT
+    while padded < length:
+        padded *= 2
+    return padded
+
+
 def _pad(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    width = SHORTEST_TEXT
-    while width < lengths.max():
-        width *= 2
-    padded = np.zeros((len(ids), width), np.int32)
+    padded = np.zeros((len(ids), padded_length(lengths.max())), np.int32)
     padded[:, : lengths.max()] = ids[:, : lengths.max()]
     return padded
 

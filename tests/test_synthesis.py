@@ -100,6 +100,15 @@ def test_a_line_is_spoken_alike_alone_and_among_others():
         np.testing.assert_array_equal(among[i].wav, speak([text])[0].wav)
 
 
+def test_one_sentence_at_a_time_sounds_the_same_and_tells_how_far_it_is():
+    text, reports, net = "One. Two is much, much longer than one, and than three. Three.", [], FakeNetwork()
+    (utterance,) = synthesise(net, [Line(1, text)], vocoder, batch_size=1, report=lambda *report: reports.append(report))
+    np.testing.assert_array_equal(utterance.wav, speak([text])[0].wav)
+    assert sorted(net.compiled) == [(1, 32), (1, 64)]
+    speaking = [("speaking", done, 3) for done in range(3)]
+    assert reports == [("compiling", 0, 3), *speaking[:2], ("compiling", 2, 3), speaking[2]]  # the longest comes last
+
+
 def test_memory_is_bounded_by_windows_of_whole_lines():
     pieces = [Piece(line, position, "") for line in range(300) for position in range(3)]
     lengths = np.random.default_rng(0).integers(1, 200, len(pieces))
