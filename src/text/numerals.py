@@ -11,11 +11,15 @@ On purpose it differs where that one says another number:
 An ordinal must end with its word ("1st", not "1stly"), and numbers too long for a name are read digit by digit.
 """
 
+from __future__ import annotations
+
+import functools
 import re
+from typing import TYPE_CHECKING
 
-import inflect
+if TYPE_CHECKING:
+    import inflect
 
-_inflect = inflect.engine()
 _LONGEST = 33  # inflect has no name for larger numbers
 _NUMBER = re.compile(
     r"(?P<dollar>\$)?"
@@ -23,6 +27,13 @@ _NUMBER = re.compile(
     r"(?:\.(?P<fraction>[0-9]+)|(?P<ordinal>st|nd|rd|th)\b)?"
     r"(?P<scale>\ (?:hundred|thousand|million|billion|trillion)\b)?"
 )
+
+
+@functools.cache
+def _engine() -> inflect.engine:
+    import inflect  # noqa: PLC0415  (takes two seconds, and most texts have no number)
+
+    return inflect.engine()
 
 
 def spell_numbers(text: str) -> str:
@@ -49,16 +60,16 @@ def _cardinal(digits: str) -> str:
         return _one_by_one(digits)
     number = int(digits)
     if not 1000 < number < 3000 or number == 2000:
-        return _inflect.number_to_words(number, andword="")
+        return _engine().number_to_words(number, andword="")
     if 2000 < number < 2010:
         return f"two thousand {_cardinal(digits[-1])}"
     if number % 100 == 0:
         return f"{_cardinal(digits[:-2])} hundred"
-    return _inflect.number_to_words(number, andword="", zero="oh", group=2).replace(", ", " ")
+    return _engine().number_to_words(number, andword="", zero="oh", group=2).replace(", ", " ")
 
 
 def _ordinal(digits: str) -> str:
-    return _inflect.ordinal(_inflect.number_to_words(int(digits))) if len(digits) <= _LONGEST else _one_by_one(digits)
+    return _engine().ordinal(_engine().number_to_words(int(digits))) if len(digits) <= _LONGEST else _one_by_one(digits)
 
 
 def _fraction(digits: str) -> str:
@@ -75,4 +86,4 @@ def _amount(digits: str, unit: str) -> str:
 
 
 def _one_by_one(digits: str) -> str:
-    return " ".join(_inflect.number_to_words(digit) for digit in digits)
+    return " ".join(_engine().number_to_words(digit) for digit in digits)
