@@ -1,10 +1,13 @@
 """What the tests of several files begin with."""
 
+import os
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
+
+os.environ["GRAPH_CACHE"] = "off"  # a test shows what the code does today, and leaves nothing in the user's folders
 
 
 @pytest.fixture

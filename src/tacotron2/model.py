@@ -9,6 +9,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import Config
 from src.draws import Seed, prenet_keep
+from src.graph_cache import graph_cache
 from src.layers import length_mask, spread_last, uniform
 from src.recurrence import BLOCK
 from src.tacotron2.attention import MASKED
@@ -105,10 +106,12 @@ class Tacotron2(nn.Cell):
         return speech.mel, speech.mel_lengths, speech.alignments
 
     def compile_generate(self, n_batch: int, length: int) -> None:
-        """Compile what `generate` runs for texts (n_batch, length), if that is not done yet: a caller can time the two apart."""
+        """Compile what `generate` runs for texts (n_batch, length), or load it from the cache: a caller can time the two apart."""
         text, text_lengths = np.zeros((n_batch, length), np.int32), np.full(n_batch, length, np.int32)
         self.set_train(False)
-        self.free_running.compile(*self._free_running_inputs(text, text_lengths, self._prenet_keep([0] * n_batch)))
+        inputs = self._free_running_inputs(text, text_lengths, self._prenet_keep([0] * n_batch))
+        with graph_cache(f"speak {[each.shape for each in inputs]} {self.config.to_yaml()}"):
+            self.free_running.compile(*inputs)
 
     def _free_running_inputs(self, text: np.ndarray, text_lengths: np.ndarray, keep: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         padded = np.zeros((len(text), -(-text.shape[1] // TEXT_MULTIPLE) * TEXT_MULTIPLE), np.int32)
@@ -125,6 +128,10 @@ class FreeRunning(nn.Cell):
     def __init__(self, net: Tacotron2):
         super().__init__(auto_prefix=False)
         self.net = [net]  # in a list: the network owns this cell, not the other way round
+
+    def parameters_dict(self, recurse: bool = True) -> dict[str, Parameter]:
+        """The network's, by whose names a graph from the cache finds its weights."""
+        return self.net[0].parameters_dict(recurse)
 
     def construct(self, text: Tensor, text_lengths: Tensor, keep: Tensor):  # noqa: ANN201
         """text int32 (B, L), lengths int32 (B,), prenet keep (T, B, 2 * prenet_dim).

@@ -1,0 +1,72 @@
+"""Compiled graphs that outlive the process: the second start of a program need not compile what it did in the first."""
+
+import contextlib
+import functools
+import hashlib
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import mindspore as ms
+
+KEPT = 30  # graphs, of some megabytes each; the longest unused ones go
+_compiled = itertools.count()  # graphs that this process has asked for
+
+
+@contextlib.contextmanager
+def graph_cache(key: str) -> Iterator[None]:
+    """A graph compiled inside is loaded from the cache, or compiled and kept there. This holds for the first graph of a process: MindSpore
+    2.10 stays with the first folder that it was told, and would mix up graphs in it.
+
+    The cache is `$XDG_CACHE_HOME/tacotron2-mindspore` (`~/.cache/...`), or the folder that the environment variable GRAPH_CACHE names;
+    `GRAPH_CACHE=off` does without, and so does a folder that cannot be written, or Python without a script.
+
+    Args:
+        key: all that the graph depends on beside this code, MindSpore, the device and the script that runs.
+    """
+    folder, script = _folder(), Path(sys.argv[0]).resolve()
+    aside = _make_aside(folder) if next(_compiled) == 0 and folder and script.is_file() else None  # MindSpore reads the script
+    if not aside:
+        yield
+        return
+    facts = (key, _code_sha256(), ms.__version__, ms.get_context("device_target"), str(script))
+    # A folder for each, as MindSpore looks at code alone: it would take a graph for that of another shape or configuration.
+    graph = folder / hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+    known = graph.is_dir()
+    try:
+        ms.set_context(enable_compile_cache=True, compile_cache_path=str(graph if known else aside))
+        yield
+        with contextlib.suppress(OSError):  # somebody else may have put it there, or taken it away
+            if not known:
+                aside.rename(graph)
+            graph.touch()
+            for old in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+                shutil.rmtree(old, ignore_errors=True)
+    finally:
+        ms.set_context(enable_compile_cache=False)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _folder() -> Path | None:
+    named = os.environ.get("GRAPH_CACHE")
+    if named == "off":
+        return None
+    return Path(named or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tacotron2-mindspore")
+
+
+def _make_aside(folder: Path) -> Path | None:
+    """A fresh folder in `folder`, where a graph is written before it gets its name."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=folder, prefix=".new"))
+    return None
+
+
+@functools.cache
+def _code_sha256() -> str:
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -1,0 +1,68 @@
+"""Compiled graphs in the user's cache: a second process finds what the first compiled, and nothing else."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from toy_training import TINY
+
+from src import create_model
+from src.checkpoint import save_checkpoint
+from src.config import load_config
+
+ROOT = Path(__file__).parents[1]
+SPEAK = """
+import json, sys
+from src import create_model, prepare_input_sequence
+net = create_model(checkpoint=sys.argv[1], overrides=json.loads(sys.argv[2]))
+text, lengths = prepare_input_sequence(["Hello world."], config=net.config)
+net.compile_generate(*text.shape)
+print(json.dumps(net.generate(text, lengths).mel.asnumpy().tolist()))
+"""
+
+
+@pytest.fixture
+def speak(tmp_path):
+    """`speak(checkpoint, cache, **overrides)` in a process of its own. Returns the mel."""
+
+    def run(checkpoint, cache=tmp_path / "cache", **overrides):
+        overrides = {"model.max_decoder_steps": 20, "model.gate_threshold": 1.0} | {f"model.{name}": value for name, value in overrides.items()}
+        environment = os.environ | {"GRAPH_CACHE": str(cache), "PYTHONPATH": str(ROOT)}
+        (tmp_path / "speak.py").write_text(SPEAK)
+        command = [sys.executable, "speak.py", checkpoint, json.dumps(overrides)]
+        return json.loads(subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout)
+
+    return run
+
+
+def graphs(folder):
+    return {path.parent.parent.parent.name: path.stat().st_mtime_ns for path in folder.rglob("*.mindir")}
+
+
+def test_a_graph_is_kept_and_found_with_other_weights_and_no_other_shape(tmp_path, speak):
+    config = load_config(overrides={key.replace("__", "."): value for key, value in TINY.items()})
+    for name in ("first.ckpt", "second.ckpt"):
+        save_checkpoint(tmp_path / name, create_model(config=config), config)
+    alone = [speak(tmp_path / name, "off") for name in ("first.ckpt", "second.ckpt")]
+    assert not (tmp_path / "cache").exists() and alone[0] != alone[1]
+
+    assert speak(tmp_path / "first.ckpt") == alone[0]
+    kept = graphs(tmp_path / "cache")
+    assert len(kept) == 1
+    assert speak(tmp_path / "first.ckpt") == alone[0]
+    assert speak(tmp_path / "second.ckpt") == alone[1]
+    assert graphs(tmp_path / "cache") == kept  # neither compiled anew nor written again
+
+    assert speak(tmp_path / "first.ckpt", max_decoder_steps=10) != alone[0]
+    assert len(graphs(tmp_path / "cache")) == 2
+    assert [path.name for path in (tmp_path / "cache").iterdir() if path.name.startswith(".new")] == []
+
+
+def test_a_folder_that_cannot_be_made_is_done_without(tmp_path, speak):
+    config = load_config(overrides={key.replace("__", "."): value for key, value in TINY.items()})
+    save_checkpoint(tmp_path / "x.ckpt", create_model(config=config), config)
+    (tmp_path / "file").write_text("in the way")
+    assert speak(tmp_path / "x.ckpt", tmp_path / "file") == speak(tmp_path / "x.ckpt", "off")
