@@ -9,13 +9,13 @@ needs less. Ours is the training step of train.py, free running and vocoder of e
 The files of export.py are measured against that.
 """
 
-import contextlib
 import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
+import time
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -26,6 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmark_process import Worker, WorkerFailed, alternate
 from benchmark_report import Row, count_cores, describe_machine
 from tqdm import tqdm
 
@@ -36,66 +37,11 @@ from src.errors import InputError
 from src.files import write_atomically
 
 HERE = Path(__file__).resolve().parent
-OURS, PEER, PLAIN = "ours", "torchaudio", "PyTorch"
+ROOT = HERE.parent
+SMALL = ROOT / "config/tacotron2_small.yaml"
+OURS, PEER, PLAIN, MEL = "ours", "torchaudio", "PyTorch", "STFT by PyTorch"
 FORMATS = {"MINDIR": "MINDIR", "ONNX Runtime": "ONNX"}
 SHAPES = [(4, 100, 80), (16, 400, 100)]
-
-
-class WorkerFailed(RuntimeError):
-    """A worker ended before it was told to, for want of memory for example."""
-
-
-class Worker:
-    """A process that holds one side's state and does one run when told, idle otherwise."""
-
-    def __init__(self, command: list[str]):
-        self.script = Path(command[1]).name
-        # A thread count meant for something else must not slow down the one side that heeds it. And threads that wait for
-        # others are to sleep: by spinning, PyTorch takes several times as long as soon as anybody else uses the machine too.
-        environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-        environment = {"OMP_WAIT_POLICY": "PASSIVE"} | environment
-        self.errors = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115  (closed on exit)
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
-        try:
-            self.process = subprocess.Popen(command, text=True, env=environment, **pipes)
-        except OSError as error:
-            raise InputError(f"{command[0]}: cannot be run as a Python ({error.strerror})") from error
-
-    def __enter__(self) -> "Worker":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
-        self.errors.close()
-
-    def ask(self, command: str, **request: Any) -> dict[str, Any]:
-        """Send a request and wait for the answer; see scripts/benchmark_worker.py.
-
-        Raises:
-            InputError: the worker has nothing to work with, such as no torch.
-            WorkerFailed: it has ended for another reason.
-        """
-        self.send(command, **request)
-        return self.receive()
-
-    def send(self, command: str, **request: Any) -> None:
-        """Send a request; `receive` waits for its answer."""
-        with contextlib.suppress(OSError):  # a worker that has ended: `receive` says why
-            self.process.stdin.write(json.dumps({"command": command, **request}) + "\n")
-            self.process.stdin.flush()
-
-    def receive(self) -> dict[str, Any]:
-        """The answer to the oldest request that was sent."""
-        line = self.process.stdout.readline()
-        if not line:
-            code = self.process.wait()
-            self.errors.seek(0)
-            lines = self.errors.read().strip().splitlines() or ["no message"]
-            if code == 2:
-                raise InputError(lines[-1])
-            raise WorkerFailed(f"{self.script} ended with exit code {code}: {lines[-1]}")
-        return json.loads(line)
 
 
 class Benchmark:
@@ -106,6 +52,7 @@ class Benchmark:
         self.commands = {
             OURS: [sys.executable, str(HERE / "benchmark_ours.py")],
             PEER: [arguments.peer_python, str(HERE / "benchmark_peer.py"), "--threads", str(arguments.threads), *peer_source],
+            MEL: [arguments.peer_python, str(HERE / "benchmark_peer_mel.py"), "--threads", "1"],
             PLAIN: [arguments.peer_python, str(HERE / "benchmark_peer_waveglow.py"), "--threads", str(arguments.threads)],
         }
         self.arguments, self.config = arguments, config
@@ -128,6 +75,8 @@ class Benchmark:
         yield from self._free_running()
         yield self._compilation()
         yield self._vocoding()
+        yield self._preprocessing()
+        yield self._start()
         yield from self._exported()
 
     def _training(self, batch_size: int, n_frames: int, length: int, memory: bool) -> Iterator[Row]:
@@ -176,6 +125,39 @@ class Benchmark:
         samples = {side: [sample / seconds for sample in samples[side]] for side in workers}
         return Row(f"waveglow_{n_frames}_frames", f"WaveGlow, {n_frames} frames, a second of sound", "s", samples)
 
+    def _preprocessing(self) -> Row:
+        """Wavs to mel spectrograms in one process on one thread."""
+        config = load_config(SMALL)
+        folder, audio = str(ROOT / "demo_corpus/wavs"), config.audio
+        sizes = {name: getattr(audio, name) for name in ("n_fft", "hop_length", "win_length", "n_mels")}
+        arguments = {OURS: {"config": config.to_dict()}, MEL: sizes}
+        with ExitStack() as stack:
+            workers = {side: stack.enter_context(Worker(self.commands[side])) for side in arguments}
+            for side, worker in workers.items():
+                worker.ask("prepare", task="mel", arguments={"folder": folder, **arguments[side]})
+            samples = alternate(workers, self.arguments.free_running_repeats, "preprocessing")
+        n_clips = len(list(Path(folder).glob("*.wav")))
+        return Row("preprocessing", f"mel spectrograms of {n_clips} clips, one core", "s", samples)
+
+    def _start(self) -> Row:
+        """eval.py from its start to its end, after which the wav is there: the first time, and with the graph that then is in the cache."""
+        voices = list((ROOT / "checkpoints").glob("tacotron2_demo-*.ckpt"))
+        if len(voices) != 1:
+            raise InputError(f"{ROOT / 'checkpoints'}: holds {len(voices)} voices tacotron2_demo-*.ckpt, one is needed")
+        samples: dict[str, list[float]] = {"second start": [], "first start": []}
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, ROOT / "eval.py", "--checkpoint", voices[0], "--text", "Hello world.", "--output_dir", folder]
+            for number in tqdm(range(self.arguments.compile_repeats), desc="start of eval.py", leave=False):
+                for side in ("first start", "second start"):
+                    began = time.perf_counter()
+                    environment = os.environ | {"GRAPH_CACHE": f"{folder}/cache-{number}"}
+                    try:
+                        subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+                    except subprocess.CalledProcessError as error:
+                        raise WorkerFailed(f"eval.py ended with exit code {error.returncode}: {error.stderr.strip()[-200:]}") from error
+                    samples[side].append(time.perf_counter() - began)
+        return Row("start", "eval.py, start to finished wav", "s", samples)
+
     def _exported(self) -> Iterator[Row]:
         """The files of export.py against the graph they were made from, on the same sentence."""
         n_frames, length = self.arguments.frames, self.arguments.text_length
@@ -200,23 +182,6 @@ class Benchmark:
         for worker in workers.values():
             worker.receive()
         return workers
-
-
-def alternate(workers: dict[str, Worker], repeats: int, title: str) -> dict[str, list[float]]:
-    """Seconds of `repeats` runs of each worker, in turn, after one that does not count and that all do at the same time."""
-    samples: dict[str, list[float]] = {label: [] for label in workers}
-    with tqdm(total=repeats * len(workers), desc=title, leave=False) as bar:
-        bar.set_postfix_str("warming up")
-        for worker in workers.values():
-            worker.send("run")
-        for worker in workers.values():
-            worker.receive()
-        for number in range(repeats):
-            for label, worker in workers.items():
-                bar.set_postfix_str(f"{label}, run {number + 1} of {repeats}")
-                samples[label].append(worker.ask("run")["seconds"])
-                bar.update()
-    return samples
 
 
 def read_shape(text: str) -> tuple[int, int, int]:

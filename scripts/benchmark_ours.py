@@ -14,6 +14,7 @@ from benchmark_worker import serve
 from mindspore import Tensor
 
 from src import create_model, runtime
+from src.audio import load_wav, mel_spectrogram
 from src.checkpoint import save_checkpoint
 from src.cli import run as run_script
 from src.config import load_config
@@ -118,5 +119,18 @@ def vocoding(config: dict, seed: int, n_frames: int) -> Callable[[], None]:
     return run
 
 
+def mel(folder: str, config: dict) -> Callable[[], None]:
+    """A run reads each wav of `folder` and makes its mel spectrogram, as scripts/preprocess.py does in each of its processes."""
+    audio = load_config(config).audio
+    paths = sorted(Path(folder).glob("*.wav"))
+
+    def run() -> None:
+        for path in paths:
+            mel_spectrogram(load_wav(path, audio.sample_rate), audio)
+
+    return run
+
+
 if __name__ == "__main__":
-    run_script(lambda: serve({"training": training, "free_running": free_running, "exported": exported, "vocoding": vocoding}))
+    tasks = {"training": training, "free_running": free_running, "exported": exported, "vocoding": vocoding, "mel": mel}
+    run_script(lambda: serve(tasks))

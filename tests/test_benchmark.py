@@ -24,7 +24,7 @@ def task(**sizes):
             file.write(name)
     return run
 
-serve({"training": task, "free_running": task, "exported": task, "vocoding": task}, {name: "1.0"})
+serve({"training": task, "free_running": task, "exported": task, "vocoding": task, "mel": task}, {name: "1.0"})
 """
 
 
@@ -80,6 +80,12 @@ def test_every_printed_ratio_is_in_the_json(stand_in, tmp_path, monkeypatch, cap
         self.commands = {side: stand_in(side) for side in self.commands}
 
     monkeypatch.setattr(benchmark.Benchmark, "__init__", with_stand_ins)
+    monkeypatch.setattr(benchmark, "ROOT", tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/tacotron2_demo-0.ckpt").touch()
+    (tmp_path / "eval.py").write_text(
+        "import os, pathlib; cache = pathlib.Path(os.environ['GRAPH_CACHE']); print(cache.exists() or cache.mkdir())"
+    )
     benchmark.main()
     result = json.loads(path.read_text())
     printed = [float(line.split("ratio ")[1]) for line in capsys.readouterr().out.splitlines() if "ratio " in line]
@@ -93,6 +99,8 @@ def test_every_printed_ratio_is_in_the_json(stand_in, tmp_path, monkeypatch, cap
         "free_running_batch_8",
         "compile_time",
         "waveglow_400_frames",
+        "preprocessing",
+        "start",
         "exported_mindir",
         "exported_onnx",
     ]
@@ -129,6 +137,10 @@ def test_our_onnx_files_run():
     layers = {"model.encoder_layers": 1, "model.postnet_layers": 1, "audio.n_mels": 4}
     config = load_config(overrides={f"model.{width}": 4 for width in WIDTHS} | layers).to_dict()
     benchmark_ours.exported(config, seed=0, n_frames=7, length=5, file_format="ONNX")()
+
+
+def test_our_mel_spectrograms_are_made():
+    benchmark_ours.mel("demo_corpus/wavs", load_config("config/tacotron2_small.yaml").to_dict())()
 
 
 @pytest.mark.slow

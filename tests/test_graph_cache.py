@@ -29,7 +29,9 @@ def speak(tmp_path):
     """`speak(checkpoint, cache, **overrides)` in a process of its own. Returns the mel."""
 
     def run(checkpoint, cache=tmp_path / "cache", **overrides):
-        overrides = {"model.max_decoder_steps": 20, "model.gate_threshold": 1.0} | {f"model.{name}": value for name, value in overrides.items()}
+        overrides = {"model.max_decoder_steps": 20, "model.gate_threshold": 1.0} | {
+            f"model.{name}": value for name, value in overrides.items()
+        }
         environment = os.environ | {"GRAPH_CACHE": str(cache), "PYTHONPATH": str(ROOT)}
         (tmp_path / "speak.py").write_text(SPEAK)
         command = [sys.executable, "speak.py", checkpoint, json.dumps(overrides)]

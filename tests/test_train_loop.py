@@ -104,7 +104,7 @@ def test_what_a_run_leaves_behind(data, tmp_path, capfd):
     rows = read_log(tmp_path / "out")
     steps, validations = [row for row in rows if "loss" in row], [row for row in rows if "val_loss" in row]
     assert [row["step"] for row in steps] == [1, 4, 8, 10]
-    wanted = {"step", "epoch", "loss", "mel_loss", "gate_loss", "lr", "grad_norm", "step_time_s", "frames_per_s"}
+    wanted = {"step", "epoch", "loss", "mel_loss", "gate_loss", "lr", "grad_norm", "step_time_s", "data_wait_s", "frames_per_s"}
     assert all(wanted <= row.keys() for row in steps)
     assert steps[-1]["loss"] < steps[0]["loss"]
     assert all(0 < row["alignment_score"] <= 1 for row in validations)

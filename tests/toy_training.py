@@ -106,7 +106,7 @@ def read_log(output_dir: Path) -> list[dict]:
 
 def without_times(rows: list[dict]) -> list[dict]:
     """Rows of a log without what differs from run to run."""
-    times = ("step_time_s", "frames_per_s")
+    times = ("step_time_s", "data_wait_s", "frames_per_s")
     return [{key: value for key, value in row.items() if key not in times} for row in rows if "compiled" not in row]
 
 

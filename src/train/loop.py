@@ -121,6 +121,7 @@ class Training:
         speed, reached, deadline = Speed(), False, time.monotonic() + 3600 * (settings.max_hours or math.inf)
         with self.lock, self._resumable(), Interruption() as interruption, self._progress_bar() as bar:
             for batches in self._steps():
+                speed.got_data()
                 lr = learning_rate(progress.step, settings)
                 inputs = [self.task.inputs(batch, progress.step) for batch in batches]
                 result = self.step(inputs, lr, progress.loss_scale or 1.0)
@@ -272,7 +273,7 @@ class Training:
         if self.progress.loss_scale is not None:
             measured["loss_scale"] = self.progress.loss_scale
         (speed.frames,) = runtime.total(speed.frames)
-        self._log(**measured, step_time_s=speed.step_time, frames_per_s=speed.frames_per_second)
+        self._log(**measured, step_time_s=speed.step_time, data_wait_s=speed.data_wait, frames_per_s=speed.frames_per_second)
         speed.reset()
 
     def _skip(self, batches: list[Batch | SegmentBatch]) -> None:

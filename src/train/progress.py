@@ -80,11 +80,15 @@ class Speed:
 
     def reset(self) -> None:
         """Begin a new row of the log."""
-        self.seconds, self.frames, self.steps = 0.0, 0, 0
+        self.seconds, self.waited, self.frames, self.steps = 0.0, 0.0, 0, 0
 
     def resume(self) -> None:
         """The clock runs from here."""
         self.began = time.perf_counter()
+
+    def got_data(self) -> None:
+        """The batches of this step are there."""
+        self.waited += time.perf_counter() - self.began
 
     def count(self, frames: float) -> None:
         """A step over `frames` mel frames of this rank is over."""
@@ -96,6 +100,11 @@ class Speed:
     def step_time(self) -> float:
         """Mean seconds of a step, waiting for data included."""
         return self.seconds / self.steps
+
+    @property
+    def data_wait(self) -> float:
+        """Mean seconds of a step that were spent waiting for data."""
+        return self.waited / self.steps
 
     @property
     def frames_per_second(self) -> float:
