@@ -12,7 +12,7 @@ PEER_VENV ?= .venv-peer
 VOICE ?= $(wildcard checkpoints/tacotron2_demo-*.ckpt)
 TEXT ?= Printing, in the only sense with which we are at present concerned, differs from most arts.
 STEPS ?= 600
-export TEXT
+export SAY := $(value TEXT)
 
 # Named after the requirements and the Python, so that a change in either installs again.
 INSTALLED := $(VENV)/.installed-$(firstword $(shell (cat requirements.txt requirements-onnx.txt requirements-dev.txt; echo '$(PYTHON)') | cksum))
@@ -21,22 +21,23 @@ RUN := $(VENV)/bin/python
 .PHONY: demo page train-demo test lint benchmark clean
 
 demo: $(INSTALLED)
-	$(RUN) eval.py --checkpoint '$(VOICE)' --text "$$TEXT" --output_dir demo
+	@[ -f '$(VOICE)' ] || { echo 'error: there is not one voice checkpoints/tacotron2_demo-*.ckpt; name one by VOICE=x.ckpt' >&2; exit 2; }
+	$(RUN) eval.py --checkpoint '$(VOICE)' --text "$$SAY" --output_dir demo
 	@echo 'What it says: demo/0001.wav; its mel spectrogram and alignment: demo/0001.png'
 
 page: $(INSTALLED)
-	$(RUN) scripts/demo_server.py --checkpoint '$(VOICE)'
+	$(RUN) scripts/demo_server.py
 
 # Run again, it goes on where it was interrupted, and leaves out what is done.
-train-demo: TEXT = Italy is contentedly stagnant.
+train-demo: SAY = Italy is contentedly stagnant.
 train-demo: $(INSTALLED)
 	$(RUN) scripts/preprocess.py --data_path demo_corpus --output_dir data/demo --config config/tacotron2_small.yaml
 	@ls demo/training/*.ckpt >/dev/null 2>&1 || rm -rf demo/training
 	@if [ -e demo/training ]; then from='--resume demo/training'; \
 	else from='--config config/tacotron2_small.yaml --data_path data/demo --output_dir demo/training'; fi; \
 	set -x; $(RUN) train.py $$from --train.max_steps $(STEPS)
-	$(RUN) eval.py --checkpoint "$$(ls -t demo/training/tacotron2-*.ckpt | head -n 1)" --text "$$TEXT" --output_dir demo/speech
-	@echo; echo "It says \"$$TEXT\": demo/speech/0001.wav"
+	$(RUN) eval.py --checkpoint "$$(ls -t demo/training/tacotron2-*.ckpt | head -n 1)" --text "$$SAY" --output_dir demo/speech
+	@echo; echo "It says \"$$SAY\": demo/speech/0001.wav"
 	@echo 'Its mel spectrogram and alignment: demo/speech/0001.png'
 
 # A process per core; a file's tests stay together, as they share what takes long to make.

@@ -56,6 +56,10 @@ class Benchmark:
             PLAIN: [arguments.peer_python, str(HERE / "benchmark_peer_waveglow.py"), "--threads", str(arguments.threads)],
         }
         self.arguments, self.config = arguments, config
+        voices = list((ROOT / "checkpoints").glob("tacotron2_demo-*.ckpt"))
+        if len(voices) != 1:
+            raise InputError(f"{ROOT / 'checkpoints'}: holds {len(voices)} voices tacotron2_demo-*.ckpt, one is needed")
+        (self.voice,) = voices
 
     def versions(self) -> dict[str, str]:
         """Versions of both sides; fails at once when the peer cannot work, or what exported files take is missing."""
@@ -132,7 +136,8 @@ class Benchmark:
         sizes = {name: getattr(audio, name) for name in ("n_fft", "hop_length", "win_length", "n_mels")}
         arguments = {OURS: {"config": config.to_dict()}, MEL: sizes}
         with ExitStack() as stack:
-            workers = {side: stack.enter_context(Worker(self.commands[side])) for side in arguments}
+            one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+            workers = {side: stack.enter_context(Worker(self.commands[side], **one_thread)) for side in arguments}
             for side, worker in workers.items():
                 worker.ask("prepare", task="mel", arguments={"folder": folder, **arguments[side]})
             samples = alternate(workers, self.arguments.free_running_repeats, "preprocessing")
@@ -141,12 +146,9 @@ class Benchmark:
 
     def _start(self) -> Row:
         """eval.py from its start to its end, after which the wav is there: the first time, and with the graph that then is in the cache."""
-        voices = list((ROOT / "checkpoints").glob("tacotron2_demo-*.ckpt"))
-        if len(voices) != 1:
-            raise InputError(f"{ROOT / 'checkpoints'}: holds {len(voices)} voices tacotron2_demo-*.ckpt, one is needed")
         samples: dict[str, list[float]] = {"second start": [], "first start": []}
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, ROOT / "eval.py", "--checkpoint", voices[0], "--text", "Hello world.", "--output_dir", folder]
+            command = [sys.executable, ROOT / "eval.py", "--checkpoint", self.voice, "--text", "Hello world.", "--output_dir", folder]
             for number in tqdm(range(self.arguments.compile_repeats), desc="start of eval.py", leave=False):
                 for side in ("first start", "second start"):
                     began = time.perf_counter()

@@ -20,12 +20,12 @@ class WorkerFailed(RuntimeError):
 class Worker:
     """A process that holds one side's state and does one run when told, idle otherwise."""
 
-    def __init__(self, command: list[str]):
+    def __init__(self, command: list[str], **environment: str):
         self.script = Path(command[1]).name
         # A thread count meant for something else must not slow down the one side that heeds it. And threads that wait for
         # others are to sleep: by spinning, PyTorch takes several times as long as soon as anybody else uses the machine too.
-        environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-        environment = {"OMP_WAIT_POLICY": "PASSIVE"} | environment
+        inherited = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+        environment = {"OMP_WAIT_POLICY": "PASSIVE"} | inherited | environment
         self.errors = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115  (closed on exit)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
         try:

@@ -85,7 +85,7 @@ class Server(ThreadingHTTPServer):
         with suppress(ValueError):
             name = urlsplit(f"//{host}").hostname or ""
             return ipaddress.ip_address(name).is_loopback or not self.private
-        return name in ("localhost", self.host)
+        return name in ("localhost", self.host, socket.gethostname())
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -262,7 +262,8 @@ def main() -> None:
     server.queue = SpeechQueue(net, vocoder)
     server.facts = {"checkpoint": arguments.checkpoint.name, "vocoder": names["vocoder"]}
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+    name = socket.gethostname() if arguments.host in ("0.0.0.0", "::") else arguments.host
+    host = f"[{name}]" if ":" in name else name
     print(f"http://{host}:{server.server_port} is ready; Ctrl-C ends it", flush=True)
     if not server.private:
         print("warning: whoever reaches this machine can use it, there is no password", file=sys.stderr)

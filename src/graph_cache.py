@@ -1,10 +1,10 @@
 """Compiled graphs that outlive the process: the second start of a program need not compile what it did in the first."""
 
 import contextlib
-import functools
 import hashlib
 import itertools
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -26,14 +26,14 @@ def graph_cache(key: str) -> Iterator[None]:
     `GRAPH_CACHE=off` does without, and so does a folder that cannot be written, or Python without a script.
 
     Args:
-        key: all that the graph depends on beside this code, MindSpore, the device and the script that runs.
+        key: all that the graph depends on beside this code, the script that runs, MindSpore and the device.
     """
     folder, script = _folder(), Path(sys.argv[0]).resolve()
     aside = _make_aside(folder) if next(_compiled) == 0 and folder and script.is_file() else None  # MindSpore reads the script
     if not aside:
         yield
         return
-    facts = (key, _code_sha256(), ms.__version__, ms.get_context("device_target"), str(script))
+    facts = (key, _code_sha256(script), ms.__version__, ms.get_context("device_target"), str(script))
     # A folder for each, as MindSpore looks at code alone: it would take a graph for that of another shape or configuration.
     graph = folder / hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
     known = graph.is_dir()
@@ -44,8 +44,12 @@ def graph_cache(key: str) -> Iterator[None]:
             if not known:
                 aside.rename(graph)
             graph.touch()
-            for old in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            ours = [path for path in folder.iterdir() if re.fullmatch(r"[0-9a-f]{32}|\.new\w{8}", path.name)]
+            for old in sorted(ours, key=lambda path: path.stat().st_mtime)[:-KEPT]:
                 shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(graph, ignore_errors=True)  # should it be to blame, the next start is without it
+        raise
     finally:
         ms.set_context(enable_compile_cache=False)
         shutil.rmtree(aside, ignore_errors=True)
@@ -55,7 +59,8 @@ def _folder() -> Path | None:
     named = os.environ.get("GRAPH_CACHE")
     if named == "off":
         return None
-    return Path(named or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tacotron2-mindspore")
+    default = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "tacotron2-mindspore"
+    return Path(named) if named else default
 
 
 def _make_aside(folder: Path) -> Path | None:
@@ -66,7 +71,6 @@ def _make_aside(folder: Path) -> Path | None:
     return None
 
 
-@functools.cache
-def _code_sha256() -> str:
-    files = sorted(Path(__file__).parent.rglob("*.py"))
+def _code_sha256(script: Path) -> str:
+    files = [script, *sorted(Path(__file__).parent.rglob("*.py"))]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -90,7 +90,7 @@ def zeros(shape: tuple[int, ...], after: Tensor, dtype: ms.Type = ms.float32) ->
     first = after.reshape(-1)[:1]
     # Not ops.less, which would be 0 for NaN too: MindSpore 2.10 crashes on it in the gradient of the LSTM.
     zero = ops.not_equal(first, first).astype(dtype)
-    return ops.broadcast_to(ops.broadcast_to(zero, shape[-1:]), shape)  # by rows, see `spread`
+    return ops.broadcast_to(ops.broadcast_to(zero, shape[-1:]), shape)  # by rows, see `spread_last`
 
 
 class DropoutFactors(nn.Cell):

@@ -116,7 +116,7 @@ class SpeechQueue:
         """Speak something, so that everything is compiled once; then what comes, and compile for other lengths while nothing comes.
 
         Args:
-            until: asked before each sentence and at least once a second; whether to return.
+            until: asked before each sentence and, while nothing is computed, once a second; whether to return.
 
         Raises:
             InputError: the network's output cannot be used.

@@ -24,6 +24,9 @@ def test_each_weight_is_multiplied_once_per_position():
     counts = profile_step.multiply_adds(config, 1, 2, 1)  # one symbol, one decoder step
     assert counts["encoder convolutions"] == weights("encoder.convolutions")
     assert counts["encoder LSTMs"] == weights("encoder.lstm")
+    assert counts["attention keys"] == weights("attention.keys")
+    folded_location, context = 2 * 3 * 4, 6  # taps x attention_dim, encoder_dim
+    assert counts["attention"] == weights("attention.query", "attention.v") + folded_location + context
     assert counts["prenet"] == weights("prenet")
     assert counts["attention LSTM"] == weights("attention.weight")
     assert counts["decoder LSTM"] == weights("decoder.lstm")

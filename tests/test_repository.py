@@ -48,7 +48,7 @@ def test_help_names_every_configuration_key(script):
 
 
 def test_the_demo_of_training_speaks_a_sentence_of_its_corpus():
-    text = re.search(r"^train-demo: TEXT = (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    text = re.search(r"^train-demo: SAY = (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
     assert text in {line.split("|")[1] for line in (ROOT / "demo_corpus" / "metadata.csv").read_text().splitlines()}
 
 

@@ -18,6 +18,7 @@ from src.text import SYMBOLS
 from src.train import loop
 from src.train.log import TrainingLog
 from src.train.loop import Diverged, Training
+from src.train.progress import Speed
 from src.train.tacotron2 import Validator
 from tests.toy_training import TINY, SignallingStep, create_toy_network, flags, read_log, toy_config, without_times, write_corpus
 
@@ -289,3 +290,17 @@ def test_the_real_network_resumes_exactly(data, tmp_path, monkeypatch):
     (tmp_path / "out" / "tacotron2-6.ckpt").unlink()
     Training(toy_config(**overrides), data, tmp_path / "out", resume=latest(tmp_path / "out")).run()
     assert without_times(read_log(tmp_path / "out")) == rows
+
+
+def test_speed_tells_waiting_from_working(monkeypatch):
+    clock = iter([0.0, 1.0, 4.0, 10.0, 12.0, 15.0])
+    monkeypatch.setattr("src.train.progress.time.perf_counter", lambda: next(clock))
+    speed = Speed()
+    speed.got_data()
+    speed.count(30)
+    speed.resume()
+    speed.got_data()
+    speed.count(10)
+    assert (speed.step_time, speed.data_wait, speed.frames_per_second) == (4.5, 1.5, 40 / 9)
+    speed.reset()
+    assert (speed.seconds, speed.waited) == (0, 0)

@@ -87,7 +87,7 @@ class Speed:
         self.began = time.perf_counter()
 
     def got_data(self) -> None:
-        """The batches of this step are there."""
+        """The batches of this step are there. Making the network anew, when its reduction factor falls, counts as waiting too."""
         self.waited += time.perf_counter() - self.began
 
     def count(self, frames: float) -> None:
