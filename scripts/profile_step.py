@@ -3,8 +3,8 @@
 python scripts/profile_step.py --shape 16x400x100 --json profile.json
 
 GFLOP/s are the multiply-adds of the network over the time of all products, those included that only spread or compute something again. The
-step that is timed is not the one that is profiled, which is a little slower. Run it on an otherwise idle machine. The kernels are those of MindSpore's own profiler, which knows CPU kernels; on Ascend and GPU use
-MindSpore Insight. docs/performance.md explains what it showed.
+step that is timed is not the one that is profiled, which is a little slower. Run it on an otherwise idle machine. The kernels are those of
+MindSpore's own profiler, which knows CPU kernels; on Ascend and GPU use MindSpore Insight. docs/performance.md explains what it showed.
 """
 
 import csv
