@@ -25,7 +25,7 @@ def sources():
 def test_every_imported_package_is_required():
     lines = [line for name in ("requirements.txt", "requirements-onnx.txt") for line in (ROOT / name).read_text().splitlines()]
     required = {re.split(r"[\[<>=]", line)[0].lower() for line in lines}
-    ours = {"src", "benchmark_report", "benchmark_worker"}
+    ours = {"src"} | {path.stem for path in (ROOT / "scripts").glob("*.py")}
     optional = {"torch", "tensorboardX"}
     distributions = packages_distributions()
     for path in sources():
