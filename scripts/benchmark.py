@@ -49,11 +49,12 @@ class Benchmark:
 
     def __init__(self, arguments: Namespace, config: dict[str, Any]):
         peer_source = ["--source", arguments.peer_source] if arguments.peer_source else []
+        plain = [arguments.peer_python, str(HERE / "benchmark_peer_plain.py"), "--threads"]
         self.commands = {
             OURS: [sys.executable, str(HERE / "benchmark_ours.py")],
             PEER: [arguments.peer_python, str(HERE / "benchmark_peer.py"), "--threads", str(arguments.threads), *peer_source],
-            MEL: [arguments.peer_python, str(HERE / "benchmark_peer_mel.py"), "--threads", "1"],
-            PLAIN: [arguments.peer_python, str(HERE / "benchmark_peer_waveglow.py"), "--threads", str(arguments.threads)],
+            PLAIN: [*plain, str(arguments.threads)],
+            MEL: [*plain, "1"],
         }
         self.arguments, self.config = arguments, config
         voices = list((ROOT / "checkpoints").glob("tacotron2_demo-*.ckpt"))

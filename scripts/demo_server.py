@@ -29,7 +29,7 @@ from src import create_model, runtime
 from src.cli import CommandLine, run
 from src.config import TextConfig
 from src.errors import InputError, quote, some_of
-from src.speech_queue import SpeechQueue, Task
+from src.speech_queue import UNEXPECTED, SpeechQueue, Task
 from src.tacotron2.model import Tacotron2
 from src.text import speakable_sentences
 from src.train.interruption import Interruption
@@ -52,7 +52,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-UNEXPECTED = "something went wrong; the server's terminal tells what"
 VOICES = "checkpoints/tacotron2_demo-*.ckpt"
 
 

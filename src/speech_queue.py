@@ -27,6 +27,7 @@ MOST_WAITING = 8  # texts
 KEPT = 16  # texts that are done with
 PATIENCE = 120  # seconds without a question after which a text is given up; browsers let hidden pages ask once a minute
 FINISHED = ("done", "failed", "stopped")
+UNEXPECTED = "something went wrong; the server's terminal tells what"
 FIRST_TEXT = "This is the first sentence, which nobody will hear."
 
 
@@ -161,7 +162,7 @@ class SpeechQueue:
             task.error, task.stage = str(error), "failed"
         except Exception:  # whatever it was, the next text may be spoken
             traceback.print_exc()
-            task.error, task.stage = "something went wrong; the server's terminal tells what", "failed"
+            task.error, task.stage = UNEXPECTED, "failed"
 
     def _speak(self, task: Task) -> None:
         """Batches of one take few graphs, and one hears of each sentence."""
