@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib import import_module
@@ -26,8 +26,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark_process import Worker, WorkerFailed, alternate
-from benchmark_report import Row, count_cores, describe_machine
+from benchmark_process import MEL, OURS, PEER, PLAIN, Worker, WorkerFailed, add_peer_flags, alternate, commands, prepare, read_shape
+from benchmark_report import Row, describe_machine
 from tqdm import tqdm
 
 import src
@@ -36,10 +36,8 @@ from src.config import Config, WaveGlowConfig, load_config
 from src.errors import InputError
 from src.files import write_atomically
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
+ROOT = Path(__file__).resolve().parents[1]
 SMALL = ROOT / "config/tacotron2_small.yaml"
-OURS, PEER, PLAIN, MEL = "ours", "torchaudio", "PyTorch", "STFT by PyTorch"
 FORMATS = {"MINDIR": "MINDIR", "ONNX Runtime": "ONNX"}
 SHAPES = [(4, 100, 80), (16, 400, 100)]
 
@@ -48,14 +46,7 @@ class Benchmark:
     """Makes the rows, one after another."""
 
     def __init__(self, arguments: Namespace, config: dict[str, Any]):
-        peer_source = ["--source", arguments.peer_source] if arguments.peer_source else []
-        plain = [arguments.peer_python, str(HERE / "benchmark_peer_plain.py"), "--threads"]
-        self.commands = {
-            OURS: [sys.executable, str(HERE / "benchmark_ours.py")],
-            PEER: [arguments.peer_python, str(HERE / "benchmark_peer.py"), "--threads", str(arguments.threads), *peer_source],
-            PLAIN: [*plain, str(arguments.threads)],
-            MEL: [*plain, "1"],
-        }
+        self.commands = commands(arguments)
         self.arguments, self.config = arguments, config
         voices = list((ROOT / "checkpoints").glob("tacotron2_demo-*.ckpt"))
         if len(voices) != 1:
@@ -87,7 +78,8 @@ class Benchmark:
     def _training(self, batch_size: int, n_frames: int, length: int, memory: bool) -> Iterator[Row]:
         size, name = f"B {batch_size}, T {n_frames}, L {length}", f"b{batch_size}_t{n_frames}_l{length}"
         with ExitStack() as stack:
-            workers = self._prepare(stack, "training", {side: (side, batch_size, n_frames, length) for side in (OURS, PEER)})
+            sides = {side: (side, batch_size, n_frames, length) for side in (OURS, PEER)}
+            workers = prepare(stack, self.commands, "training", self.config, sides)
             samples = alternate(workers, self.arguments.repeats, f"training step, {size}")
             yield Row(f"training_step_{name}", f"training step, {size}", "s", samples)
             if memory:  # these processes have done nothing else
@@ -98,7 +90,8 @@ class Benchmark:
         n_frames, length = self.arguments.frames, self.arguments.text_length
         sides = {f"{side}, batch {n}": (side, n, n_frames, length) for n in (1, 8) for side in (OURS, PEER)}
         with ExitStack() as stack:
-            samples = alternate(self._prepare(stack, "free_running", sides), self.arguments.free_running_repeats, "free running")
+            workers = prepare(stack, self.commands, "free_running", self.config, sides)
+            samples = alternate(workers, self.arguments.free_running_repeats, "free running")
         frame = {label: [1e3 * seconds / (n_frames * sides[label][1]) for seconds in samples[label]] for label in sides}  # ms, of one text
         for ours, peer in ((1, 1), (8, 1), (8, 8)):
             name = f"free_running_batch_{ours}" + (f"_against_batch_{peer}" if peer != ours else "")
@@ -112,7 +105,7 @@ class Benchmark:
         samples: dict[str, list[float]] = {label: [] for label in sides}
         for _ in tqdm(range(self.arguments.compile_repeats), desc="compilation", leave=False):
             with ExitStack() as stack:
-                for label, worker in self._prepare(stack, "training", sides).items():
+                for label, worker in prepare(stack, self.commands, "training", self.config, sides).items():
                     first, second = worker.ask("run")["seconds"], worker.ask("run")["seconds"]
                     samples[label].append(first - second)
         return Row("compile_time", f"compiling the training step, L {length}", "s", samples)
@@ -176,25 +169,6 @@ class Benchmark:
             title = f"{file_format} file, {n_frames} frames, a frame"
             yield Row(f"exported_{file_format.lower()}", title, "ms", {side: frame[side], f"{OURS}, graph": frame[OURS]})
 
-    def _prepare(self, stack: ExitStack, task: str, sides: dict[str, tuple[str, int, int, int]]) -> dict[str, Worker]:
-        """A worker, ready to run, for each (side, batch size, frames, text length)."""
-        workers = {label: stack.enter_context(Worker(self.commands[side])) for label, (side, *_) in sides.items()}
-        for label, worker in workers.items():
-            sizes = dict(zip(("batch_size", "n_frames", "length"), sides[label][1:], strict=True))
-            worker.send("prepare", task=task, arguments={"config": self.config, "seed": self.config["train"]["seed"], **sizes})
-        for worker in workers.values():
-            worker.receive()
-        return workers
-
-
-def read_shape(text: str) -> tuple[int, int, int]:
-    """Batch size, frames and text length from "16x400x100"."""
-    try:
-        batch_size, n_frames, length = (positive(number) for number in text.split("x"))
-    except (ValueError, ArgumentTypeError):
-        raise ArgumentTypeError(f"'{text}' is not batch size x frames x text length, such as 16x400x100") from None
-    return batch_size, n_frames, length
-
 
 def main() -> None:
     """Parse, measure, print the rows and write them."""
@@ -202,9 +176,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, help="YAML file of the network; without it, full width")
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="file to write machine, settings and rows to")
     parser.add_argument("--quick", action="store_true", help="one run where several are the default, and the last shape only: two minutes")
-    parser.add_argument("--peer_python", type=str, default=sys.executable, help="Python that has torch (default: this one)")
-    parser.add_argument("--peer_source", type=str, help="torchaudio's models/tacotron2.py, when that Python has no torchaudio")
-    parser.add_argument("--threads", type=positive, default=count_cores(), help="threads of PyTorch; MindSpore takes all cores by itself")
+    add_peer_flags(parser)
     parser.add_argument("--shapes", nargs="+", type=read_shape, default=SHAPES, help="training: batch x frames x text, such as 16x400x100")
     parser.add_argument("--frames", type=positive, default=200, help="free running: frames to speak")
     parser.add_argument("--text_length", type=positive, default=100, help="free running and compilation: symbols of a text")

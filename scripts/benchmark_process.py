@@ -1,16 +1,51 @@
-"""The processes that scripts/benchmark.py measures: one for each side, run in turn."""
+"""The processes that scripts/benchmark.py and scripts/benchmark_growth.py measure: one for each side, run in turn."""
 
 import contextlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
+from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import Any
 
+from benchmark_report import count_cores
 from tqdm import tqdm
 
+from src.cli import CommandLine, positive
 from src.errors import InputError
+
+HERE = Path(__file__).resolve().parent
+OURS, PEER, PLAIN, MEL = "ours", "torchaudio", "PyTorch", "STFT by PyTorch"
+
+
+def add_peer_flags(parser: CommandLine) -> None:
+    """The flags that `commands` reads."""
+    parser.add_argument("--peer_python", type=str, default=sys.executable, help="Python that has torch (default: this one)")
+    parser.add_argument("--peer_source", type=str, help="torchaudio's models/tacotron2.py, when that Python has no torchaudio")
+    parser.add_argument("--threads", type=positive, default=count_cores(), help="threads of PyTorch; MindSpore takes all cores by itself")
+
+
+def commands(arguments: Namespace) -> dict[str, list[str]]:
+    """What starts a worker of each side."""
+    peer_source = ["--source", arguments.peer_source] if arguments.peer_source else []
+    plain = [arguments.peer_python, str(HERE / "benchmark_peer_plain.py"), "--threads"]
+    return {
+        OURS: [sys.executable, str(HERE / "benchmark_ours.py")],
+        PEER: [arguments.peer_python, str(HERE / "benchmark_peer.py"), "--threads", str(arguments.threads), *peer_source],
+        PLAIN: [*plain, str(arguments.threads)],
+        MEL: [*plain, "1"],
+    }
+
+
+def read_shape(text: str) -> tuple[int, int, int]:
+    """Batch size, frames and text length from "16x400x100"."""
+    try:
+        batch_size, n_frames, length = (positive(number) for number in text.split("x"))
+    except (ValueError, ArgumentTypeError):
+        raise ArgumentTypeError(f"'{text}' is not batch size x frames x text length, such as 16x400x100") from None
+    return batch_size, n_frames, length
 
 
 class WorkerFailed(RuntimeError):
@@ -68,6 +103,23 @@ class Worker:
                 raise InputError(lines[-1])
             raise WorkerFailed(f"{self.script} ended with exit code {code}: {lines[-1]}")
         return json.loads(line)
+
+
+def prepare(
+    stack: contextlib.ExitStack,
+    commands: dict[str, list[str]],
+    task: str,
+    config: dict[str, Any],
+    sides: dict[str, tuple[str, int, int, int]],
+) -> dict[str, Worker]:
+    """A worker, ready to run `task`, for each (side, batch size, frames, text length); they live as long as `stack`."""
+    workers = {label: stack.enter_context(Worker(commands[side])) for label, (side, *_) in sides.items()}
+    for label, worker in workers.items():
+        sizes = dict(zip(("batch_size", "n_frames", "length"), sides[label][1:], strict=True))
+        worker.send("prepare", task=task, arguments={"config": config, "seed": config["train"]["seed"], **sizes})
+    for worker in workers.values():
+        worker.receive()
+    return workers
 
 
 def alternate(workers: dict[str, Worker], repeats: int, title: str) -> dict[str, list[float]]:

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import mindspore as ms
 import numpy as np
-from benchmark import read_shape
 from benchmark_ours import training
+from benchmark_process import read_shape
 from benchmark_report import describe_machine
 from mindspore import Tensor, ops
 from mindspore.profiler import ProfilerActivity, profile, tensorboard_trace_handler

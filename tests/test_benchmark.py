@@ -2,6 +2,7 @@ import json
 import sys
 
 import benchmark
+import benchmark_growth
 import benchmark_ours
 import pytest
 from benchmark import Row, Worker, WorkerFailed, alternate
@@ -153,3 +154,16 @@ def test_our_mindir_file_runs():
 def test_our_vocoder_runs():
     model = WaveGlowConfig(n_flows=2, wn_layers=1, wn_channels=4)
     benchmark_ours.vocoding(Config(model=model).to_dict(), seed=0, n_frames=3)()
+
+
+def test_growth_measures_each_shape_once_and_draws_it(stand_in, tmp_path, monkeypatch, capsys):
+    files = {"--json": tmp_path / "growth.json", "--picture": tmp_path / "growth.png"}
+    sizes = ["--shape", "2x3x4", "--batch", "1", "2", "--frames", "3", "5", "--text", "4"]
+    monkeypatch.setattr(sys, "argv", ["benchmark_growth.py", *sizes, *(str(part) for pair in files.items() for part in pair)])
+    monkeypatch.setattr(benchmark_growth, "commands", lambda _: {side: stand_in(side) for side in ("ours", "torchaudio")})
+    benchmark_growth.main()
+    rows = json.loads(files["--json"].read_text())["rows"]
+    assert [row["shape"] for row in rows] == [[1, 3, 4], [2, 3, 4], [2, 5, 4]]
+    assert min(rows[0]["ours"].values()) > 0
+    assert "2x5x4: ours" in capsys.readouterr().out
+    assert files["--picture"].read_bytes().startswith(b"\x89PNG")
