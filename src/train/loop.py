@@ -85,6 +85,8 @@ class Training:
             self._say("the data or its batches are not those of the checkpoint; going on with a fresh epoch")
             self.progress.begin_epoch()
         self._restore_best(resume)
+        if not resume:
+            self.task.initialise(self.net, self.corpus)
         warm = self._warm_start(warm_start, ignore_layers) if warm_start and not resume else None
         weights = {name: weight.asnumpy() for name, weight in network_parameters(self.net).items()}
         runtime.assert_equal(content_sha256(weights, {}), "initial weights")

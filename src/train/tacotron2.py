@@ -25,6 +25,9 @@ class Tacotron2Task:
     def __init__(self, config: Config):
         self.config = config
 
+    def initialise(self, net: nn.Cell, corpus: Corpus) -> None:
+        """Nothing: all of it is learnt."""
+
     def batches(self, corpus: Corpus) -> Batches:
         """Whole clips, in batches of similar length."""
         data, train = self.config.data, self.config.train

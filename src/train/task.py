@@ -26,6 +26,9 @@ class Task(Protocol):
 
     losses: tuple[str, ...]  # names of what the function of `forward` returns, as the log has them
 
+    def initialise(self, net: nn.Cell, corpus: Corpus) -> None:
+        """Give a fresh network what it can take from the data before its first step; the same on every rank."""
+
     def batches(self, corpus: Corpus) -> Batches | Segments:
         """The batches of training."""
 
