@@ -69,11 +69,12 @@ class Benchmark:
         for shape in arguments.shapes:
             yield from self._training(*shape, memory=shape == arguments.shapes[-1])
         yield from self._free_running()
-        yield self._compilation()
         yield self._vocoding()
         yield self._preprocessing()
-        yield self._start()
-        yield from self._exported()
+        if not arguments.quick:
+            yield self._compilation()
+            yield self._start()
+            yield from self._exported()
 
     def _training(self, batch_size: int, n_frames: int, length: int, memory: bool) -> Iterator[Row]:
         size, name = f"B {batch_size}, T {n_frames}, L {length}", f"b{batch_size}_t{n_frames}_l{length}"
@@ -175,7 +176,11 @@ def main() -> None:
     parser = CommandLine(__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, help="YAML file of the network; without it, full width")
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="file to write machine, settings and rows to")
-    parser.add_argument("--quick", action="store_true", help="one run where several are the default, and the last shape only: two minutes")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="two minutes: one run of each side, the first shape only, fewer frames; not compilation, start, exported files",
+    )
     add_peer_flags(parser)
     parser.add_argument("--shapes", nargs="+", type=read_shape, default=SHAPES, help="training: batch x frames x text, such as 16x400x100")
     parser.add_argument("--frames", type=positive, default=200, help="free running: frames to speak")
@@ -193,8 +198,9 @@ def main() -> None:
     if config.model.reduction_factor != 1:
         raise InputError("torchaudio's Tacotron 2 makes one frame a step; model.reduction_factor must be 1 to compare")
     if arguments.quick:
-        arguments.repeats, arguments.free_running_repeats, arguments.compile_repeats, arguments.vocoder_repeats = 1, 2, 1, 1
-        arguments.shapes = arguments.shapes[-1:]
+        arguments.repeats = arguments.free_running_repeats = arguments.vocoder_repeats = 1
+        arguments.frames, arguments.vocoder_frames = arguments.frames // 2, arguments.vocoder_frames // 4
+        arguments.shapes = arguments.shapes[:1]
     try:
         measure(Benchmark(arguments, config.to_dict()), arguments)
     except WorkerFailed as error:
@@ -203,7 +209,7 @@ def main() -> None:
 
 def measure(benchmark: Benchmark, arguments: Namespace) -> None:
     """Print each row as it is made, and write all of them so far to `arguments.json`."""
-    kinds = ("repeats", "frames", "length", "shapes", "threads")
+    kinds = ("repeats", "frames", "length", "shapes", "threads", "quick")
     result = {
         "machine": describe_machine(),
         "versions": {"python": platform.python_version(), **benchmark.versions()},
