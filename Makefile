@@ -9,7 +9,6 @@
 
 VENV ?= .venv
 PEER_VENV ?= .venv-peer
-VOICE ?= $(wildcard checkpoints/tacotron2_demo-*.ckpt)
 TEXT ?= Printing, in the only sense with which we are at present concerned, differs from most arts.
 STEPS ?= 600
 export SAY := $(value TEXT)
@@ -21,8 +20,7 @@ RUN := $(VENV)/bin/python
 .PHONY: demo page train-demo test lint benchmark clean
 
 demo: $(INSTALLED)
-	@[ -f '$(VOICE)' ] || { echo 'error: there is not one voice checkpoints/tacotron2_demo-*.ckpt; name one by VOICE=x.ckpt' >&2; exit 2; }
-	$(RUN) eval.py --checkpoint '$(VOICE)' --text "$$SAY" --output_dir demo
+	$(RUN) eval.py --text "$$SAY" --output_dir demo
 	@echo 'What it says: demo/0001.wav; its mel spectrogram and alignment: demo/0001.png'
 
 page: $(INSTALLED)

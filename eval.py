@@ -1,6 +1,6 @@
 """Speak text with a trained network, or measure the network on recordings.
 
-python eval.py --checkpoint x.ckpt --text "Hello world." --output_dir out
+python eval.py --text "Hello world." --output_dir out
 python eval.py --checkpoint x.ckpt --text_file lines.txt --vocoder waveglow --waveglow_checkpoint w.ckpt --output_dir out
 python eval.py --checkpoint x.ckpt --data_path data/ljspeech --output_dir out
 python eval.py --checkpoint x.ckpt --data_path data/ljspeech --metrics --ids test_ids.txt --output_dir out
@@ -22,6 +22,7 @@ from src.errors import InputError, some_of
 from src.evaluate import copy_synthesis, evaluate
 from src.files import write_atomically
 from src.held_out import Clip, held_out_clips, measure, table
+from src.hub_card import shipped_voice
 from src.metrics import Recogniser, running_on
 from src.synthesis import Line, Utterance, read_lines, save, synthesise
 from src.tacotron2.model import Tacotron2
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
 def main() -> None:
     """Parse the command line, then speak or measure."""
     command = CommandLine(__doc__.splitlines()[0])
-    command.add_argument("--checkpoint", type=Path, help="the network; its configuration is inside")
+    command.add_argument(
+        "--checkpoint", type=Path, help="the network, its configuration inside (default, to speak: the voice that hub_meta.md names)"
+    )
     command.add_argument("--text", type=str, help="what to say")
     command.add_argument(
         "--text_file", type=Path, help="file of lines, each spoken into a wav of its own; lines without a sound are left out"
@@ -72,6 +75,8 @@ def main() -> None:
     recogniser = Recogniser() if arguments.metrics else None
     clips = held_out_clips(arguments.data_path, arguments.ids, arguments.clips) if arguments.metrics else []
     runtime.setup(arguments.seed)
+    if lines:
+        arguments.checkpoint = arguments.checkpoint or shipped_voice()
     checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
     net = create_model(checkpoint=checkpoint, overrides=overrides)
     if (lines or arguments.metrics) and not isinstance(net, Tacotron2):
@@ -134,7 +139,7 @@ def _check_flags(arguments: Namespace) -> None:
     if (arguments.ids or arguments.clips) and not arguments.metrics:
         raise InputError("--ids and --clips choose what --metrics measures; give --metrics and --data_path")
     if not arguments.copy_synthesis:
-        if not arguments.checkpoint:
+        if arguments.data_path and not arguments.checkpoint:
             raise InputError("--checkpoint is needed")
     elif bool(arguments.checkpoint) == bool(arguments.waveglow_checkpoint):
         raise InputError("--copy_synthesis needs one of --waveglow_checkpoint and --checkpoint")

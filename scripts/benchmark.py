@@ -48,10 +48,6 @@ class Benchmark:
     def __init__(self, arguments: Namespace, config: dict[str, Any]):
         self.commands = commands(arguments)
         self.arguments, self.config = arguments, config
-        voices = list((ROOT / "checkpoints").glob("tacotron2_demo-*.ckpt"))
-        if len(voices) != 1:
-            raise InputError(f"{ROOT / 'checkpoints'}: holds {len(voices)} voices tacotron2_demo-*.ckpt, one is needed")
-        (self.voice,) = voices
 
     def versions(self) -> dict[str, str]:
         """Versions of both sides; fails at once when the peer cannot work, or what exported files take is missing."""
@@ -143,7 +139,7 @@ class Benchmark:
         """eval.py from its start to its end, after which the wav is there: the first time, and with the graph that then is in the cache."""
         samples: dict[str, list[float]] = {"second start": [], "first start": []}
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, ROOT / "eval.py", "--checkpoint", self.voice, "--text", "Hello world.", "--output_dir", folder]
+            command = [sys.executable, ROOT / "eval.py", "--text", "Hello world.", "--output_dir", folder]
             for number in tqdm(range(self.arguments.compile_repeats), desc="start of eval.py", leave=False):
                 for side in ("first start", "second start"):
                     began = time.perf_counter()

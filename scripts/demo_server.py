@@ -29,13 +29,13 @@ from src import create_model, runtime
 from src.cli import CommandLine, run
 from src.config import TextConfig
 from src.errors import InputError, quote, some_of
+from src.hub_card import shipped_voice
 from src.speech_queue import UNEXPECTED, SpeechQueue, Task
 from src.tacotron2.model import Tacotron2
 from src.text import speakable_sentences
 from src.train.interruption import Interruption
 from src.vocoder_flags import add_vocoder_flags, check_vocoder_flags, vocoder_for
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = Path(__file__).with_name("demo_page.html").read_text(encoding="utf-8")
 LONGEST_TEXT = 1000  # characters
 LARGEST_BODY = 16 * LONGEST_TEXT  # bytes; JSON takes at most 12 for a character
@@ -52,7 +52,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-VOICES = "checkpoints/tacotron2_demo-*.ckpt"
 
 
 class Refused(Exception):
@@ -245,13 +244,13 @@ def speakable(text: object, config: TextConfig) -> str:
 def main() -> None:
     """Parse, load, serve until Ctrl-C."""
     command = CommandLine(__doc__.splitlines()[0])
-    command.add_argument("--checkpoint", type=Path, help=f"the network (default: the voice in {VOICES})")
+    command.add_argument("--checkpoint", type=Path, help="the network (default: the voice that hub_meta.md names)")
     command.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 lets other machines in (default: 127.0.0.1)")
     command.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
     add_vocoder_flags(command)
     arguments, overrides = command.parse()
     check_vocoder_flags(arguments)
-    arguments.checkpoint = arguments.checkpoint or _shipped_voice()
+    arguments.checkpoint = arguments.checkpoint or shipped_voice()
     server = Server(arguments.host, arguments.port)
     runtime.setup()
     net = create_model(checkpoint=arguments.checkpoint, overrides=overrides)
@@ -270,14 +269,6 @@ def main() -> None:
         server.queue.work(until=lambda: interruption.signal)
     server.shutdown()
     print("ended")
-
-
-def _shipped_voice() -> Path:
-    voices = sorted(ROOT.glob(VOICES))
-    if len(voices) != 1:
-        found = f"{len(voices)} of them there" if voices else "no such file"
-        raise InputError(f"--checkpoint is needed, as there is not one voice to take ({ROOT / VOICES}: {found})")
-    return voices[0]
 
 
 if __name__ == "__main__":

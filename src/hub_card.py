@@ -130,6 +130,18 @@ def verified_checkpoint(card: str | Path) -> Path | None:
     return card.parent / name
 
 
+def shipped_voice() -> Path:
+    """The checkpoint that this project's own card of Tacotron 2 names, as `verified_checkpoint` finds it.
+
+    Raises:
+        InputError: the card names none, or its checkpoint cannot be used.
+    """
+    card = Path(__file__).resolve().parents[1] / CARDS["tacotron2"]
+    if checkpoint := verified_checkpoint(card):
+        return checkpoint
+    raise InputError(f"{card}: names no checkpoint to speak with; give --checkpoint")
+
+
 def _verify(content: bytes, sha256: str, where: str | Path, card: Path) -> None:
     if (found := sha256_of(content)) != sha256.lower():
         raise InputError(f"{where}: its sha256 is {found}, but {card.name} says {sha256}: the file is damaged or another one")

@@ -108,8 +108,6 @@ def test_every_printed_ratio_is_in_the_json(flags, names, stand_in, tmp_path, mo
 
     monkeypatch.setattr(benchmark.Benchmark, "__init__", with_stand_ins)
     monkeypatch.setattr(benchmark, "ROOT", tmp_path)
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints/tacotron2_demo-0.ckpt").touch()
     (tmp_path / "eval.py").write_text(
         "import os, pathlib; cache = pathlib.Path(os.environ['GRAPH_CACHE']); print(cache.exists() or cache.mkdir())"
     )

@@ -273,11 +273,9 @@ def test_many_at_once(ask):
 
 
 def test_bad_input_is_one_line(checkpoint, tmp_path, monkeypatch, capsys):
-    voices, waveglow = tmp_path / "checkpoints", tmp_path / "waveglow.ckpt"
-    voices.mkdir()
+    waveglow = tmp_path / "waveglow.ckpt"
     config = load_config(ROOT / "config/waveglow_small.yaml")
     save_checkpoint(waveglow, create_model(config=config), config)
-    monkeypatch.setattr(script, "ROOT", tmp_path)
 
     def complaint(*flags):
         monkeypatch.setattr(sys, "argv", ["demo_server.py", "--port", "0", *map(str, flags)])
@@ -287,12 +285,6 @@ def test_bad_input_is_one_line(checkpoint, tmp_path, monkeypatch, capsys):
         assert end.value.code == 2 and errors.count("\n") == 1, errors
         return errors
 
-    assert "--checkpoint is needed" in complaint() and "no such file" in complaint()
-    for name in ("1", "2"):
-        (voices / f"tacotron2_demo-{name}.ckpt").write_bytes(b"")
-    assert "2 of them" in complaint()
-    (voices / "tacotron2_demo-1.ckpt").unlink()
-    assert "tacotron2_demo-2.ckpt" in complaint()  # is taken, and is no checkpoint
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert f"cannot listen at 127.0.0.1, port {port} (Address already in use); choose another" in complaint("--port", port)

@@ -24,10 +24,7 @@ def test_all_but_a_row_of_exclamation_marks_can_be_spoken():
 
 @pytest.mark.slow
 def test_the_voice_that_ships_comes_to_an_end(tmp_path):
-    checkpoints = list(ROOT.glob("checkpoints/tacotron2_demo-*.ckpt"))
-    if not checkpoints:
-        pytest.skip("no voice in checkpoints/")
-    command = ["eval.py", "--checkpoint", checkpoints[0], "--text_file", LIST, "--output_dir", tmp_path]
+    command = ["eval.py", "--text_file", LIST, "--output_dir", tmp_path]
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
     rows = json.loads((tmp_path / "summary.json").read_text())["lines"]
     assert len(rows) == 10 and [row["text"] for row in rows if row["stop_reason"] == "max_decoder_steps"] == []

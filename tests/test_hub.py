@@ -16,12 +16,12 @@ import toy_waveglow
 from mindspore import nn
 
 import src
-from src import create_model, hub_bundle
+from src import create_model, hub_bundle, hub_card
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.config import load_config
 from src.errors import InputError
 from src.hub_bundle import make_bundle
-from src.hub_card import CARDS, check_card, find_card, read_header, verified_checkpoint
+from src.hub_card import CARDS, check_card, find_card, read_header, shipped_voice, verified_checkpoint
 from src.mindspore_hub_conf import create_network
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -358,3 +358,12 @@ def test_the_script_says_what_it_made_and_what_is_left_to_do(checkpoints, tmp_pa
                 "//example.com/" in (ROOT / "hub_meta.md").read_text()
             )
     assert (tmp_path / "taken" / "src" / "mine.py").exists()
+
+
+def test_the_shipped_voice_is_the_one_of_the_card(monkeypatch):
+    name, sha256_of_card = asset_of(ROOT / "hub_meta.md")
+    assert shipped_voice() == ROOT / "checkpoints" / name and hash_of(shipped_voice()) == sha256_of_card
+    assert create_model(checkpoint=shipped_voice()).config.text.cleaner == "english_phonemes"
+    monkeypatch.setattr(hub_card, "verified_checkpoint", lambda card: None)
+    with pytest.raises(InputError, match=r"hub_meta.md: names no checkpoint to speak with; give --checkpoint"):
+        shipped_voice()
