@@ -15,10 +15,10 @@ from mindspore import Tensor
 
 from src import create_model, runtime
 from src.audio import load_wav, mel_spectrogram
+from src.batches import Batch
 from src.checkpoint import save_checkpoint
 from src.cli import run as run_script
 from src.config import load_config
-from src.dataset import Batch
 from src.draws import prenet_keep
 from src.export.mindir import load_mindir
 from src.export.writing import export

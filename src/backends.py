@@ -17,8 +17,8 @@ import mindspore as ms
 import numpy as np
 
 from src import create_model
+from src.batches import Batch
 from src.config import Config, load_config
-from src.dataset import Batch
 from src.segments import SegmentBatch
 from src.train.step import TrainStep
 from src.train.task import create_task

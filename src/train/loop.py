@@ -17,9 +17,10 @@ from tqdm import tqdm
 
 import src
 from src import create_model, runtime
+from src.batches import Batch
 from src.checkpoint import Checkpoint, content_sha256, load_checkpoint, prune, save_checkpoint, snapshot
 from src.config import Config
-from src.dataset import Batch, Corpus, DataLost
+from src.dataset import Corpus, DataLost
 from src.errors import InputError
 from src.files import lock, write_atomically
 from src.segments import SegmentBatch

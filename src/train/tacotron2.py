@@ -10,8 +10,9 @@ from mindspore import Tensor, nn
 from tqdm import tqdm
 
 from src import runtime
+from src.batches import Batch, Batches, plan_buckets
 from src.config import Config
-from src.dataset import Batch, Batches, Corpus, plan_buckets
+from src.dataset import Corpus
 from src.plotting import save_alignment_and_mel
 from src.tacotron2.loss import Tacotron2Loss
 from src.train.schedule import guided_attention_weight
