@@ -1,0 +1,48 @@
+"""What scripts/count_launches.py counts and makes of it."""
+
+import json
+import sys
+
+import count_launches
+import pytest
+
+from src.config import load_config
+from src.errors import InputError
+
+COUNTS = {"per_decoder_step": 80.0, "per_symbol": 1.0, "besides": 2.0}
+
+
+def arguments(monkeypatch, *flags):
+    monkeypatch.setattr(sys, "argv", ["count_launches.py", *map(str, flags)])
+
+
+@pytest.mark.parametrize(("gbytes_per_s", "bound"), [(1000, "launches"), (0.1, "memory")])
+def test_the_larger_time_is_the_bound(gbytes_per_s, bound, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(count_launches, "launches", lambda config: {"speaking": COUNTS, "training": COUNTS})
+    path = tmp_path / "launches.json"
+    arguments(monkeypatch, "--config", "config/tacotron2_demo.yaml", "--launch_us", 10, "--gbytes_per_s", gbytes_per_s, "--json", path)
+    count_launches.main()
+    result = json.loads(path.read_text())
+    assert result["ms_by_launches"] == pytest.approx(0.8)
+    assert result["ms_by_memory"] == pytest.approx(result["bytes_per_decoder_step"] / gbytes_per_s / 1e6)
+    assert f"the bound is {bound}" in capsys.readouterr().out
+
+
+def test_bytes_are_those_of_the_weights_a_decoder_step_reads():
+    model = load_config(None).model
+    state = model.attention_rnn_dim + model.encoder_dim
+    lstms = 4 * model.attention_rnn_dim * (model.prenet_dim + state) + 4 * model.decoder_rnn_dim * (state + model.decoder_rnn_dim)
+    assert 1 < count_launches.decoder_bytes(load_config(None)) / (4 * lstms) < 1.1  # and prenet, attention, projection
+
+
+def test_only_a_tacotron2_is_counted(monkeypatch):
+    arguments(monkeypatch, "--config", "config/waveglow_small.yaml")
+    with pytest.raises(InputError, match="is of a Tacotron 2"):
+        count_launches.main()
+
+
+@pytest.mark.slow
+def test_launches_grow_with_steps_and_symbols():
+    counts = count_launches.launches(load_config(None))
+    assert counts["training"]["per_decoder_step"] > counts["speaking"]["per_decoder_step"] > 20
+    assert min(min(each.values()) for each in counts.values()) > 0
