@@ -35,6 +35,7 @@ from src.cli import CommandLine, positive, run
 from src.config import Config, WaveGlowConfig, load_config
 from src.errors import InputError
 from src.files import write_atomically
+from src.hub_card import shipped_voice
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ROOT / "config/tacotron2_small.yaml"
@@ -50,11 +51,14 @@ class Benchmark:
         self.arguments, self.config = arguments, config
 
     def versions(self) -> dict[str, str]:
-        """Versions of both sides; fails at once when the peer cannot work, or what exported files take is missing."""
-        try:
-            ours = {name: import_module(name).__version__ for name in ("onnx", "onnxruntime")}
-        except ImportError as error:
-            raise InputError(f"{error.name} is missing here: pip install -r requirements-onnx.txt") from error
+        """Versions of both sides; fails at once when the peer cannot work, or what later rows take is missing."""
+        ours = {}
+        if not self.arguments.quick:
+            shipped_voice()
+            try:
+                ours = {name: import_module(name).__version__ for name in ("onnx", "onnxruntime")}
+            except ImportError as error:
+                raise InputError(f"{error.name} is missing here: pip install -r requirements-onnx.txt") from error
         with Worker(self.commands[PEER]) as worker:
             peer = worker.ask("versions")["versions"]
         return {"tacotron2": src.__version__, "mindspore": version("mindspore"), **ours, **peer}
@@ -195,7 +199,7 @@ def main() -> None:
         raise InputError("torchaudio's Tacotron 2 makes one frame a step; model.reduction_factor must be 1 to compare")
     if arguments.quick:
         arguments.repeats = arguments.free_running_repeats = arguments.vocoder_repeats = 1
-        arguments.frames, arguments.vocoder_frames = arguments.frames // 2, arguments.vocoder_frames // 4
+        arguments.frames, arguments.vocoder_frames = -(-arguments.frames // 2), -(-arguments.vocoder_frames // 4)
         arguments.shapes = arguments.shapes[:1]
     try:
         measure(Benchmark(arguments, config.to_dict()), arguments)

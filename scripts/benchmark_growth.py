@@ -58,9 +58,9 @@ def draw(rows: list[dict[str, Any]], shape: tuple[int, int, int], path: Path) ->
             for side in (OURS, PEER):
                 axes.plot([row["shape"][place] for row in chosen], [row[side][measure_name] for row in chosen], "o-", label=side)
             fixed = ", ".join(f"{SIZES[n]} {shape[n]}" for n in others)
-            axes.set(xlabel=f"{size} ({fixed})", ylim=(0, None), xlim=(0, None))
+            axes.set(xlabel=f"{size} ({fixed})", xlim=(0, None))
             axes.grid(alpha=0.3)
-        axes_row[0].set_ylabel(title)
+        axes_row[0].set(ylabel=title, ylim=(0, None))  # of the whole row, when all of it is drawn
     grid[0][0].legend()
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=80)

@@ -1,4 +1,4 @@
-"""What scripts/benchmark.py prints and writes: rows of numbers, and the machine they were measured on."""
+"""What scripts/benchmark.py and scripts/benchmark_growth.py print and write: rows of numbers, and the machine they were measured on."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""The end of the pipe that a worker process of scripts/benchmark.py holds. Standard library only: the peer's Python has none of ours."""
+"""The end of the pipe that a worker process of scripts/benchmark*.py holds. Standard library only: the peer's Python has none of ours."""
 
 import json
 import os

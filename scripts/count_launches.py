@@ -16,7 +16,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import benchmark_ours
-import numpy as np
 from profile_step import kernels
 
 from src import create_model
@@ -31,7 +30,8 @@ STEPS, SYMBOLS = (20, 60), (32, 64)  # multiples of what loops and texts are pad
 
 def narrow(config: Config) -> Config:
     """A network of the same kernels with few units."""
-    return load_config(config.to_dict(), {f"model.{width}": 4 for width in WIDTHS} | {"model.reduction_factor": 1})
+    one_frame = {"model.reduction_factor": 1, "train.reduction_steps": {}}
+    return load_config(config.to_dict(), one_frame | {f"model.{width}": 4 for width in WIDTHS})
 
 
 def count(work: Callable[[], None]) -> int:
@@ -61,7 +61,8 @@ def launches(config: Config) -> dict[str, dict[str, float]]:
 def decoder_bytes(config: Config) -> int:
     """Bytes of float32 weights that a decoder step reads."""
     net = create_model(config=config)
-    return sum(4 * int(np.prod(weight.shape)) for weight in net.decoder.get_parameters() if weight.ndim > 1)
+    read = (weight for weight in net.decoder.get_parameters() if weight.ndim > 1 and not weight.name.endswith("attention.keys"))
+    return sum(4 * weight.size for weight in read)
 
 
 def report(config: Config, arguments: Namespace) -> None:

@@ -137,9 +137,13 @@ def shipped_voice() -> Path:
         InputError: the card names none, or its checkpoint cannot be used.
     """
     card = Path(__file__).resolve().parents[1] / CARDS["tacotron2"]
-    if checkpoint := verified_checkpoint(card):
-        return checkpoint
-    raise InputError(f"{card}: names no checkpoint to speak with; give --checkpoint")
+    try:
+        checkpoint = verified_checkpoint(card)
+    except InputError as error:
+        raise InputError(f"{error}; --checkpoint names another voice") from error
+    if checkpoint is None:
+        raise InputError(f"{card}: names no checkpoint to speak with; give --checkpoint")
+    return checkpoint
 
 
 def _verify(content: bytes, sha256: str, where: str | Path, card: Path) -> None:

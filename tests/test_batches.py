@@ -17,7 +17,7 @@ def plan(corpus, n_buckets=3):
     return plan_buckets(corpus.text_lengths, corpus.mel_lengths, n_buckets, 1)
 
 
-def check_content(corpus, batch, n_mels=N_MELS):
+def check_content(corpus, batch):
     """Every item of a batch is its clip, followed by zeros."""
     for row, clip in enumerate(batch.indices):
         length, frames = (corpus.text_lengths[clip], corpus.mel_lengths[clip]) if clip >= 0 else (0, 0)

@@ -118,7 +118,7 @@ def test_every_printed_ratio_is_in_the_json(flags, names, stand_in, tmp_path, mo
     assert list(result["ratios"]) == names
     assert {"cpu", "cores"} <= set(result["machine"])
     assert result["versions"]["torchaudio"] == "1.0"
-    assert {"mindspore", "onnx", "onnxruntime"} <= set(result["versions"])
+    assert ({"mindspore"} if "--quick" in flags else {"mindspore", "onnx", "onnxruntime"}) <= set(result["versions"])
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])

@@ -364,6 +364,9 @@ def test_the_shipped_voice_is_the_one_of_the_card(monkeypatch):
     name, sha256_of_card = asset_of(ROOT / "hub_meta.md")
     assert shipped_voice() == ROOT / "checkpoints" / name and hash_of(shipped_voice()) == sha256_of_card
     assert create_model(checkpoint=shipped_voice()).config.text.cleaner == "english_phonemes"
+    monkeypatch.setattr(hub_card, "_verify", lambda *_: (_ for _ in ()).throw(InputError("another file")))
+    with pytest.raises(InputError, match="another file; --checkpoint names another voice"):
+        shipped_voice()
     monkeypatch.setattr(hub_card, "verified_checkpoint", lambda card: None)
     with pytest.raises(InputError, match=r"hub_meta.md: names no checkpoint to speak with; give --checkpoint"):
         shipped_voice()

@@ -219,6 +219,7 @@ def test_splitting_loses_nothing_and_respects_the_limit():
         ("the qzx, 2", "@DH @AH0 _ q z x , _ @T @UW1"),
         ("dogs' {HH AH0}", "@D @AO1 @G @Z _ @HH @AH0"),
         ("a-b!", "@AH0 - @B @IY1 !"),
+        ("aalborg", "@AO1 @L @B @AO0 @R @G"),  # whose line of the dictionary ends with a remark
     ],
 )
 def test_words_of_the_dictionary_become_phonemes(text, symbols):

@@ -9,9 +9,10 @@ from src.audio import load_wav
 from src.checkpoint import latest, load_checkpoint
 from src.config import load_config
 from src.dataset import Corpus
-from src.segments import Segments
+from src.segments import Segments, decode
 from src.train.loop import Training
 from src.train.waveglow import WaveGlowTask
+from src.waveglow.initialisation import whitening
 
 BAD = 0.85  # segments beyond this place of their clip
 
@@ -51,6 +52,18 @@ def test_a_run_learns_and_resumes_exactly(data, tmp_path, capsys):
     assert without_times(read_log(out)) == rows
     for name, value in latest(out).weights.items():
         np.testing.assert_array_equal(value, end.weights[name], err_msg=name)
+
+
+def test_a_fresh_network_starts_with_the_scales_of_its_data_and_a_warm_start_with_its_own(data, tmp_path):
+    first = Training(toy_config(train__max_steps=1), data, tmp_path / "first").newest
+    (wavs,) = zip(*Corpus(data).stream(range(8), 1, ["wav"]), strict=True)
+    groups = np.concatenate([decode(wav) for wav in wavs])
+    expected = whitening(groups[: len(groups) // 8 * 8].reshape(-1, 8))[1]
+    weights = load_checkpoint(first).weights
+    np.testing.assert_allclose(weights["flows.0.convinv.weight"], expected, rtol=1e-5)
+    second = Training(toy_config(train__seed=5), data, tmp_path / "second", warm_start=first).newest
+    for name, value in load_checkpoint(second).weights.items():
+        np.testing.assert_array_equal(value, weights[name], err_msg=name)
 
 
 def test_training_goes_on_while_the_network_cannot_be_inverted(data, tmp_path, monkeypatch):

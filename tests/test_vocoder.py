@@ -141,6 +141,7 @@ def test_the_likelihood_of_recordings(evaluate, tmp_path):
             "--checkpoint tacotron2.ckpt --text a --vocoder griffinlim --waveglow_checkpoint waveglow.ckpt",
             "--vocoder griffinlim has no use for --waveglow_checkpoint",
         ),
+        ("--data_path data", "--checkpoint is needed"),
         ("--checkpoint waveglow.ckpt --data_path data --vocoder griffinlim --sigma 1", "without a vocoder; leave out --vocoder, --sigma"),
         ("--copy_synthesis recordings/wavs/0.wav", "--copy_synthesis needs one of --waveglow_checkpoint and --checkpoint"),
         ("--copy_synthesis short.wav --checkpoint tacotron2.ckpt --waveglow_checkpoint waveglow.ckpt", "--copy_synthesis needs one of"),

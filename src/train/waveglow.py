@@ -21,7 +21,7 @@ from src.waveglow.initialisation import fit_to_data
 from src.waveglow.loss import WaveGlowLoss
 
 EXAMPLE_SECONDS = 3  # of a clip that each validation turns into sound
-FITTED_CLIPS = 64  # that a fresh network's scales come from
+FITTED_CLIPS, FITTED_SECONDS = 64, 10  # at most, that a fresh network's scales come from
 FEWEST_SEGMENTS = 16  # that a validation measures; less would tell little
 
 
@@ -34,9 +34,10 @@ class WaveGlowTask:
         self.config = config
 
     def initialise(self, net: nn.Cell, corpus: Corpus) -> None:
-        """Scales and correlations of some clips from everywhere in the corpus."""
+        """Scales and correlations of the beginnings of some clips from everywhere in the corpus."""
         clips = np.unique(np.linspace(0, len(corpus) - 1, FITTED_CLIPS).astype(int)).tolist()
-        wavs = [decode(wav) for (wav,) in corpus.stream(clips, self.config.data.workers, ["wav"])]
+        longest = FITTED_SECONDS * self.config.audio.sample_rate
+        wavs = [decode(wav)[:longest] for (wav,) in corpus.stream(clips, self.config.data.workers, ["wav"])]
         mels = [mel_spectrogram(wav, self.config.audio) for wav in wavs]
         fit_to_data(net, np.concatenate(mels, 1), np.concatenate(wavs))
 

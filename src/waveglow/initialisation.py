@@ -21,7 +21,7 @@ def whitening(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Args:
         values: [observations, n], at least 2 of them.
     """
-    variances, directions = np.linalg.eigh(np.cov(values.T.astype(np.float64)))
+    variances, directions = np.linalg.eigh(np.atleast_2d(np.cov(values.T.astype(np.float64))))
     scales = (variances.clip(0) + FLOOR * variances[-1] + LEAST_VARIANCE) ** -0.5
     return values.mean(0), (directions * scales) @ directions.T
 
