@@ -44,8 +44,13 @@ def training(config: dict, seed: int, batch_size: int, n_frames: int, length: in
         indices=np.arange(batch_size, dtype=np.int32),
     )
 
+    inputs = task.inputs(batch, 0)
+    compiled = []
+
     def run() -> None:
-        if not step([task.inputs(batch, 0)], config.train.lr).updated:
+        if not compiled:
+            compiled.append(step.compile([inputs]))
+        if not step([inputs], config.train.lr).updated:
             raise ArithmeticError("the loss or the gradient is not finite")
         ms.runtime.synchronize()
 

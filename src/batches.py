@@ -112,6 +112,12 @@ class Batches:
         """Batches of each rank in an epoch, the same in every epoch."""
         return math.ceil(len(self.corpus) / (self.batch_size * self.world_size))
 
+    def examples(self) -> list[Batch]:
+        """A batch of zeros of each shape."""
+        lengths = np.zeros(self.batch_size, np.int32)
+        padded = [self._pad([], [], shape) for shape in self.buckets]
+        return [Batch(text, lengths, mel, lengths, lengths) for text, mel in padded]
+
     def plan(self, epoch: int) -> list[tuple[tuple[int, int], np.ndarray]]:
         """What each step of an epoch reads: the shape, and the clips of all ranks [batch_size * world_size], -1 for empty items."""
         random = np.random.default_rng((self.seed, epoch))

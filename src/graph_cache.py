@@ -1,4 +1,8 @@
-"""Compiled graphs that outlive the process: the second start of a program need not compile what it did in the first."""
+"""Compiled graphs that come from another process: from an earlier start of the program, or from a child that only compiles.
+
+MindSpore 2.10 stays with the first cache folder that it was told and numbers the graphs in it by the order of their compilation. So both
+ways hold for the first use in a process only; whatever comes later is compiled where it is needed.
+"""
 
 import contextlib
 import hashlib
@@ -8,19 +12,20 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mindspore as ms
 
+from src import runtime
+
 KEPT = 30  # graphs, of some megabytes each; the longest unused ones go
-_compiled = itertools.count()  # graphs that this process has asked for
+_uses = itertools.count()  # of MindSpore's cache in this process
 
 
 @contextlib.contextmanager
 def graph_cache(key: str) -> Iterator[None]:
-    """A graph compiled inside is loaded from the cache, or compiled and kept there. This holds for the first graph of a process: MindSpore
-    2.10 stays with the first folder that it was told, and would mix up graphs in it.
+    """A graph compiled inside is loaded from the cache, or compiled and kept there.
 
     The cache is `$XDG_CACHE_HOME/tacotron2-mindspore` (`~/.cache/...`), or the folder that the environment variable GRAPH_CACHE names;
     `GRAPH_CACHE=off` does without, and so does a folder that cannot be written, or Python without a script.
@@ -29,7 +34,7 @@ def graph_cache(key: str) -> Iterator[None]:
         key: all that the graph depends on beside this code, the script that runs, MindSpore and the device.
     """
     folder, script = _folder(), Path(sys.argv[0]).resolve()
-    aside = _make_aside(folder) if next(_compiled) == 0 and folder and script.is_file() else None  # MindSpore reads the script
+    aside = _make_aside(folder) if next(_uses) == 0 and folder and script.is_file() else None  # MindSpore reads the script
     if not aside:
         yield
         return
@@ -53,6 +58,24 @@ def graph_cache(key: str) -> Iterator[None]:
     finally:
         ms.set_context(enable_compile_cache=False)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def compile_aside(compile_graphs: Callable[[], None]) -> None:
+    """Have a child process compile what `compile_graphs` compiles, then load that here by the same calls.
+
+    MindSpore's compiler does not give back hundreds of megabytes per graph; the child takes them with it. Where a process cannot be
+    copied (see `src.runtime.can_fork`), or has used the cache before, the graphs are compiled here.
+    """
+    if next(_uses) > 0 or not Path(sys.argv[0]).is_file() or not runtime.can_fork():
+        compile_graphs()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            ms.set_context(enable_compile_cache=True, compile_cache_path=folder)
+            runtime.run_in_child(compile_graphs)  # should it fail, it does so here again, with an error to show
+            compile_graphs()
+        finally:
+            ms.set_context(enable_compile_cache=False)
 
 
 def _folder() -> Path | None:

@@ -15,6 +15,8 @@ from src.precision import MixedPrecision, cast, single
 
 BLOCK = 10  # steps per loop iteration: more means fewer copies of the output buffers, and a slower compilation
 
+PAGE, PADDING = 1024, 32  # in numbers; see `Scan`
+
 matmul = ops.MatMul()
 transpose = ops.Transpose()
 add_bias = ops.BiasAdd()
@@ -90,7 +92,7 @@ def zeros(shape: tuple[int, ...], after: Tensor, dtype: ms.Type = ms.float32) ->
     first = after.reshape(-1)[:1]
     # Not ops.less, which would be 0 for NaN too: MindSpore 2.10 crashes on it in the gradient of the LSTM.
     zero = ops.not_equal(first, first).astype(dtype)
-    return ops.broadcast_to(ops.broadcast_to(zero, shape[-1:]), shape)  # by rows, see `spread_last`
+    return ops.FillV2()(shape, zero.reshape(()))
 
 
 class DropoutFactors(nn.Cell):
@@ -121,21 +123,51 @@ def block(x: Tensor, t: Tensor) -> Tensor:
 
 def block_before(x: Tensor, t: Tensor) -> Tensor:
     """What the steps of block t find from the step before each: x (N, K, ...) one step later, 0 before the first; (K, ...)."""
-    steps = out_of_blocks(x)
-    k = x.shape[1]
-    index = t * k - 1 + Tensor(np.arange(k).astype(np.int32))
-    rows = ops.gather(steps, ops.maximum(index, Tensor(0, ms.int32)), 0)
-    exists = (index >= 0).astype(x.dtype).reshape((k,) + (1,) * (len(x.shape) - 2))
-    return rows * spread(exists, rows.shape)
+    last = block(x, ops.maximum(t - 1, Tensor(0, ms.int32)))[-1:]
+    exists = (t > 0).astype(x.dtype).reshape((1,) * len(last.shape))
+    return concat_time((last * spread(exists, last.shape), block(x, t)[:-1]))
 
 
-def gates_from_input(x: Tensor, t: Tensor, w_in: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
-    """The share of the gates that block t of x (N, K, B, X) gives by w_in [X, 4H] and bias [4H]: K tensors (B, 4H)."""
-    _, k, n_batch, n_in = x.shape
-    return unstack(add_bias(times(block(x, t).reshape(k * n_batch, n_in), w_in), bias).reshape(k, n_batch, -1))
+class Scan(MixedPrecision):
+    """What the scans share: products with their weights, as float32.
+
+    On CPU, rows that are a whole number of pages apart share a few places of the cache; a product with few rows on the left then takes
+    two to three times as long. `widened` puts zeros behind rows and columns of such weights, once for a whole scan.
+    """
+
+    def __init__(self, n_hidden: int, dropout: float):
+        super().__init__()
+        self.wide = 4 * n_hidden % PAGE == 0
+        self.dropout = dropout
+
+    def widened(self, factor: Tensor) -> Tensor:
+        """A weight [n_in, n_out] for `product`."""
+        if self.wide:
+            factor = concat_last((factor, zeros((factor.shape[0], PADDING), factor, factor.dtype)))
+            factor = concat_time((factor, zeros((PADDING, factor.shape[1]), factor, factor.dtype)))
+        return factor
+
+    def product(self, x: Tensor, factor: Tensor) -> Tensor:
+        """x (N, n_in) times a widened weight: (N, n_out)."""
+        if not self.wide:
+            return times(x, factor)
+        n_rows, n_out = x.shape[0], factor.shape[1] - PADDING
+        y = times(concat_last((x, ops.zeros((n_rows, PADDING), x.dtype))), factor)
+        return ops.Slice()(y, (0, 0), (n_rows, n_out))
+
+    def kept(self, h: Tensor) -> Tensor:
+        """The factors of dropout, float32, that states h have met: those it took are 0, and the factors themselves need not be kept."""
+        if self.dropout > 0 and self.training:
+            return h.astype(ms.bool_).astype(ms.float32) * (1 / (1 - self.dropout))
+        return ops.ones(h.shape, ms.float32)
+
+    def gates_from_input(self, x: Tensor, t: Tensor, w_in: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
+        """The share of the gates that block t of x (N, K, B, X) gives by w_in [X, 4H], widened, and bias [4H]: K tensors (B, 4H)."""
+        _, k, n_batch, n_in = x.shape
+        return unstack(add_bias(self.product(block(x, t).reshape(k * n_batch, n_in), w_in), bias).reshape(k, n_batch, -1))
 
 
-class LSTMScan(MixedPrecision):
+class LSTMScan(Scan):
     """x (N, K, B, X), keep (N, K, B, H), weight [X + H, 4H], bias [4H] -> h, c, both (N, K, B, H): N blocks of K steps.
 
     `keep` multiplies h after each step: dropout on the state as Tacotron 2 has it (Shen et al. 2018, sec. 2.2).
@@ -145,18 +177,18 @@ class LSTMScan(MixedPrecision):
         n_blocks, k, n_batch, n_in = x.shape
         n_hidden = keep.shape[3]
         weight = self.factor(weight)
-        w_in, w_hidden = weight[:n_in], weight[n_in:]
+        w_in, w_hidden = self.widened(weight[:n_in]), self.widened(weight[n_in:])
         all_h = zeros((n_blocks, k, n_batch, n_hidden), x, x.dtype)
         all_c = zeros((n_blocks, k, n_batch, n_hidden), x)
         h = ops.zeros((n_batch, n_hidden), ms.float32)
         c = ops.zeros((n_batch, n_hidden), ms.float32)
         t = Tensor(0, ms.int32)
         while t < n_blocks:
-            from_input = gates_from_input(x, t, w_in, bias)
+            from_input = self.gates_from_input(x, t, w_in, bias)
             block_keep = unstack(single(block(keep, t)))
             block_h, block_c = (), ()
             for step in range(k):
-                h, c = lstm_step(from_input[step] + times(h, w_hidden), c)
+                h, c = lstm_step(from_input[step] + self.product(h, w_hidden), c)
                 h = h * block_keep[step]
                 block_h += (h,)
                 block_c += (c,)
@@ -173,9 +205,10 @@ class LSTMScan(MixedPrecision):
         factor = self.factor(weight)
         w_in, w_hidden = factor[:n_in], factor[n_in:]
         # Transposed once: on CPU a product with the transpose of a wide matrix is slow for a small batch.
-        w_hidden_transposed = transposed(w_hidden)
+        w_hidden_transposed = self.widened(transposed(w_hidden))
         dx = zeros((n_blocks, k * n_batch, n_in), weight, x.dtype)
-        dweight, dbias = zeros(weight.shape, weight), ops.zeros_like(bias)
+        part = zeros((weight.shape[0], n_hidden), weight)
+        dweight, dbias = concat_last((part, part, part, part)), ops.zeros_like(bias)
         dh = ops.zeros((n_batch, n_hidden), ms.float32)
         dc = ops.zeros((n_batch, n_hidden), ms.float32)
         t = Tensor(n_blocks - 1, ms.int32)
@@ -183,13 +216,13 @@ class LSTMScan(MixedPrecision):
             block_inputs = concat_last((block(x, t), block_before(h, t))).reshape(k * n_batch, n_in + n_hidden)
             gates = add_bias(times(block_inputs, factor), bias).reshape(k, n_batch, 4 * n_hidden)
             by_c, by_h, c_by_h, f = lstm_slopes(gates, block_before(c, t), block(c, t))
-            block_keep, block_dh = unstack(single(block(keep, t))), unstack(single(block(dout[0], t)))
+            block_keep, block_dh = unstack(self.kept(block(h, t))), unstack(single(block(dout[0], t)))
             dgates = ()
             for back in range(k):
                 step = k - 1 - back
                 dh = (dh + block_dh[step]) * block_keep[step]
                 dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
-                dh = times(dgate, w_hidden_transposed)
+                dh = self.product(dgate, w_hidden_transposed)
                 dgates = (dgate, *dgates)
             dgates = stack(dgates).reshape(k * n_batch, 4 * n_hidden)
             dgates_factor = self.factor(dgates)
@@ -215,7 +248,7 @@ class LSTM(nn.Cell):
         self.weight, self.bias = lstm_weight(n_in, n_hidden)
         self.dropout = DropoutFactors(dropout)
         self.n_hidden = n_hidden
-        self.scan = LSTMScan()
+        self.scan = LSTMScan(n_hidden, dropout)
 
     def construct(self, x: Tensor) -> Tensor:
         blocks = into_blocks(x)

@@ -3,9 +3,12 @@
 import contextlib
 import ctypes
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -15,6 +18,7 @@ from src.errors import InputError
 
 # glibc raises this threshold by itself to 32 MB, and then keeps freed blocks below it instead of giving them back to the system.
 GLIBC_MMAP_THRESHOLD = -3
+LINUX_PARENT_DEATH_SIGNAL = 1  # of prctl
 SEED_DISTANCE = 1_000_003  # between the seeds of two ranks
 SCHEDULER_SECONDS = 600  # that ranks wait for the scheduler before MindSpore, which waits as long, takes over
 
@@ -57,6 +61,31 @@ def need_ascend(what: str) -> None:
     """
     if (device := setup()) != "Ascend":
         raise InputError(f"{what} on Ascend, but this is {device}")
+
+
+def can_fork() -> bool:
+    """Whether a copy of this process can go on by itself: on Linux, with one rank, no device that two processes would share, and no
+    threads but those of linear algebra, which know how to be copied. MindSpore starts its threads with the first operator that runs."""
+    if world_size() > 1 or threading.active_count() > 1 or ms.get_context("device_target") != "CPU":
+        return False
+    names = {path.read_text() for path in Path("/proc/self/task").glob("*/comm")}
+    return len(names) == 1  # threads of MindSpore's have names of their own
+
+
+def run_in_child(work: Callable[[], None]) -> bool:
+    """Do `work` in a copy of this process and wait for it; the copy ends with this one. Returns whether it came to its end."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            with contextlib.suppress(OSError, AttributeError):  # other systems have no such call
+                ctypes.CDLL(None).prctl(LINUX_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the parent says what there is to say
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def meet_ranks() -> None:

@@ -65,6 +65,12 @@ class Segments:
         """Batches of each rank in an epoch, the same in every epoch."""
         return math.ceil(len(self.corpus) / (self.batch_size * self.world_size))
 
+    def examples(self) -> list[SegmentBatch]:
+        """A batch of zeros of the one shape."""
+        n_frames = math.ceil(self.length / self.audio.hop_length)
+        mel, audio = np.zeros((self.batch_size, self.audio.n_mels, n_frames)), np.zeros((self.batch_size, self.length))
+        return [SegmentBatch(mel.astype(np.float32), audio.astype(np.float32), np.zeros(self.batch_size, np.int32))]
+
     def plan(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """What each step of an epoch reads, both [steps, batch_size * world_size]: the clips, and where in them, from 0 to 1."""
         random = np.random.default_rng((self.seed, epoch))

@@ -68,3 +68,36 @@ def test_a_folder_that_cannot_be_made_is_done_without(tmp_path, speak):
     save_checkpoint(tmp_path / "x.ckpt", create_model(config=config), config)
     (tmp_path / "file").write_text("in the way")
     assert speak(tmp_path / "x.ckpt", tmp_path / "file") == speak(tmp_path / "x.ckpt", "off")
+
+
+ASIDE = """
+import sys
+import numpy as np
+import mindspore as ms
+from mindspore import Parameter, Tensor
+from src import graph_cache, runtime
+from src.train.step import Graph
+
+runtime.setup(0)
+weight = Parameter(Tensor(np.array([1.0, 2.0], np.float32)), name="weight")
+
+
+def add(x):
+    return ms.ops.assign_add(weight, x * 2)
+
+
+graph, x, children = Graph(add, [weight]), Tensor(np.array([3.0, 4.0], np.float32)), []
+run_in_child = runtime.run_in_child
+runtime.run_in_child = lambda work: children.append(run_in_child(work))
+graph_cache.compile_aside(lambda: graph.compile(x))
+graph(x), graph(x)
+print(children, weight.asnumpy().tolist())
+"""
+
+
+def test_a_graph_that_a_child_compiled_has_the_parents_weights(tmp_path):
+    script = tmp_path / "aside.py"
+    script.write_text(ASIDE)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[True] [13.0, 18.0]"

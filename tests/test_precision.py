@@ -254,7 +254,7 @@ def test_the_cell_state_adds_up_what_float16_would_lose(attends):
     if attends:
         activations += [np.zeros((1, 1, 1)), np.zeros((1, 1, 1))]  # memory and keys
         parameters = [np.zeros((1, 1)), *parameters, np.zeros((1, 1)), np.zeros((1, 1)), np.zeros((6, 1))]
-    scan = attention.AttentionScan() if attends else LSTMScan()
+    scan = attention.AttentionScan(1, 0.0) if attends else LSTMScan(1, 0.0)
     set_precision(scan, "O2")
     scan.set_train(True)
     inputs = [Tensor(value.astype(np.float16)) for value in activations] + [Tensor(value.astype(np.float32)) for value in parameters]

@@ -26,6 +26,7 @@ SIZES = {
     "model.attention_dim": 3,
     "model.location_filters": 2,
     "model.location_kernel_size": 3,
+    "model.attention_dropout": 0.2,
 }
 
 
@@ -137,6 +138,7 @@ def check(cell, loop, keep, inputs, constants=()):
         return sum((output * factor).sum() for output, factor in zip(loop(keep, **{**arguments, **changed}), factors, strict=True))
 
     cell.dropout = FixedDropout(keep)
+    cell.set_train(True)
     tensors = [Tensor(value.astype(np.float32)) for value in (*inputs.values(), *constants)]
     value, (by_inputs, by_weights) = Gradient(WeightedSum(cell, factors), len(inputs))(*tensors)
     by_inputs = by_inputs if isinstance(by_inputs, tuple) else (by_inputs,)
@@ -150,7 +152,7 @@ def check(cell, loop, keep, inputs, constants=()):
 def test_lstm_with_dropout_on_its_state():
     draw = np.random.default_rng(0)
     keep = (draw.random((T, B, 4)) < 0.8) / 0.8
-    check(LSTM(3, 4), lstm_loop, keep, {"x": draw.standard_normal((T, B, 3))})
+    check(LSTM(3, 4, dropout=0.2), lstm_loop, keep, {"x": draw.standard_normal((T, B, 3))})
 
 
 def test_attention_with_dropout_on_its_state():
@@ -160,6 +162,24 @@ def test_attention_with_dropout_on_its_state():
     inputs = {"x": draw.standard_normal((T, B, model.prenet_dim)), "memory": draw.standard_normal((B, L, model.encoder_dim))}
     energy_mask = MASKED * (np.arange(L) >= TEXT_LENGTHS[:, None])
     check(Attention(model), attention_loop, keep, inputs, [energy_mask])
+
+
+@pytest.mark.parametrize("attends", [False, True])
+def test_zeros_behind_wide_weights_change_nothing(attends):
+    draw = np.random.default_rng(0)
+    model = load_config(overrides={**SIZES, "model.attention_rnn_dim": 256}).model
+    cell = Attention(model) if attends else LSTM(3, 256)
+    inputs = [draw.standard_normal((T, B, 3))] + ([draw.standard_normal((B, L, 4)), np.zeros((B, L))] if attends else [])
+    shapes = [(T, B, 260), (T, B, L)] if attends else [(T, B, 256)]
+    factors = [draw.standard_normal(shape) for shape in shapes]
+    tensors = [Tensor(value.astype(np.float32)) for value in inputs]
+    assert cell.scan.wide
+    found = Gradient(WeightedSum(cell, factors), 1)(*tensors)
+    cell.scan.wide = False
+    wanted = Gradient(WeightedSum(cell, factors), 1)(*tensors)
+    for ours, theirs in zip((found[0], found[1][0], *found[1][1]), (wanted[0], wanted[1][0], *wanted[1][1]), strict=True):
+        ours, theirs = ours.asnumpy(), theirs.asnumpy()
+        assert np.linalg.norm(ours - theirs) <= 1e-5 * np.linalg.norm(theirs)
 
 
 def test_a_bidirectional_lstm_reads_each_item_backwards_from_its_own_end():

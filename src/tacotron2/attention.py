@@ -12,12 +12,12 @@ from src.layers import INITIAL_GAINS, Linear, depend, neighbourhood, neighbourho
 from src.precision import MixedPrecision, cast, single
 from src.recurrence import (
     DropoutFactors,
+    Scan,
     add_bias,
     block,
     block_before,
     concat_last,
     first_steps,
-    gates_from_input,
     into_blocks,
     lstm_slopes,
     lstm_step,
@@ -46,14 +46,14 @@ def batch_times(x: Tensor, factor: Tensor) -> Tensor:
     return single(batch_matmul(cast(x, factor.dtype).expand_dims(1), factor).squeeze(1))
 
 
-class AttentionScan(MixedPrecision):
+class AttentionScan(Scan):
     """The attention recurrence over all T decoder steps, with its own gradient; N blocks of K steps.
 
     Inputs: x (N, K, B, P), keep (N, K, B, H), memory (B, L, E), keys (B, L, A), energy_mask (B, L), weight [P + E + H, 4H],
     bias [4H], query [H, A], v [A, 1], location [kernel_size * 2, A].
-    Outputs: h (N, K, B, H), context (N, K, B, E), attention weights (N, K, B, L), cell state (N, K, B, H).
+    Outputs: h and context side by side (N, K, B, H + E), attention weights (N, K, B, L), cell state (N, K, B, H).
 
-    In mixed precision x, keep, memory, keys, h and context are of the type of activations, attention weights and all else float32.
+    In mixed precision x, keep, memory, keys and the states are of the type of activations, attention weights and all else float32.
     """
 
     def construct(self, x, keep, memory, keys, energy_mask, weight, bias, query, v, location):  # noqa: ANN001, ANN201
@@ -62,10 +62,10 @@ class AttentionScan(MixedPrecision):
         _, length, n_memory = memory.shape
         weight, query, v, location = self.factor(weight), self.factor(query), self.factor(v), self.factor(location)
         memory, keys = self.factor(memory), single(keys)
-        w_in, w_state = weight[:n_in], weight[n_in:]
-        all_h = zeros((n_blocks, k, n_batch, n_hidden), x, x.dtype)
+        w_in, w_context, w_hidden = weight[:n_in], weight[n_in : n_in + n_memory], weight[n_in + n_memory :]
+        w_in, w_context, w_hidden = self.widened(w_in), self.widened(w_context), self.widened(w_hidden)
+        all_states = zeros((n_blocks, k, n_batch, n_hidden + n_memory), x, x.dtype)
         all_c = zeros((n_blocks, k, n_batch, n_hidden), x)
-        all_contexts = zeros((n_blocks, k, n_batch, n_memory), x, x.dtype)
         all_weights = zeros((n_blocks, k, n_batch, length), x)
         h = ops.zeros((n_batch, n_hidden), ms.float32)
         c = ops.zeros((n_batch, n_hidden), ms.float32)
@@ -74,23 +74,21 @@ class AttentionScan(MixedPrecision):
         summed = ops.zeros((n_batch, length), ms.float32)
         t = Tensor(0, ms.int32)
         while t < n_blocks:
-            from_input = gates_from_input(x, t, w_in, bias)
+            from_input = self.gates_from_input(x, t, w_in, bias)
             block_keep = unstack(single(block(keep, t)))
-            block_h, block_c, block_contexts, block_weights = (), (), (), ()
+            block_states, block_c, block_weights = (), (), ()
             for step in range(k):
-                h, c = lstm_step(from_input[step] + times(concat_last((context, h)), w_state), c)
+                h, c = lstm_step(from_input[step] + self.product(context, w_context) + self.product(h, w_hidden), c)
                 h = h * block_keep[step]
                 weights, summed, context = attend(times(h, query), weights, summed, memory, keys, energy_mask, v, location)
-                block_h += (h,)
+                block_states += (concat_last((h, context)),)
                 block_c += (c,)
-                block_contexts += (context,)
                 block_weights += (weights,)
-            all_h[t] = cast(stack(block_h), x.dtype)
+            all_states[t] = cast(stack(block_states), x.dtype)
             all_c[t] = stack(block_c)
-            all_contexts[t] = cast(stack(block_contexts), x.dtype)
             all_weights[t] = stack(block_weights)
             t = t + 1
-        return all_h, all_contexts, all_weights, all_c
+        return all_states, all_weights, all_c
 
     def bprop(self, x, keep, memory, keys, energy_mask, weight, bias, query, v, location, out, dout):  # noqa: ANN001, ANN201
         n_blocks, k, n_batch, n_in = x.shape
@@ -98,13 +96,13 @@ class AttentionScan(MixedPrecision):
         _, length, n_memory = memory.shape
         n_attention, n_taps = keys.shape[2], location.shape[0]
         large = (k, n_batch, length, n_attention)
-        h, contexts, weights, c = out
+        states, weights, c = out
         weight, memory = depend(weight, dout[0]), depend(memory, dout[0])  # or their transposes are made in the forward pass already
         history = ops.Stack(-1)((weights, ops.CumSum()(out_of_blocks(weights), 0).reshape(weights.shape)))  # (N, K, B, L, 2)
         factor, query_factor, location_factor = self.factor(weight), self.factor(query), self.factor(location)
         w_in = factor[:n_in]
-        w_context_transposed = transposed(factor[n_in : n_in + n_memory])
-        w_hidden_transposed = transposed(factor[n_in + n_memory :])
+        w_context_transposed = self.widened(transposed(factor[n_in : n_in + n_memory]))
+        w_hidden_transposed = self.widened(transposed(factor[n_in + n_memory :]))
         # v multiplies all that passes through tanh: here it is in the factors of the loop and, after it, in the sums.
         v_columns = v.reshape(1, n_attention)
         query_transposed = self.factor(transpose(query * spread(v_columns, query.shape), (1, 0)))
@@ -113,7 +111,8 @@ class AttentionScan(MixedPrecision):
         memory_transposed = transpose(self.factor(memory), (0, 2, 1))
         dx = zeros((n_blocks, k * n_batch, n_in), weight, x.dtype)
         dmemory, dkeys = ops.zeros_like(single(memory)), ops.zeros_like(single(keys))
-        dweight, dbias = zeros(weight.shape, weight), ops.zeros_like(bias)
+        part = zeros((weight.shape[0], n_hidden), weight)
+        dweight, dbias = concat_last((part, part, part, part)), ops.zeros_like(bias)
         dquery, dv, dlocation = ops.zeros_like(query), ops.zeros_like(v), ops.zeros_like(location)
         dh = ops.zeros((n_batch, n_hidden), ms.float32)
         dc = ops.zeros((n_batch, n_hidden), ms.float32)
@@ -123,10 +122,11 @@ class AttentionScan(MixedPrecision):
         t = Tensor(n_blocks - 1, ms.int32)
         while t >= 0:
             # In the order of the rows of `weight`.
-            block_inputs = concat_last((block(x, t), block_before(contexts, t), block_before(h, t))).reshape(k * n_batch, -1)
+            before = block_before(states, t)
+            block_inputs = concat_last((block(x, t), before[:, :, n_hidden:], before[:, :, :n_hidden])).reshape(k * n_batch, -1)
             gates = add_bias(times(block_inputs, factor), bias).reshape(k, n_batch, 4 * n_hidden)
             by_c, by_h, c_by_h, f = lstm_slopes(gates, block_before(c, t), block(c, t))
-            block_h = block(h, t).reshape(k * n_batch, n_hidden)
+            block_h = block(states, t)[:, :, :n_hidden].reshape(k * n_batch, n_hidden)
             columns = neighbourhood(block_before(history, t).reshape(k * n_batch, length, 2), n_taps // 2)  # (K * B * L, taps)
             queries = times(block_h, query_factor).reshape(k, n_batch, 1, n_attention)
             hidden = ops.tanh(times(columns, location_factor).reshape(large) + spread(queries, large) + many_keys)
@@ -135,9 +135,10 @@ class AttentionScan(MixedPrecision):
             location_slope = times(slope.reshape(-1, n_attention), location_transposed).reshape(k, n_batch * length, n_taps)
             slopes, location_slopes = unstack(self.factor(slope)), unstack(location_slope)
             block_weights = block(weights, t)
-            a, block_keep = unstack(block_weights), unstack(single(block(keep, t)))
-            dh_out, dcontext_out = unstack(single(block(dout[0], t))), unstack(single(block(dout[1], t)))
-            dweights_out = unstack(block(dout[2], t))
+            a, block_keep = unstack(block_weights), unstack(self.kept(block_h.reshape(k, n_batch, n_hidden)))
+            dstates = single(block(dout[0], t))
+            dh_out, dcontext_out = unstack(dstates[:, :, :n_hidden]), unstack(dstates[:, :, n_hidden:])
+            dweights_out = unstack(block(dout[1], t))
             dgates, dqueries, denergies, dcontexts = (), (), (), ()
             for back in range(k):
                 step = k - 1 - back
@@ -155,7 +156,8 @@ class AttentionScan(MixedPrecision):
                 dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
                 dgates, dqueries = (dgate, *dgates), (dq, *dqueries)
                 denergies, dcontexts = (denergy, *denergies), (dcontext, *dcontexts)
-                dcontext, dh = times(dgate, w_context_transposed), times(dgate, w_hidden_transposed)
+                dcontext = self.product(dgate, w_context_transposed)
+                dh = self.product(dgate, w_hidden_transposed)
             dgates = stack(dgates).reshape(k * n_batch, 4 * n_hidden)
             denergy = stack(denergies)  # (K, B, L)
             dhidden = slope * spread_last(denergy.expand_dims(3), n_attention)
@@ -211,7 +213,7 @@ class Attention(MixedPrecision):
         )
         self.dropout = DropoutFactors(config.attention_dropout)
         self.n_hidden = n_hidden
-        self.scan = AttentionScan()
+        self.scan = AttentionScan(n_hidden, config.attention_dropout)
 
     def location(self) -> Tensor:
         """Location filters and their projection as one matrix [kernel_size * 2, A]."""
@@ -221,7 +223,7 @@ class Attention(MixedPrecision):
         """x (T, B, P), memory (B, L, E), energy_mask (B, L) -> h and context side by side (T, B, H + E), weights (T, B, L)."""
         blocks = into_blocks(x)
         keep = self.dropout((*blocks.shape[:3], self.n_hidden), x)
-        h, contexts, weights, _ = self.scan(
+        states, weights, _ = self.scan(
             blocks,
             keep,
             memory,
@@ -233,4 +235,4 @@ class Attention(MixedPrecision):
             self.v,
             self.location(),
         )
-        return concat_last((first_steps(h, x.shape[0]), first_steps(contexts, x.shape[0]))), first_steps(weights, x.shape[0])
+        return first_steps(states, x.shape[0]), first_steps(weights, x.shape[0])

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import mindspore as ms
-from mindspore import Tensor, nn
+from mindspore import nn
 from tqdm import tqdm
 
 import src
@@ -106,6 +106,8 @@ class Training:
             f"{config.model.name} {src.__version__}, MindSpore {ms.__version__}, {device}{ranks}, precision {config.train.amp}: "
             f"{n_parameters / 1e6:.2f} M parameters; {self.batches}, {len(self.val_corpus)} to validate; from step {self.progress.step}"
         )
+        if self.progress.step < config.train.max_steps:
+            self._compile()
 
     def run(self, target_val_loss: float | None = None) -> Outcome:
         """Train until `train.max_steps`, until a validation loss is not above `target_val_loss`, for `train.max_hours`, or until
@@ -129,7 +131,6 @@ class Training:
                 inputs = [self.task.inputs(batch, progress.step) for batch in batches]
                 result = self.step(inputs, lr, progress.loss_scale or 1.0)
                 speed.count(sum(batch.frames for batch in batches))
-                self._note_compilation(inputs, speed.last)
                 if result.updated:
                     self._advance(result, lr, speed, bar)
                 else:
@@ -180,7 +181,6 @@ class Training:
         runtime.seed_dropout(settings.seed + progress.step)
         self.step = TrainStep(self.net, self.task.forward(self.net), settings)
         self.validate = self.task.validator(self.net, self.val_corpus)
-        self.compiled: set[tuple] = set()
         if checkpoint:
             checkpoint = with_reduction_factor(checkpoint, self.config_now)
             load_weights(self.net, checkpoint)
@@ -213,15 +213,19 @@ class Training:
         self._log(reduction_factor=factor)
         self.progress.begin_epoch()  # its batches have other lengths
         self._build(snapshot(self.net, self.step.optimizer, self.config_now))
+        self._compile()
         return True
 
-    def _note_compilation(self, batches: list[tuple[Tensor, ...]], seconds: float) -> None:
-        fresh = {tuple(value.shape for value in inputs) for inputs in batches} - self.compiled
-        if fresh:
-            self.compiled |= fresh
-            sizes = " and ".join(" ".join("x".join(map(str, size)) for size in shape if size) for shape in sorted(fresh))
-            self._say(f"a graph for batches of {sizes} was compiled and run in {seconds:.1f} s")
-            self._log(compiled=[[list(size) for size in shape] for shape in sorted(fresh)], compile_s=seconds)
+    def _compile(self) -> None:
+        """Make the step's graphs for all batch shapes, which costs the same now as later and less memory."""
+        began = time.perf_counter()
+        examples = [self.task.inputs(batch, 0) for batch in self.batches.examples()]
+        self.step.compile(examples)
+        seconds = time.perf_counter() - began
+        shapes = [[list(value.shape) for value in inputs if value.shape] for inputs in examples]
+        sizes = ", ".join(" ".join("x".join(map(str, shape)) for shape in batch) for batch in shapes)
+        self._say(f"graphs for batches of {sizes} were compiled in {seconds:.1f} s")
+        self._log(compiled=shapes, compile_s=seconds)
 
     def _say(self, text: str) -> None:
         if self.writes:

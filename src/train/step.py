@@ -9,6 +9,7 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from src import runtime
 from src.config import TrainConfig
+from src.graph_cache import compile_aside
 from src.precision import set_precision
 
 # A for loop over parameters, of which WaveGlow has hundreds, would nest the graph as deep as MindSpore allows.
@@ -27,6 +28,23 @@ class StepResult(NamedTuple):
     def loss(self) -> float:
         """What is minimised."""
         return self.losses[0]
+
+
+class Graph(nn.Cell):
+    """A function as a graph of its own; `parameters` are those that it uses, by whose names a graph from a cache finds them."""
+
+    def __init__(self, function: Callable[..., tuple[Tensor, ...]], parameters: Sequence[Parameter]):
+        super().__init__(auto_prefix=False)
+        self.function = function
+        self.parameters = [{parameter.name: parameter for parameter in parameters}]  # in a list: they are others' parameters
+
+    def parameters_dict(self, recurse: bool = True) -> dict[str, Parameter]:
+        """As given."""
+        return self.parameters[0]
+
+    def construct(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """What the function returns."""
+        return self.function(*inputs)
 
 
 class TrainStep:
@@ -83,7 +101,6 @@ class TrainStep:
                 optimizer(clip_by_norm(summed, norm, max_norm, scale))
             return mean_losses, norm, finite
 
-        @ms.jit
         def step(lr: Tensor, scale: Tensor, *inputs: Tensor):
             before = ()
             for statistic in statistics:
@@ -94,7 +111,6 @@ class TrainStep:
                 assign(statistic, ops.where(finite, statistic, value))
             return (*losses, norm, finite)
 
-        @ms.jit
         def accumulate(share: Tensor, scale: Tensor, *inputs: Tensor):
             (_, losses), gradients = value_and_gradient(scale, *inputs)
             return (ops.depend(losses[0], for_each(partial(_add_share, share), sums, gradients)), *losses[1:])
@@ -112,7 +128,20 @@ class TrainStep:
                 assign(value, statistic)
             return ops.depend(Tensor(True), for_each(_empty, sums))  # a graph that returns nothing would call Python
 
-        self._step, self._begin, self._accumulate, self._finish = step, begin, accumulate, finish
+        everything = [*net.get_parameters(), *optimizer.get_parameters(), *sums, *kept]
+        self._step, self._accumulate = Graph(step, everything), Graph(accumulate, everything)
+        self._begin, self._finish = begin, finish
+
+    def compile(self, batches: Sequence[tuple[Tensor, ...]]) -> None:
+        """Compile a graph for each shape of batches, of which one is given each; otherwise the first batch of its shape does it."""
+        self.net.set_train(True)
+        graph, number = self._accumulate if self._accumulates else self._step, Tensor(1.0, ms.float32)
+
+        def compile_graphs() -> None:
+            for inputs in batches:
+                graph.compile(number, number, *inputs)
+
+        compile_aside(compile_graphs)
 
     def __call__(self, batches: Sequence[tuple[Tensor, ...]], lr: float, scale: float = 1.0) -> StepResult:
         """One step on the mean over `batches`, each given as what `forward` takes.
