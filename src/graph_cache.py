@@ -20,6 +20,7 @@ import mindspore as ms
 from src import runtime
 
 KEPT = 30  # graphs, of some megabytes each; the longest unused ones go
+STARTED = Path(sys.argv[0]).resolve()  # the script that MindSpore reads when it uses its cache, whatever sys.argv says later
 _uses = itertools.count()  # of MindSpore's cache in this process
 
 
@@ -66,7 +67,7 @@ def compile_aside(compile_graphs: Callable[[], None]) -> None:
     MindSpore's compiler does not give back hundreds of megabytes per graph; the child takes them with it. Where a process cannot be
     copied (see `src.runtime.can_fork`), or has used the cache before, the graphs are compiled here.
     """
-    if next(_uses) > 0 or not Path(sys.argv[0]).is_file() or not runtime.can_fork():
+    if next(_uses) > 0 or not STARTED.is_file() or not runtime.can_fork():
         compile_graphs()
         return
     with tempfile.TemporaryDirectory() as folder:
