@@ -20,7 +20,7 @@ import mindspore as ms
 from src import runtime
 
 KEPT = 30  # graphs, of some megabytes each; the longest unused ones go
-STARTED = Path(sys.argv[0]).resolve()  # the script that MindSpore reads when it uses its cache, whatever sys.argv says later
+SCRIPT = Path(sys.argv[0]).resolve()  # the script that MindSpore reads when it uses its cache, whatever sys.argv says later
 _uses = itertools.count()  # of MindSpore's cache in this process
 
 
@@ -34,12 +34,12 @@ def graph_cache(key: str) -> Iterator[None]:
     Args:
         key: all that the graph depends on beside this code, the script that runs, MindSpore and the device.
     """
-    folder, script = _folder(), Path(sys.argv[0]).resolve()
-    aside = _make_aside(folder) if next(_uses) == 0 and folder and script.is_file() else None  # MindSpore reads the script
+    folder = _folder()
+    aside = _make_aside(folder) if next(_uses) == 0 and folder and SCRIPT.is_file() else None
     if not aside:
         yield
         return
-    facts = (key, _code_sha256(script), ms.__version__, ms.get_context("device_target"), str(script))
+    facts = (key, _code_sha256(), ms.__version__, ms.get_context("device_target"), str(SCRIPT))
     # A folder for each, as MindSpore looks at code alone: it would take a graph for that of another shape or configuration.
     graph = folder / hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
     known = graph.is_dir()
@@ -67,7 +67,7 @@ def compile_aside(compile_graphs: Callable[[], None]) -> None:
     MindSpore's compiler does not give back hundreds of megabytes per graph; the child takes them with it. Where a process cannot be
     copied (see `src.runtime.can_fork`), or has used the cache before, the graphs are compiled here.
     """
-    if next(_uses) > 0 or not STARTED.is_file() or not runtime.can_fork():
+    if next(_uses) > 0 or not SCRIPT.is_file() or not runtime.can_fork():
         compile_graphs()
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -95,6 +95,6 @@ def _make_aside(folder: Path) -> Path | None:
     return None
 
 
-def _code_sha256(script: Path) -> str:
-    files = [script, *sorted(Path(__file__).parent.rglob("*.py"))]
+def _code_sha256() -> str:
+    files = [SCRIPT, *sorted(Path(__file__).parent.rglob("*.py"))]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -71,7 +71,6 @@ def test_a_folder_that_cannot_be_made_is_done_without(tmp_path, speak):
 
 
 ASIDE = """
-import sys
 import numpy as np
 import mindspore as ms
 from mindspore import Parameter, Tensor
@@ -98,6 +97,6 @@ print(children, weight.asnumpy().tolist())
 def test_a_graph_that_a_child_compiled_has_the_parents_weights(tmp_path):
     script = tmp_path / "aside.py"
     script.write_text(ASIDE)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[True] [13.0, 18.0]"

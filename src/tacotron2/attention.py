@@ -31,6 +31,7 @@ from src.recurrence import (
     transposed,
     transposed_times,
     unstack,
+    zero_gates,
     zeros,
 )
 
@@ -111,8 +112,7 @@ class AttentionScan(Scan):
         memory_transposed = transpose(self.factor(memory), (0, 2, 1))
         dx = zeros((n_blocks, k * n_batch, n_in), weight, x.dtype)
         dmemory, dkeys = ops.zeros_like(single(memory)), ops.zeros_like(single(keys))
-        part = zeros((weight.shape[0], n_hidden), weight)
-        dweight, dbias = concat_last((part, part, part, part)), ops.zeros_like(bias)
+        dweight, dbias = zero_gates(weight, n_hidden), ops.zeros_like(bias)
         dquery, dv, dlocation = ops.zeros_like(query), ops.zeros_like(v), ops.zeros_like(location)
         dh = ops.zeros((n_batch, n_hidden), ms.float32)
         dc = ops.zeros((n_batch, n_hidden), ms.float32)

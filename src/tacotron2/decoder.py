@@ -3,7 +3,7 @@
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from src.config import Config, Tacotron2Config
+from src.config import Config
 from src.layers import INITIAL_GAINS, Linear, read, spread_last
 from src.precision import cast, single
 from src.recurrence import BLOCK, LSTM, DropoutFactors, block, concat_last, concat_time, lstm_step, matmul, out_of_blocks, stack, unstack
@@ -28,23 +28,6 @@ class Prenet(nn.Cell):
         return ops.relu(self.second(x * keep[:, : self.n_out])) * keep[:, self.n_out :]
 
 
-class Projection(Linear):
-    """What the decoder says, from the decoder LSTM's hidden state (..., H) and what attention heard (..., E): (..., n_out)."""
-
-    def __init__(self, model: Tacotron2Config, n_out: int):
-        super().__init__(model.decoder_rnn_dim + model.encoder_dim, n_out)
-        self.n_hidden = model.decoder_rnn_dim
-
-    def construct(self, hidden: Tensor, heard: Tensor) -> Tensor:
-        """`heard` may have other numbers before the context, such as the attention LSTM's state: nothing wide is put together for it."""
-        weight = read(self.weight)
-        others = ops.zeros((heard.shape[-1] - (self.n_in - self.n_hidden), self.n_out), weight.dtype)
-        by_context = weight[self.n_hidden :] if others.shape[0] == 0 else concat_time((others, weight[self.n_hidden :]))
-        y = self.product(hidden.reshape(-1, self.n_hidden), weight[: self.n_hidden])
-        y = self.add_bias(y + self.product(heard.reshape(-1, heard.shape[-1]), by_context), read(self.bias))
-        return y.reshape((*hidden.shape[:-1], self.n_out))
-
-
 class Decoder(nn.Cell):
     """Teacher forced (`construct`) and free running (`free_run`) decoding with the same weights; frames are (r * n_mels) wide."""
 
@@ -59,7 +42,7 @@ class Decoder(nn.Cell):
         self.attention = Attention(model)
         n_state = model.attention_rnn_dim + model.encoder_dim
         self.lstm = LSTM(n_state, model.decoder_rnn_dim, model.decoder_dropout)
-        self.projection = Projection(model, self.n_frame + 1)  # r mel frames, then the gate
+        self.projection = Linear(model.decoder_rnn_dim + model.encoder_dim, self.n_frame + 1)  # r mel frames, then the gate
         self.gate_threshold = model.gate_threshold
         self.max_steps = model.max_decoder_steps
         self.rest_limit = -(-model.attention_stop_frames // model.reduction_factor)  # in steps
@@ -79,8 +62,18 @@ class Decoder(nn.Cell):
         states, weights = self.attention(x, memory, energy_mask)
         # What attention heard does not depend on the decoder LSTM, so that LSTM runs over the whole sequence at once.
         hidden = self.lstm(states)
-        outputs = single(self.projection(hidden, states))
+        outputs = single(self._project(hidden, states))
         return outputs[:, :, : self.n_frame], outputs[:, :, self.n_frame], weights
+
+    def _project(self, hidden: Tensor, states: Tensor) -> Tensor:
+        """`projection` of hidden (T, B, decoder_rnn_dim) and the context in states (T, B, attention_rnn_dim + E), of which training would
+        have to keep a copy side by side: the rest of the states meets rows of zeros instead. (T, B, r * n_mels + 1)."""
+        layer, n_hidden = self.projection, self.lstm.n_hidden
+        weight = read(layer.weight)
+        by_states = concat_time((ops.zeros((self.attention.n_hidden, layer.n_out), weight.dtype), weight[n_hidden:]))
+        y = layer.product(hidden.reshape(-1, n_hidden), weight[:n_hidden])
+        y = y + layer.product(states.reshape(-1, states.shape[-1]), by_states)
+        return layer.add_bias(y, read(layer.bias)).reshape((*hidden.shape[:-1], layer.n_out))
 
     def step(self, frame, keep, h, c, context, weights, summed, hidden, cell, memory, keys, energy_mask, location):  # noqa: ANN001, ANN201
         """One free-running step: the frames before (B, r * n_mels), the prenet's dropout factors (B, 2 * prenet_dim), the state that
@@ -94,7 +87,7 @@ class Decoder(nn.Cell):
         h, c = lstm_step(matmul(concat_last((x, context, h)), attention.weight) + attention.bias, c)
         weights, summed, context = attend(matmul(h, attention.query), weights, summed, memory, keys, energy_mask, attention.v, location)
         hidden, cell = lstm_step(matmul(concat_last((h, context, hidden)), lstm.weight) + lstm.bias, cell)
-        output = self.projection(hidden, context)
+        output = self.projection(concat_last((hidden, context)))
         return output[:, : self.n_frame], ops.sigmoid(output[:, self.n_frame]), h, c, context, weights, summed, hidden, cell
 
     def free_run(self, memory: Tensor, energy_mask: Tensor, last_symbol: Tensor, keep: Tensor):  # noqa: ANN201

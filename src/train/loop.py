@@ -106,8 +106,6 @@ class Training:
             f"{config.model.name} {src.__version__}, MindSpore {ms.__version__}, {device}{ranks}, precision {config.train.amp}: "
             f"{n_parameters / 1e6:.2f} M parameters; {self.batches}, {len(self.val_corpus)} to validate; from step {self.progress.step}"
         )
-        if self.progress.step < config.train.max_steps:
-            self._compile()
 
     def run(self, target_val_loss: float | None = None) -> Outcome:
         """Train until `train.max_steps`, until a validation loss is not above `target_val_loss`, for `train.max_hours`, or until
@@ -123,7 +121,9 @@ class Training:
         if progress.step >= settings.max_steps:
             self._say(f"all {settings.max_steps} steps are done; raise train.max_steps to train on")
             return Outcome(progress, self.newest)
-        speed, reached, deadline = Speed(), False, time.monotonic() + 3600 * (settings.max_hours or math.inf)
+        deadline = time.monotonic() + 3600 * (settings.max_hours or math.inf)
+        self._compile()
+        speed, reached = Speed(), False
         with self.lock, self._resumable(), Interruption() as interruption, self._progress_bar() as bar:
             for batches in self._steps():
                 speed.got_data()
@@ -218,13 +218,14 @@ class Training:
 
     def _compile(self) -> None:
         """Make the step's graphs for all batch shapes, which costs the same now as later and less memory."""
-        began = time.perf_counter()
         examples = [self.task.inputs(batch, 0) for batch in self.batches.examples()]
-        self.step.compile(examples)
-        seconds = time.perf_counter() - began
         shapes = [[list(value.shape) for value in inputs if value.shape] for inputs in examples]
         sizes = ", ".join(" ".join("x".join(map(str, shape)) for shape in batch) for batch in shapes)
-        self._say(f"graphs for batches of {sizes} were compiled in {seconds:.1f} s")
+        self._say(f"compiling graphs for batches of {sizes}")
+        began = time.perf_counter()
+        self.step.compile(examples)
+        seconds = time.perf_counter() - began
+        self._say(f"compiled in {seconds:.1f} s")
         self._log(compiled=shapes, compile_s=seconds)
 
     def _say(self, text: str) -> None:
