@@ -159,7 +159,7 @@ class Scan(MixedPrecision):
             return times(x, factor)
         n_rows, n_out = x.shape[0], factor.shape[1] - PADDING
         y = times(concat_last((x, ops.zeros((n_rows, PADDING), x.dtype))), factor)
-        return ops.Slice()(y, (0, 0), (n_rows, n_out))
+        return y[:, :n_out]
 
     def kept(self, h: Tensor) -> Tensor:
         """The factors of dropout, float32, that states h have met: those it took are 0, and the factors themselves need not be kept."""
