@@ -281,7 +281,7 @@ def test_a_second_launch_into_the_same_folder_leaves_the_first_alone(launchers):
     launchers.put_msrun(MSRUN)
     launchers.put("train.py", RANK + SAVING)
     first = launchers.train()
-    wait_for(lambda: ready(launchers), first)
+    wait_until_ready(launchers, first)
     status, _, err = end_of(launchers.train())
     assert status == 2 and err == "error: out/logs belongs to a training that runs; choose another OUTPUT_DIR, or stop that one first\n"
     assert ready(launchers)
@@ -307,12 +307,18 @@ def ready(launchers) -> bool:
     return all(log.exists() and "ready" in log.read_text() for log in logs)
 
 
+def wait_until_ready(launchers, process: subprocess.Popen) -> None:
+    """Until both ranks can save, and the launcher follows the first one: before that a signal kills what msrun has started."""
+    wait_for(lambda: ready(launchers), process)
+    assert "ready\n" in iter(process.stdout.readline, "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_reaches_the_ranks_as_sigterm_and_they_have_time_to_save(launchers, number):
     launchers.put_msrun(MSRUN)
     launchers.put("train.py", RANK + SAVING)
     process = launchers.train()
-    wait_for(lambda: ready(launchers), process)
+    wait_until_ready(launchers, process)
     process.send_signal(number)
     status, _, err = end_of(process)
     assert status == 128 + number and err.startswith(f"{number.name}: ranks have 30 s to save a checkpoint")
@@ -325,7 +331,7 @@ def test_ranks_that_do_not_stop_are_killed(launchers, again):
     launchers.put_msrun(MSRUN)
     launchers.put("train.py", RANK + SAVING.replace("time.sleep(2 * rank)", "time.sleep(600 * rank)"))
     process = launchers.train(GRACE_SECONDS="600" if again else "10")
-    wait_for(lambda: ready(launchers), process)
+    wait_until_ready(launchers, process)
     process.terminate()
     if again:
         wait_for(lambda: not launchers.running(RANK_ID="0", MS_ROLE="MS_WORKER"), process)
