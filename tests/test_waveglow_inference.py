@@ -49,9 +49,9 @@ def test_no_graph_is_larger_than_a_chunk_with_its_surroundings(net, monkeypatch)
     monkeypatch.setattr(inference, "CHUNK", 20)
     monkeypatch.setattr(inference, "WINDOW_MULTIPLE", 8)
 
-    def watched(x, frames, *rest):
-        sizes.append((x.shape, frames.shape))
-        return couple(x, frames, *rest)
+    def watched(x, condition, *rest):
+        sizes.append((x.shape, condition.shape))
+        return couple(x, condition, *rest)
 
     monkeypatch.setattr(net.synthesis, "coupling", watched)
     for n_frames in (3, 8, 15, 60, 95):

@@ -59,17 +59,16 @@ class FoldedCoupling(nn.Cell):
         self.n_layers, self.kernel_size = n_layers, kernel_size
 
     def construct(self, x: Tensor, condition: Tensor) -> Tensor:
-        """x (T, n_half + 1), whose last column is 1, and condition (T, C) -> shift and log scale (T, 2 n_half)."""
+        """x (T, n_half + 1) and condition (T, C + 1), whose last columns are 1 -> shift and log scale (T, 2 n_half)."""
         h, result = ops.MatMul()(x, self.weights[0]), None
         for i in range(self.n_layers):
             taps = self.taps(x if i == 0 else h, 2**i)
-            sums = ops.MatMul()(ops.Concat(1)((taps, condition)), self.weights[2 + 5 * i])
-            signal, gate = ops.Split(1, 2)(ops.Sigmoid()(ops.BiasAdd()(sums, self.weights[3 + 5 * i])))
+            signal, gate = ops.Split(1, 2)(ops.Sigmoid()(ops.MatMul()(ops.Concat(1)((taps, condition)), self.weights[2 + 4 * i])))
             units = (signal - 0.5) * gate
-            share = ops.MatMul()(units, self.weights[4 + 5 * i])
+            share = ops.MatMul()(units, self.weights[3 + 4 * i])
             result = share if i == 0 else result + share
             if i < self.n_layers - 1:
-                h = h + ops.BiasAdd()(ops.MatMul()(units, self.weights[5 + 5 * i]), self.weights[6 + 5 * i])
+                h = h + ops.BiasAdd()(ops.MatMul()(units, self.weights[4 + 4 * i]), self.weights[5 + 4 * i])
         return ops.BiasAdd()(result, self.weights[1])
 
     def taps(self, x: Tensor, dilation: int) -> Tensor:
@@ -96,9 +95,9 @@ class Voice(nn.Cell):
 
     def construct(self, mel: Tensor, noise: Tensor) -> Tensor:
         """mel (1, n_mels, F) and noise (1, n_group, F * hop / n_group), channels in order of use -> (1, F * hop)."""
-        condition = self.condition(ops.Transpose()(mel.reshape(self.n_mels, -1), (1, 0)))
         z = ops.Transpose()(noise.reshape(self.n_group, -1), (1, 0))
         one = ops.ones_like(z[:, :1])
+        condition = ops.Concat(1)((self.condition(ops.Transpose()(mel.reshape(self.n_mels, -1), (1, 0))), one))
         used = self.joining[0]
         x = z[:, :used]
         for i in range(len(self.couplings)):

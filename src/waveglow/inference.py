@@ -6,20 +6,22 @@ Around each chunk so many positions are computed too, and thrown away, as the di
 All flows and chunks run through one graph, compiled once per size of window; weights are its arguments.
 """
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.errors import InputError
-from src.layers import neighbourhood, spread
+from src.layers import neighbourhood, spread_last
 
 if TYPE_CHECKING:
     from src.waveglow.flow import Flow, WaveNet
     from src.waveglow.model import WaveGlow
 
-CHUNK = 256  # frames of one chunk of a long mel spectrogram
-WINDOW_MULTIPLE = 32  # frames; one graph is compiled per window size rounded up to this
+CHUNK = 512  # frames of one chunk of a long mel spectrogram
+WINDOW_MULTIPLE = 16  # frames; one graph is compiled per window size rounded up to this
 
 
 class FoldedFlow(NamedTuple):
@@ -27,6 +29,18 @@ class FoldedFlow(NamedTuple):
 
     unmix: np.ndarray  # (C, C), the inverse of the 1x1 convolution
     weights: list[Tensor]  # of `Coupling`
+
+
+class Condition(nn.Cell):
+    """What all couplings hear of one window: frames (1, n_frames - 1 + F, n_mels), upsampled, and 1 for the biases, (T, C + 1)."""
+
+    def __init__(self, net: "WaveGlow"):
+        super().__init__(auto_prefix=False)
+        self.upsample = [net.upsample]  # in a list: the network owns it
+
+    def construct(self, frames: Tensor) -> Tensor:
+        condition = self.upsample[0](frames)
+        return ops.Concat(1)((condition, ops.ones((condition.shape[0], 1), condition.dtype)))
 
 
 class Coupling(nn.Cell):
@@ -39,34 +53,30 @@ class Coupling(nn.Cell):
 
     def __init__(self, net: "WaveGlow"):
         super().__init__(auto_prefix=False)
-        self.upsample = [net.upsample]  # in a list: the network owns it
         self.n_layers, self.kernel_size = net.config.model.wn_layers, net.config.model.wn_kernel_size
 
-    def construct(self, x: Tensor, frames: Tensor, *weights: Tensor) -> Tensor:
-        """x (T, n_half + 1) and frames (1, n_frames - 1 + F, n_mels) -> shift and log scale (T, 2 n_half).
+    def construct(self, x: Tensor, condition: Tensor, *weights: Tensor) -> Tensor:
+        """x (T, n_half + 1) and `Condition` (T, C + 1) -> shift and log scale (T, 2 n_half).
 
         The last column of x is 1 inside the audio; beyond its ends x is 0, and every convolution has to see 0 there.
 
-        Weights: `start` with its bias as last row, the bias of the result; then for each layer the matrix from taps and condition to
-        the units, its bias, the matrix from units to the result; and, for all layers but the last, that from units to residual, and
-        its bias.
+        Weights: `start` with its bias as last row, the bias of the result; then for each layer the matrix from taps, condition and 1 to
+        the units, that from units to the result; and, for all layers but the last, that from units to residual, and its bias.
         """
-        condition = self.upsample[0](frames)
         start, bias = weights[:2]
         h = ops.MatMul()(x, start)
-        inside = spread(x[:, x.shape[1] - 1 :], h.shape)
+        inside = spread_last(x[:, x.shape[1] - 1 :], h.shape[1])
         result = None
         for i in range(self.n_layers):
-            into_units, units_bias, out_of_units = weights[2 + 5 * i : 5 + 5 * i]
+            into_units, out_of_units = weights[2 + 4 * i : 4 + 4 * i]
             heard = x if i == 0 else h
             taps = neighbourhood(heard.reshape(1, *heard.shape), self.kernel_size, 2**i)
-            activations = ops.Sigmoid()(ops.BiasAdd()(ops.MatMul()(ops.Concat(1)((taps, condition)), into_units), units_bias))
-            signal, gate = ops.Split(1, 2)(activations)
+            signal, gate = ops.Split(1, 2)(ops.Sigmoid()(ops.MatMul()(ops.Concat(1)((taps, condition)), into_units)))
             units = (signal - 0.5) * gate
             share = ops.MatMul()(units, out_of_units)
             result = share if i == 0 else result + share
             if i < self.n_layers - 1:
-                residual, residual_bias = weights[5 + 5 * i : 7 + 5 * i]
+                residual, residual_bias = weights[4 + 4 * i : 6 + 4 * i]
                 h = (h + ops.BiasAdd()(ops.MatMul()(units, residual), residual_bias)) * inside
         return ops.BiasAdd()(result, bias)
 
@@ -76,7 +86,7 @@ class Synthesis:
 
     def __init__(self, net: "WaveGlow"):
         model, hop_length = net.config.model, net.config.audio.hop_length
-        self.net, self.coupling, self.kept = [net], Coupling(net), None
+        self.net, self.condition, self.coupling, self.kept = [net], Condition(net), Coupling(net), None
         self.n_positions = hop_length // model.n_group  # of one frame
         self.n_half = model.n_group // 2
         self.halo = -(-(model.wn_kernel_size // 2 * (2**model.wn_layers - 1)) // self.n_positions)  # frames
@@ -98,28 +108,34 @@ class Synthesis:
     def _item(self, flows: list[FoldedFlow], frames: np.ndarray, z: np.ndarray) -> np.ndarray:
         used = self.joining[0]
         x = z[:, :used]
+        heard = self.net[0].upsample.n_frames - 1
+
+        @lru_cache(maxsize=1)  # a mel spectrogram of one window is upsampled once for all flows; of a longer one no more is kept
+        def condition(first: int, end: int) -> Tensor:
+            return self.condition(Tensor(window(frames, first - heard, end)[None]))
+
         for k in reversed(range(len(flows))):
             kept, changed = np.split(x, 2, axis=1)
-            shift, log_scale = self._couple(flows[k].weights, kept, frames)
+            shift, log_scale = self._couple(flows[k].weights, kept, len(frames), condition)
             x = np.concatenate((kept, (changed - shift) * np.exp(-log_scale)), 1) @ flows[k].unmix
             if k > 0 and k % self.n_early_every == 0:
                 x = np.concatenate((z[:, used : used + self.n_early_size], x), 1)
                 used += self.n_early_size
         return x.reshape(-1)
 
-    def _couple(self, weights: list[Tensor], kept: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Shift and log scale, each (T, n_half), chunk by chunk."""
-        n_frames, n_half, n_positions = len(frames), kept.shape[1], self.n_positions
+    def _couple(
+        self, weights: list[Tensor], kept: np.ndarray, n_frames: int, condition: Callable[[int, int], Tensor]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Shift and log scale, each (T, n_half), chunk by chunk; `condition` gives that of a window, by its first frame and its end."""
+        n_half, n_positions = kept.shape[1], self.n_positions
         x = np.concatenate((kept, np.zeros((len(kept), self.n_half - n_half)), np.ones((len(kept), 1))), 1, dtype=np.float32)
-        heard = self.net[0].upsample.n_frames - 1
         results = []
         for begin in range(0, n_frames, CHUNK):
             end, first = min(begin + CHUNK, n_frames), max(begin - self.halo, 0)
             wanted = min(end + self.halo, n_frames) - first
             size = min(-(-wanted // WINDOW_MULTIPLE) * WINDOW_MULTIPLE, CHUNK + 2 * self.halo)
             x_window = window(x, first * n_positions, (first + size) * n_positions)
-            heard_frames = window(frames, first - heard, first + size)
-            result = self.coupling(Tensor(x_window), Tensor(heard_frames[None]), *weights).asnumpy()
+            result = self.coupling(Tensor(x_window), condition(first, first + size), *weights).asnumpy()
             results.append(result[(begin - first) * n_positions : (end - first) * n_positions])
         result = np.concatenate(results)
         return result[:, :n_half], result[:, self.n_half : self.n_half + n_half]
@@ -147,9 +163,8 @@ class Synthesis:
             taps = wn.in_layers[i].folded()
             if i == 0:
                 taps = (start @ taps.reshape(-1, width, 2 * width)).reshape(-1, 2 * width)
-            into_units = np.concatenate((taps, conditions[i]))
-            layers += [into_units * doubled, (wn.in_layers[i].bias.asnumpy() + condition_biases[i]) * doubled]
-            layers.append(2 * res_skip[:, -width:] @ end)
+            units_bias = wn.in_layers[i].bias.asnumpy() + condition_biases[i]
+            layers += [np.concatenate((taps, conditions[i], units_bias[None])) * doubled, 2 * res_skip[:, -width:] @ end]
             bias = bias + res_skip_bias[-width:] @ end
             if i < n_layers - 1:
                 layers += [2 * res_skip[:, :width], res_skip_bias[:width]]
