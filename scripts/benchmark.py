@@ -100,15 +100,14 @@ class Benchmark:
             yield Row(name, f"free running, {n_frames} frames, a frame", "ms", {label: frame[label] for label in labels})
 
     def _compilation(self) -> Row:
-        """Seconds of the first step less those of the second, each time in new processes."""
+        """Seconds that the training step takes to compile, each time in new processes."""
         length, frames = self.arguments.text_length, self.arguments.compile_frames
         sides = {f"{OURS}, T {n_frames}": (OURS, 1, n_frames, length) for n_frames in sorted(frames, reverse=True)}
         samples: dict[str, list[float]] = {label: [] for label in sides}
         for _ in tqdm(range(self.arguments.compile_repeats), desc="compilation", leave=False):
             with ExitStack() as stack:
-                for label, worker in prepare(stack, self.commands, "training", self.config, sides).items():
-                    first, second = worker.ask("run")["seconds"], worker.ask("run")["seconds"]
-                    samples[label].append(first - second)
+                for label, worker in prepare(stack, self.commands, "compiling", self.config, sides).items():
+                    samples[label].append(worker.ask("run")["seconds"])
         return Row("compile_time", f"compiling the training step, L {length}", "s", samples)
 
     def _vocoding(self) -> Row:

@@ -31,6 +31,28 @@ from src.train.tacotron2 import Tacotron2Task
 
 def training(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
     """A run is one optimiser step; the first one compiles."""
+    step, make_inputs, lr = _step(config, seed, batch_size, n_frames, length)
+    runs = itertools.count()
+
+    def run() -> None:
+        inputs = make_inputs()
+        if next(runs) == 0:
+            step.compile([inputs])
+        if not step([inputs], lr).updated:
+            raise ArithmeticError("the loss or the gradient is not finite")
+        ms.runtime.synchronize()
+
+    return run
+
+
+def compiling(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
+    """A run compiles the optimiser step, as train.py does before its first one."""
+    step, make_inputs, _ = _step(config, seed, batch_size, n_frames, length)
+    return lambda: step.compile([make_inputs()])
+
+
+def _step(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> tuple[TrainStep, Callable[[], tuple], float]:
+    """Of a fresh network, what makes the inputs of a random batch, and the learning rate."""
     config = load_config(config)
     runtime.setup(seed)
     net = create_model(config=config)
@@ -44,18 +66,7 @@ def training(config: dict, seed: int, batch_size: int, n_frames: int, length: in
         mel_lengths=np.full(batch_size, n_frames, np.int32),
         indices=np.arange(batch_size, dtype=np.int32),
     )
-
-    runs = itertools.count()
-
-    def run() -> None:
-        inputs = task.inputs(batch, 0)
-        if next(runs) == 0:
-            step.compile([inputs])
-        if not step([inputs], config.train.lr).updated:
-            raise ArithmeticError("the loss or the gradient is not finite")
-        ms.runtime.synchronize()
-
-    return run
+    return step, lambda: task.inputs(batch, 0), config.train.lr
 
 
 def free_running(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
@@ -138,5 +149,12 @@ def mel(folder: str, config: dict) -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    tasks = {"training": training, "free_running": free_running, "exported": exported, "vocoding": vocoding, "mel": mel}
+    tasks = {
+        "training": training,
+        "compiling": compiling,
+        "free_running": free_running,
+        "exported": exported,
+        "vocoding": vocoding,
+        "mel": mel,
+    }
     run_script(lambda: serve(tasks))
