@@ -7,15 +7,14 @@ from mindspore import Tensor, ops
 from src import create_model
 from src.config import Config, WaveGlowConfig
 from src.errors import InputError
+from src.layers import neighbourhood
 from src.waveglow import inference
 from src.waveglow.denoiser import Denoiser
 
 
-@pytest.fixture(scope="module")
-def net():
-    """Small, but its couplings reach over two frames; fresh ones would do nothing, as `end` starts as 0."""
-    model = WaveGlowConfig(n_flows=5, n_early_every=2, wn_layers=6, wn_channels=8, upsample_kernel_size=512)
-    config = Config(model=model)
+def build(**sizes):
+    """A small network; fresh couplings would do nothing, as `end` starts as 0."""
+    config = Config(model=WaveGlowConfig(**{"wn_layers": 6, "wn_channels": 8, "upsample_kernel_size": 512, **sizes}))
     config.audio.n_mels = 6
     net = create_model(config=config)
     random = np.random.default_rng(0)
@@ -25,8 +24,29 @@ def net():
     return net
 
 
+@pytest.fixture(scope="module")
+def net():
+    """Its couplings reach over two frames."""
+    return build(n_flows=5, n_early_every=2)
+
+
 def draw(*shape):
     return np.random.default_rng(1).standard_normal(shape, np.float32)
+
+
+@pytest.mark.parametrize("dilation", [1, 4, 16])
+def test_a_convolution_in_pairs_is_one_of_neighbourhoods(dilation):
+    x, weight = Tensor(draw(32, 3)), Tensor(draw(9, 5))
+    expected = ops.MatMul()(neighbourhood(x.expand_dims(0), 3, dilation), weight).asnumpy()
+    np.testing.assert_allclose(inference.convolve_in_pairs(x, weight, dilation).asnumpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [{"wn_kernel_size": 5}, {"wn_layers": 10}])  # no pairs; pairs as long as sixteen frames
+def test_the_way_back_for_other_couplings(sizes):
+    net = build(n_flows=2, **sizes)
+    mel, noise = draw(1, 6, 17), [draw(1, 8, 17 * 32)]
+    z = net(Tensor(mel), net.infer(Tensor(mel), noise=noise))[0].asnumpy()
+    np.testing.assert_allclose(z, net.config.model.sigma * noise[0], atol=1e-5)
 
 
 def test_chunks_give_the_samples_of_one_piece(net, monkeypatch):

@@ -63,12 +63,13 @@ class FoldedCoupling(nn.Cell):
         h, result = ops.MatMul()(x, self.weights[0]), None
         for i in range(self.n_layers):
             taps = self.taps(x if i == 0 else h, 2**i)
-            signal, gate = ops.Split(1, 2)(ops.Sigmoid()(ops.MatMul()(ops.Concat(1)((taps, condition)), self.weights[2 + 4 * i])))
+            sums = ops.MatMul()(taps, self.weights[2 + 5 * i]) + ops.MatMul()(condition, self.weights[3 + 5 * i])
+            signal, gate = ops.Split(1, 2)(ops.Sigmoid()(sums))
             units = (signal - 0.5) * gate
-            share = ops.MatMul()(units, self.weights[3 + 4 * i])
+            share = ops.MatMul()(units, self.weights[4 + 5 * i])
             result = share if i == 0 else result + share
             if i < self.n_layers - 1:
-                h = h + ops.BiasAdd()(ops.MatMul()(units, self.weights[4 + 4 * i]), self.weights[5 + 4 * i])
+                h = h + ops.BiasAdd()(ops.MatMul()(units, self.weights[5 + 5 * i]), self.weights[6 + 5 * i])
         return ops.BiasAdd()(result, self.weights[1])
 
     def taps(self, x: Tensor, dilation: int) -> Tensor:

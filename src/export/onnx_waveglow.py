@@ -1,5 +1,7 @@
 """WaveGlow's way from noise to sound in operators of ONNX, with the same folded weights as `src.waveglow.inference`."""
 
+import numpy as np
+
 from src.export.onnx_graph import Graph
 from src.waveglow.inference import FoldedFlow
 from src.waveglow.model import WaveGlow
@@ -27,12 +29,13 @@ def waveglow(graph: Graph, net: WaveGlow) -> dict[str, str]:
 
 
 def upsampled(graph: Graph, net: WaveGlow) -> str:
-    """`mel` as what conditions the couplings: (B, F * hop / n_group, n_mels * n_group)."""
+    """`mel` as what conditions the couplings, and 1: (B, F * hop / n_group, n_mels * n_group + 1)."""
     upsample = net.upsample
     frames = graph.pad(graph("Transpose", "mel", perm=[0, 2, 1]), 3, 1, upsample.n_frames - 1, 0)
     bias = upsample.bias.asnumpy().reshape(1, -1, 1).repeat(upsample.n_groups, 0).repeat(upsample.n_group, 2).reshape(-1)
     windows = graph.linear(shifted(graph, frames, upsample.n_frames, 1), upsample.weight.asnumpy(), bias)
-    return graph("Reshape", windows, graph.constant([0, -1, upsample.n_mels * upsample.n_group]))
+    condition = graph("Reshape", windows, graph.constant([0, -1, upsample.n_mels * upsample.n_group]))
+    return graph.pad(condition, 3, 2, 0, 1, value=1.0)
 
 
 def coupling(graph: Graph, flow: FoldedFlow, x: str, condition: str, n_layers: int, kernel_size: int) -> str:
@@ -40,11 +43,11 @@ def coupling(graph: Graph, flow: FoldedFlow, x: str, condition: str, n_layers: i
     start, bias, *weights = (weight.asnumpy() for weight in flow.weights)
     h, result = graph.linear(x, start), ""
     for i in range(n_layers):
-        into_units, units_bias, out_of_units, *residual = weights[5 * i : 5 * i + 5]
+        from_taps, from_condition, out_of_units, *residual = weights[5 * i : 5 * i + 5]
         last = (kernel_size - 1) * 2**i
         taps = shifted(graph, graph.pad(x if i == 0 else h, 3, 1, last // 2, last // 2), kernel_size, 2**i)
-        activations = graph("Sigmoid", graph.linear(graph("Concat", taps, condition, axis=2), into_units, units_bias))
-        signal, gate = graph.split(activations, 2, [len(units_bias) // 2] * 2)
+        sums = graph.linear(graph("Concat", taps, condition, axis=2), np.concatenate((from_taps, from_condition)))
+        signal, gate = graph.split(graph("Sigmoid", sums), 2, [len(out_of_units)] * 2)
         units = graph("Mul", graph("Sub", signal, graph.constant(0.5)), gate)
         share = graph.linear(units, out_of_units, bias if i == 0 else None)
         result = graph("Add", result, share) if i else share
