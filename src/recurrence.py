@@ -154,8 +154,8 @@ class Scan(MixedPrecision):
         return factor
 
     def product(self, x: Tensor, factor: Tensor) -> Tensor:
-        """x (N, n_in) times a widened weight: (N, n_out)."""
-        if not self.wide:
+        """x (N, n_in) times a weight, widened or not: (N, n_out)."""
+        if factor.shape[0] == x.shape[1]:
             return times(x, factor)
         n_rows, n_out = x.shape[0], factor.shape[1] - PADDING
         y = times(concat_last((x, ops.zeros((n_rows, PADDING), x.dtype))), factor)

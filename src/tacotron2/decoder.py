@@ -75,20 +75,28 @@ class Decoder(nn.Cell):
         y = y + layer.product(states.reshape(-1, states.shape[-1]), by_states)
         return layer.add_bias(y, read(layer.bias)).reshape((*hidden.shape[:-1], layer.n_out))
 
-    def step(self, frame, keep, h, c, context, weights, summed, hidden, cell, memory, keys, energy_mask, location):  # noqa: ANN001, ANN201
-        """One free-running step: the frames before (B, r * n_mels), the prenet's dropout factors (B, 2 * prenet_dim), the state that
-        the step before left, and what does not change: memory (B, L, E), its keys (B, L, A), energy mask (B, L), location filters.
+    def step(self, frame: Tensor, keep: Tensor, state: tuple[Tensor, ...], fixed: tuple[Tensor, ...]):  # noqa: ANN201
+        """One free-running step.
 
-        Returns the next frames, the gate's probability (B,), and the state: h and c (B, attention_rnn_dim), context (B, E), attention
-        weights and their sum (B, L), hidden and cell (B, decoder_rnn_dim).
+        Args:
+            frame: the frames before, (B, r * n_mels).
+            keep: the prenet's dropout factors, (B, 2 * prenet_dim).
+            state: what the step before left: h and c (B, attention_rnn_dim), context (B, E), attention weights and their sum (B, L),
+                hidden and cell (B, decoder_rnn_dim).
+            fixed: memory (B, L, E), its keys (B, L, A), energy mask (B, L), location filters, weights of both LSTMs, widened or not.
+
+        Returns:
+            The next frames, the gate's probability (B,), the new state.
         """
+        h, c, context, weights, summed, hidden, cell = state
+        memory, keys, energy_mask, location, attention_weight, lstm_weight = fixed
         attention, lstm = self.attention, self.lstm
         x = self.prenet(frame, keep)
-        h, c = lstm_step(matmul(concat_last((x, context, h)), attention.weight) + attention.bias, c)
+        h, c = lstm_step(attention.scan.product(concat_last((x, context, h)), attention_weight) + attention.bias, c)
         weights, summed, context = attend(matmul(h, attention.query), weights, summed, memory, keys, energy_mask, attention.v, location)
-        hidden, cell = lstm_step(matmul(concat_last((h, context, hidden)), lstm.weight) + lstm.bias, cell)
+        hidden, cell = lstm_step(lstm.scan.product(concat_last((h, context, hidden)), lstm_weight) + lstm.bias, cell)
         output = self.projection(concat_last((hidden, context)))
-        return output[:, : self.n_frame], ops.sigmoid(output[:, self.n_frame]), h, c, context, weights, summed, hidden, cell
+        return output[:, : self.n_frame], ops.sigmoid(output[:, self.n_frame]), (h, c, context, weights, summed, hidden, cell)
 
     def free_run(self, memory: Tensor, energy_mask: Tensor, last_symbol: Tensor, keep: Tensor):  # noqa: ANN201
         """Decode each item from its own output until it stops; one loop in the graph that ends when all have.
@@ -107,17 +115,16 @@ class Decoder(nn.Cell):
         n_blocks = keep.shape[0] // BLOCK
         keep = keep.reshape(n_blocks, BLOCK, n_batch, -1)
         attention, lstm = self.attention, self.lstm
-        keys, location = attention.keys(memory), attention.location()
+        attention_weight, lstm_weight = attention.weight, lstm.weight
+        if n_batch > 1:  # a sentence alone would gain nothing
+            attention_weight, lstm_weight = attention.scan.widened(attention_weight), lstm.scan.widened(lstm_weight)
+        fixed = (memory, attention.keys(memory), energy_mask, attention.location(), attention_weight, lstm_weight)
         all_frames = ops.zeros((n_blocks, BLOCK, n_batch, self.n_frame), ms.float32)
         all_weights = ops.zeros((n_blocks, BLOCK, n_batch, length), ms.float32)
         frame = ops.zeros((n_batch, self.n_frame), ms.float32)
-        h = ops.zeros((n_batch, attention.n_hidden), ms.float32)
-        c = ops.zeros((n_batch, attention.n_hidden), ms.float32)
-        context = ops.zeros((n_batch, n_memory), ms.float32)
-        weights = ops.zeros((n_batch, length), ms.float32)
-        summed = ops.zeros((n_batch, length), ms.float32)
-        hidden = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
-        cell = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
+        state = ()
+        for width in (attention.n_hidden, attention.n_hidden, n_memory, length, length, lstm.n_hidden, lstm.n_hidden):
+            state += (ops.zeros((n_batch, width), ms.float32),)
         resting = ops.zeros((n_batch,), ms.int32)
         steps = ops.zeros((n_batch,), ms.int32)
         reason = ops.zeros((n_batch,), ms.int32)
@@ -126,9 +133,8 @@ class Decoder(nn.Cell):
             block_keep = unstack(block(keep, t))
             block_frames, block_weights = (), ()
             for step in range(BLOCK):
-                frame, gate, h, c, context, weights, summed, hidden, cell = self.step(
-                    frame, block_keep[step], h, c, context, weights, summed, hidden, cell, memory, keys, energy_mask, location
-                )
+                frame, gate, state = self.step(frame, block_keep[step], state, fixed)
+                weights = state[3]
                 block_frames += (frame,)
                 block_weights += (weights,)
 
