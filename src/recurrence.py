@@ -1,8 +1,8 @@
 """Long-short-term-memory layers (Hochreiter & Schmidhuber 1997) as a scan: one loop in the graph, with a gradient of its own.
 
-The loop runs over blocks of `BLOCK` steps, so compile time does not depend on the number of steps. What does not depend
-on the state is computed for a whole block at once. The backward pass keeps h and c only, computes the gates of a block
-again in one product, and gathers weight gradients block by block. Gates come in the order i, f, g, o.
+The inner loop runs over blocks of `BLOCK` steps, so compile time does not depend on the number of steps; the outer one over spans of up
+to `SPAN` blocks. What does not depend on the state is computed for a whole span at once. The backward pass keeps h and c only, computes
+the gates of a span again in one product, and gathers weight gradients span by span. Gates come in the order i, f, g, o.
 In mixed precision a scan takes, gives and keeps sequences in the type of its input; cell states and all sums are float32.
 """
 
@@ -13,9 +13,12 @@ from mindspore import Parameter, Tensor, nn, ops
 from src.layers import depend, length_mask, spread, spread_last, uniform
 from src.precision import MixedPrecision, cast, single
 
-BLOCK = 10  # steps per loop iteration: more means fewer copies of the output buffers, and a slower compilation
+BLOCK = 10  # steps per iteration of the inner loop: more means a slower compilation
+SPAN = 5  # blocks at most per iteration of the outer loop: each iteration copies what a loop fills, so two small loops copy less than one
+SPAN_ROWS = 400  # steps times items at most, if a span has more than one block: enough for products to be fast, and little memory
 
 PAGE, PADDING = 1024, 32  # in numbers; see `Scan`
+TRANSPOSED = 128  # rows at once: the work grows with their number
 
 matmul = ops.MatMul()
 transpose = ops.Transpose()
@@ -65,21 +68,45 @@ def lstm_step_backward(dh: Tensor, dc: Tensor, by_c: Tensor, by_h: Tensor, c_by_
 
 
 def transposed(weight: Tensor) -> Tensor:
-    """[M, N] -> [N, M] as a product with the identity, which is exact: on CPU `ops.Transpose` keeps tables of twice the weight's size."""
-    return transposed_matmul(weight, cast(Tensor(np.eye(weight.shape[0], dtype=np.float32)), weight.dtype))
+    """[M, N] -> [N, M] as products with the identity, which are exact: on CPU `ops.Transpose` keeps tables of twice the weight's size."""
+    n_rows = weight.shape[0]
+    n_parts = n_rows // TRANSPOSED if n_rows % TRANSPOSED == 0 else 1
+    identity = cast(Tensor(np.eye(n_rows // n_parts, dtype=np.float32)), weight.dtype)
+    columns = ()
+    for rows in ops.Split(0, n_parts)(weight):
+        columns += (transposed_matmul(rows, identity),)
+    return concat_last(columns)
 
 
-def into_blocks(x: Tensor) -> Tensor:
-    """(T, ...) -> (N, K, ...): N blocks of K steps, zero steps appended until the last block is whole."""
-    n_steps = x.shape[0]
-    k = min(BLOCK, n_steps)
+def block_length(n_steps: int) -> int:
+    """Steps of a block, where a span or all there is has `n_steps`."""
+    return BLOCK if n_steps > BLOCK else n_steps  # not `min`, of which MindSpore 2.10 makes nothing in a gradient
+
+
+def into_spans(x: Tensor) -> Tensor:
+    """(T, B, ...) -> (S, M * K, B, ...): S spans of M blocks of K steps, zero steps appended until the last block is whole.
+
+    M is the most that `SPAN` and `SPAN_ROWS` allow and that leaves no block over.
+    """
+    n_steps, n_batch = x.shape[:2]
+    k = block_length(n_steps)
     missing = -n_steps % k
     if missing > 0:
         x = concat_time((x, ops.zeros((missing, *x.shape[1:]), x.dtype)))
-    return x.reshape((-1, k, *x.shape[1:]))
+    n_blocks, m = (n_steps + missing) // k, 1
+    for n in range(2, SPAN + 1):
+        if n_blocks % n == 0 and n * k * n_batch <= SPAN_ROWS:
+            m = n
+    return x.reshape((n_blocks // m, m * k, *x.shape[1:]))
 
 
-def out_of_blocks(x: Tensor) -> Tensor:
+def into_blocks(x: Tensor) -> Tensor:
+    """A span (M * K, ...) -> (M, K, ...)."""
+    k = block_length(x.shape[0])
+    return x.reshape((x.shape[0] // k, k, *x.shape[1:]))
+
+
+def joined(x: Tensor) -> Tensor:
     """(N, K, ...) -> (N * K, ...)."""
     return x.reshape((x.shape[0] * x.shape[1], *x.shape[2:]))
 
@@ -117,21 +144,21 @@ class DropoutFactors(nn.Cell):
 
 
 def first_steps(x: Tensor, n_steps: int) -> Tensor:
-    """The first `n_steps` of blocks (N, K, ...), which may end in padding: (n_steps, ...)."""
-    steps = out_of_blocks(x)
+    """The first `n_steps` of spans (S, M * K, ...), which may end in padding: (n_steps, ...)."""
+    steps = joined(x)
     return steps if steps.shape[0] == n_steps else steps[:n_steps]
 
 
-def block(x: Tensor, t: Tensor) -> Tensor:
-    """Block t of x (N, K, ...): (K, ...)."""
+def part(x: Tensor, t: Tensor) -> Tensor:
+    """Span or block t of x (N, ...): (...)."""
     return ops.gather(x, t, 0)
 
 
-def block_before(x: Tensor, t: Tensor) -> Tensor:
-    """What the steps of block t find from the step before each: x (N, K, ...) one step later, 0 before the first; (K, ...)."""
-    last = block(x, ops.maximum(t - 1, Tensor(0, ms.int32)))[-1:]
-    exists = (t > 0).astype(x.dtype).reshape((1,) * len(last.shape))
-    return concat_time((last * spread(exists, last.shape), block(x, t)[:-1]))
+def part_before(x: Tensor, s: Tensor) -> Tensor:
+    """What the steps of span s find from the step before each: x (S, N, ...) one step later, 0 before the first; (N, ...)."""
+    last = part(x, ops.maximum(s - 1, Tensor(0, ms.int32)))[-1:]
+    exists = (s > 0).astype(x.dtype).reshape((1,) * len(last.shape))
+    return concat_time((last * spread(exists, last.shape), part(x, s)[:-1]))
 
 
 class Scan(MixedPrecision):
@@ -167,74 +194,89 @@ class Scan(MixedPrecision):
             return h.astype(ms.bool_).astype(ms.float32) * (1 / (1 - self.dropout))
         return ops.ones(h.shape, ms.float32)
 
-    def gates_from_input(self, x: Tensor, t: Tensor, w_in: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
-        """The share of the gates that block t of x (N, K, B, X) gives by w_in [X, 4H], widened, and bias [4H]: K tensors (B, 4H)."""
-        _, k, n_batch, n_in = x.shape
-        return unstack(add_bias(self.product(block(x, t).reshape(k * n_batch, n_in), w_in), bias).reshape(k, n_batch, -1))
+    def gates_from_input(self, x: Tensor, w_in: Tensor, bias: Tensor) -> Tensor:
+        """The share of the gates that the steps of a span, x (N, B, X), give by w_in [X, 4H], widened, and bias [4H]: (N, B, 4H)."""
+        n_steps, n_batch, n_in = x.shape
+        return add_bias(self.product(x.reshape(n_steps * n_batch, n_in), w_in), bias).reshape(n_steps, n_batch, -1)
 
 
 class LSTMScan(Scan):
-    """x (N, K, B, X), keep (N, K, B, H), weight [X + H, 4H], bias [4H] -> h, c, both (N, K, B, H): N blocks of K steps.
+    """x (S, N, B, X), keep (S, N, B, H), weight [X + H, 4H], bias [4H] -> h, c, both (S, N, B, H): S spans of N steps.
 
     `keep` multiplies h after each step: dropout on the state as Tacotron 2 has it (Shen et al. 2018, sec. 2.2).
     """
 
     def construct(self, x: Tensor, keep: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        n_blocks, k, n_batch, n_in = x.shape
-        n_hidden = keep.shape[3]
+        n_spans, n_steps, n_batch, n_in = x.shape
+        n_hidden, k = keep.shape[3], block_length(n_steps)
         weight = self.factor(weight)
         w_in, w_hidden = self.widened(weight[:n_in]), self.widened(weight[n_in:])
-        all_h = zeros((n_blocks, k, n_batch, n_hidden), x, x.dtype)
-        all_c = zeros((n_blocks, k, n_batch, n_hidden), x)
+        all_h, all_c = zeros(keep.shape, x, x.dtype), zeros(keep.shape, x)
+        blocks = (n_steps // k, k, n_batch, n_hidden)
+        span_h, span_c = zeros(blocks, x, x.dtype), zeros(blocks, x)
         h = ops.zeros((n_batch, n_hidden), ms.float32)
         c = ops.zeros((n_batch, n_hidden), ms.float32)
-        t = Tensor(0, ms.int32)
-        while t < n_blocks:
-            from_input = self.gates_from_input(x, t, w_in, bias)
-            block_keep = unstack(single(block(keep, t)))
-            block_h, block_c = (), ()
-            for step in range(k):
-                h, c = lstm_step(from_input[step] + self.product(h, w_hidden), c)
-                h = h * block_keep[step]
-                block_h += (h,)
-                block_c += (c,)
-            all_h[t] = cast(stack(block_h), x.dtype)
-            all_c[t] = stack(block_c)
-            t = t + 1
+        s = Tensor(0, ms.int32)
+        while s < n_spans:
+            from_input = into_blocks(self.gates_from_input(part(x, s), w_in, bias))
+            span_keep = into_blocks(single(part(keep, s)))
+            t = Tensor(0, ms.int32)
+            while t < n_steps // k:
+                block_input, block_keep = unstack(part(from_input, t)), unstack(part(span_keep, t))
+                block_h, block_c = (), ()
+                for step in range(k):
+                    h, c = lstm_step(block_input[step] + self.product(h, w_hidden), c)
+                    h = h * block_keep[step]
+                    block_h += (h,)
+                    block_c += (c,)
+                span_h[t] = cast(stack(block_h), x.dtype)
+                span_c[t] = stack(block_c)
+                t = t + 1
+            all_h[s] = joined(span_h)
+            all_c[s] = joined(span_c)
+            s = s + 1
         return all_h, all_c
 
     def bprop(self, x, keep, weight, bias, out, dout):  # noqa: ANN001, ANN201
         h, c = out
-        n_blocks, k, n_batch, n_in = x.shape
-        n_hidden = keep.shape[3]
+        n_spans, n_steps, n_batch, n_in = x.shape
+        n_hidden, k = keep.shape[3], block_length(n_steps)
+        n_rows = n_steps * n_batch
         weight = depend(weight, dout[0])  # or its parts and their transposes are made in the forward pass already
         factor = self.factor(weight)
         w_in, w_hidden = factor[:n_in], factor[n_in:]
         # Transposed once: on CPU a product with the transpose of a wide matrix is slow for a small batch.
         w_hidden_transposed = self.widened(transposed(w_hidden))
-        dx = zeros((n_blocks, k * n_batch, n_in), weight, x.dtype)
+        dx = zeros((n_spans, n_rows, n_in), weight, x.dtype)
         dweight, dbias = zero_gates(weight, n_hidden), ops.zeros_like(bias)
+        span_dgates = zeros((n_steps // k, k, n_batch, 4 * n_hidden), weight)
         dh = ops.zeros((n_batch, n_hidden), ms.float32)
         dc = ops.zeros((n_batch, n_hidden), ms.float32)
-        t = Tensor(n_blocks - 1, ms.int32)
-        while t >= 0:
-            block_inputs = concat_last((block(x, t), block_before(h, t))).reshape(k * n_batch, n_in + n_hidden)
-            gates = add_bias(times(block_inputs, factor), bias).reshape(k, n_batch, 4 * n_hidden)
-            by_c, by_h, c_by_h, f = lstm_slopes(gates, block_before(c, t), block(c, t))
-            block_keep, block_dh = unstack(self.kept(block(h, t))), unstack(single(block(dout[0], t)))
-            dgates = ()
-            for back in range(k):
-                step = k - 1 - back
-                dh = (dh + block_dh[step]) * block_keep[step]
-                dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
-                dh = self.product(dgate, w_hidden_transposed)
-                dgates = (dgate, *dgates)
-            dgates = stack(dgates).reshape(k * n_batch, 4 * n_hidden)
+        s = Tensor(n_spans - 1, ms.int32)
+        while s >= 0:
+            inputs = concat_last((part(x, s), part_before(h, s))).reshape(n_rows, n_in + n_hidden)
+            gates = into_blocks(add_bias(times(inputs, factor), bias).reshape(n_steps, n_batch, 4 * n_hidden))
+            c_before, c_after = into_blocks(part_before(c, s)), into_blocks(part(c, s))
+            span_keep, span_dh = into_blocks(self.kept(part(h, s))), into_blocks(single(part(dout[0], s)))
+            t = Tensor(n_steps // k - 1, ms.int32)
+            while t >= 0:
+                by_c, by_h, c_by_h, f = lstm_slopes(part(gates, t), part(c_before, t), part(c_after, t))
+                block_keep, block_dh = unstack(part(span_keep, t)), unstack(part(span_dh, t))
+                dgates = ()
+                for back in range(k):
+                    step = k - 1 - back
+                    dh = (dh + block_dh[step]) * block_keep[step]
+                    dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
+                    dh = self.product(dgate, w_hidden_transposed)
+                    dgates = (dgate, *dgates)
+                span_dgates[t] = stack(dgates)
+                t = t - 1
+            dgates = span_dgates.reshape(n_rows, 4 * n_hidden)
             dgates_factor = self.factor(dgates)
-            dx[t] = cast(matmul_transposed(dgates_factor, w_in), x.dtype)
-            dweight = dweight + transposed_times(block_inputs, dgates_factor)
+            dx[s] = cast(matmul_transposed(dgates_factor, w_in), x.dtype)
+            dweight = dweight + transposed_times(inputs, dgates_factor)
             dbias = dbias + dgates.sum(0)
-            t = t - 1
+            s = s - 1
         return dx.reshape(x.shape), zeros(keep.shape, weight, keep.dtype), dweight, dbias
 
 
@@ -256,9 +298,9 @@ class LSTM(nn.Cell):
         self.scan = LSTMScan(n_hidden, dropout)
 
     def construct(self, x: Tensor) -> Tensor:
-        blocks = into_blocks(x)
-        keep = self.dropout((*blocks.shape[:3], self.n_hidden), x)
-        h, _ = self.scan(blocks, keep, self.weight, self.bias)
+        spans = into_spans(x)
+        keep = self.dropout((*spans.shape[:3], self.n_hidden), x)
+        h, _ = self.scan(spans, keep, self.weight, self.bias)
         return first_steps(h, x.shape[0])
 
 

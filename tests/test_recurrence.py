@@ -13,11 +13,11 @@ from mindspore import Tensor, nn, ops
 
 from src import runtime
 from src.config import load_config
-from src.recurrence import BLOCK, LSTM, BidirectionalLSTM, into_blocks
+from src.recurrence import BLOCK, LSTM, BidirectionalLSTM, into_spans
 from src.tacotron2.attention import MASKED, Attention
 from src.weights import network_parameters
 
-T, B, L = 2 * BLOCK + 3, 2, 5  # three blocks, the last one not full
+T, B, L = 5 * BLOCK + 3, 2, 5  # two spans of three blocks, the last one not full
 TEXT_LENGTHS = np.array([5, 3])
 SIZES = {
     "model.prenet_dim": 3,
@@ -43,7 +43,7 @@ class FixedDropout(nn.Cell):
         self.mask = Tensor(mask.astype(np.float32))
 
     def construct(self, shape, like):
-        return into_blocks(self.mask)
+        return into_spans(self.mask)
 
 
 class WeightedSum(nn.Cell):

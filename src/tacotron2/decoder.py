@@ -6,7 +6,7 @@ from mindspore import Tensor, nn, ops
 from src.config import Config
 from src.layers import INITIAL_GAINS, Linear, read, spread_last
 from src.precision import cast, single
-from src.recurrence import BLOCK, LSTM, DropoutFactors, block, concat_last, concat_time, lstm_step, matmul, out_of_blocks, stack, unstack
+from src.recurrence import BLOCK, LSTM, DropoutFactors, concat_last, concat_time, joined, lstm_step, matmul, part, stack, unstack
 from src.tacotron2.attention import Attention, attend
 from src.tacotron2.stopping import NOT_STOPPED, RESTING_WEIGHT, STOPPED_BY_ATTENTION, STOPPED_BY_GATE
 
@@ -130,7 +130,7 @@ class Decoder(nn.Cell):
         reason = ops.zeros((n_batch,), ms.int32)
         t = Tensor(0, ms.int32)
         while ops.logical_and(t < n_blocks, (reason == NOT_STOPPED).any()):
-            block_keep = unstack(block(keep, t))
+            block_keep = unstack(part(keep, t))
             block_frames, block_weights = (), ()
             for step in range(BLOCK):
                 frame, gate, state = self.step(frame, block_keep[step], state, fixed)
@@ -150,4 +150,4 @@ class Decoder(nn.Cell):
             all_frames[t] = stack(block_frames)
             all_weights[t] = stack(block_weights)
             t = t + 1
-        return out_of_blocks(all_frames), out_of_blocks(all_weights), steps, reason
+        return joined(all_frames), joined(all_weights), steps, reason
