@@ -1,4 +1,4 @@
-"""Long-short-term-memory layers (Hochreiter & Schmidhuber 1997) as a scan: one loop in the graph, with a gradient of its own.
+"""Long-short-term-memory layers (Hochreiter & Schmidhuber 1997) as a scan: loops in the graph, with a gradient of their own.
 
 The inner loop runs over blocks of `BLOCK` steps, so compile time does not depend on the number of steps; the outer one over spans of up
 to `SPAN` blocks. What does not depend on the state is computed for a whole span at once. The backward pass keeps h and c only, computes
@@ -124,8 +124,8 @@ def zeros(shape: tuple[int, ...], after: Tensor, dtype: ms.Type = ms.float32) ->
 
 def zero_gates(weight: Tensor, n_hidden: int) -> Tensor:
     """Zeros like a weight [n_in, 4 * n_hidden], gate by gate: made at once, they raised the peak of a large step by 40 MB."""
-    part = zeros((weight.shape[0], n_hidden), weight)
-    return concat_last((part, part, part, part))
+    one = zeros((weight.shape[0], n_hidden), weight)
+    return concat_last((one, one, one, one))
 
 
 class DropoutFactors(nn.Cell):

@@ -138,7 +138,7 @@ def test_the_network_of_config_is_a_tacotron2(monkeypatch):
 WIDTHS = ("encoder_dim", "prenet_dim", "attention_rnn_dim", "attention_dim", "decoder_rnn_dim", "postnet_dim")
 
 
-@pytest.mark.parametrize("task", [benchmark_ours.training, benchmark_ours.free_running])
+@pytest.mark.parametrize("task", [benchmark_ours.training, benchmark_ours.compiling, benchmark_ours.free_running])
 def test_ours_runs(task):
     layers = {"model.encoder_layers": 1, "model.postnet_layers": 1, "audio.n_mels": 4}
     config = load_config(overrides={f"model.{width}": 4 for width in WIDTHS} | layers).to_dict()

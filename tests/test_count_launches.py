@@ -8,6 +8,8 @@ import pytest
 
 from src.config import load_config
 from src.errors import InputError
+from src.recurrence import BLOCK
+from src.tacotron2.model import TEXT_MULTIPLE
 
 COUNTS = {"per_decoder_step": 80.0, "per_symbol": 1.0, "besides": 2.0}
 
@@ -26,6 +28,10 @@ def test_the_larger_time_is_the_bound(gbytes_per_s, bound, tmp_path, monkeypatch
     assert result["ms_by_launches"] == pytest.approx(0.8)
     assert result["ms_by_memory"] == pytest.approx(result["bytes_per_decoder_step"] / gbytes_per_s / 1e6)
     assert f"the bound is {bound}" in capsys.readouterr().out
+
+
+def test_what_is_counted_has_no_padding():
+    assert all(n % TEXT_MULTIPLE == 0 for n in count_launches.SYMBOLS) and all(n % BLOCK == 0 for n in count_launches.STEPS)
 
 
 def test_bytes_are_those_of_the_weights_a_decoder_step_reads():

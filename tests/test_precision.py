@@ -84,8 +84,8 @@ def make_batch(name, draw):
     if name == "waveglow":
         mel, audio = draw.standard_normal((3, 8, 10)), 0.3 * draw.standard_normal((3, 256))
         return Tensor(mel.astype(np.float32)), Tensor(audio.astype(np.float32))
-    text, mel = draw.integers(1, 148, (2, 7)), draw.standard_normal((2, 8, 14))
-    lengths = Tensor(np.array([7, 5], np.int32)), Tensor(np.array([14, 10], np.int32))
+    text, mel = draw.integers(1, 148, (2, 7)), draw.standard_normal((2, 8, 12))
+    lengths = Tensor(np.array([7, 5], np.int32)), Tensor(np.array([12, 10], np.int32))
     return Tensor(text.astype(np.int32)), lengths[0], Tensor(mel.astype(np.float32)), lengths[1], Tensor(1.0, ms.float32)
 
 

@@ -13,7 +13,7 @@ from mindspore import Tensor, nn, ops
 
 from src import runtime
 from src.config import load_config
-from src.recurrence import BLOCK, LSTM, BidirectionalLSTM, into_spans
+from src.recurrence import BLOCK, LSTM, BidirectionalLSTM, into_spans, transposed
 from src.tacotron2.attention import MASKED, Attention
 from src.weights import network_parameters
 
@@ -162,6 +162,12 @@ def test_attention_with_dropout_on_its_state():
     inputs = {"x": draw.standard_normal((T, B, model.prenet_dim)), "memory": draw.standard_normal((B, L, model.encoder_dim))}
     energy_mask = MASKED * (np.arange(L) >= TEXT_LENGTHS[:, None])
     check(Attention(model), attention_loop, keep, inputs, [energy_mask])
+
+
+@pytest.mark.parametrize("n_rows", [256, 130])  # in two parts, in one
+def test_a_transposition_is_exact(n_rows):
+    weight = np.random.default_rng(0).standard_normal((n_rows, 5)).astype(np.float32)
+    np.testing.assert_array_equal(transposed(Tensor(weight)).asnumpy(), weight.T)
 
 
 @pytest.mark.parametrize("attends", [False, True])

@@ -44,8 +44,10 @@ class LiveStep(nn.Cell):
         self.decoder = net.decoder
 
     def construct(self, frame, keep, h, c, context, weights, summed, hidden, cell, memory, keys, energy_mask):  # noqa: ANN001, ANN201
-        location, keys = self.decoder.attention.location(), keys.swapaxes(1, 2)
-        return self.decoder.step(frame, keep, h, c, context, weights, summed, hidden, cell, memory, keys, energy_mask, location)
+        attention, state = self.decoder.attention, (h, c, context, weights, summed, hidden, cell)
+        fixed = (memory, keys.swapaxes(1, 2), energy_mask, attention.location(), attention.weight, self.decoder.lstm.weight)
+        frame, gate, state = self.decoder.step(frame, keep, state, fixed)
+        return (frame, gate, *state)
 
 
 class LivePostnet(nn.Cell):

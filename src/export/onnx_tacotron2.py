@@ -28,7 +28,7 @@ def encoder(graph: Graph, net: Tacotron2) -> dict[str, str]:
 
 
 def decoder_step(graph: Graph, net: Tacotron2) -> dict[str, str]:
-    """`Decoder.step`, whose inputs have the names they have there; keys are (B, A, L)."""
+    """`Decoder.step`; inputs have the names that states and constants have there, keys are (B, A, L)."""
     decoder, attention = net.decoder, net.decoder.attention
     first, second = graph.split("keep", 1, [decoder.prenet.n_out] * 2)
     x = graph("Mul", graph("Relu", graph.linear("frame", decoder.prenet.first.weight.asnumpy())), first)

@@ -39,7 +39,7 @@ def upsampled(graph: Graph, net: WaveGlow) -> str:
 
 
 def coupling(graph: Graph, flow: FoldedFlow, x: str, condition: str, n_layers: int, kernel_size: int) -> str:
-    """`src.waveglow.inference.Coupling`: x (B, T, n_half + 1), whose last column is 1 -> shift and log scale (B, T, 2 n_half)."""
+    """`src.waveglow.inference.Coupling`: x (B, T, n_half + 1) and condition, whose last columns are 1 -> (B, T, 2 n_half)."""
     start, bias, *weights = (weight.asnumpy() for weight in flow.weights)
     h, result = graph.linear(x, start), ""
     for i in range(n_layers):

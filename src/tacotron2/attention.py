@@ -195,7 +195,7 @@ class AttentionScan(Scan):
         dquery, dlocation = dquery * spread(v_columns, dquery.shape), dlocation * spread(v_columns, dlocation.shape)
         dkeys = dkeys * spread(v_columns.reshape(1, 1, n_attention), dkeys.shape)
         dmemory, dkeys = cast(dmemory, memory.dtype), cast(dkeys, keys.dtype)
-        zeros_keep, zeros_mask = zeros(keep.shape, dbias, keep.dtype), ops.zeros_like(energy_mask)
+        zeros_keep, zeros_mask = zeros(keep.shape, weight, keep.dtype), ops.zeros_like(energy_mask)
         return dx.reshape(x.shape), zeros_keep, dmemory, dkeys, zeros_mask, dweight, dbias, dquery, dv, dlocation
 
 

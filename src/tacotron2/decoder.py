@@ -122,9 +122,13 @@ class Decoder(nn.Cell):
         all_frames = ops.zeros((n_blocks, BLOCK, n_batch, self.n_frame), ms.float32)
         all_weights = ops.zeros((n_blocks, BLOCK, n_batch, length), ms.float32)
         frame = ops.zeros((n_batch, self.n_frame), ms.float32)
-        state = ()
-        for width in (attention.n_hidden, attention.n_hidden, n_memory, length, length, lstm.n_hidden, lstm.n_hidden):
-            state += (ops.zeros((n_batch, width), ms.float32),)
+        h = ops.zeros((n_batch, attention.n_hidden), ms.float32)
+        c = ops.zeros((n_batch, attention.n_hidden), ms.float32)
+        context = ops.zeros((n_batch, n_memory), ms.float32)
+        weights = ops.zeros((n_batch, length), ms.float32)
+        summed = ops.zeros((n_batch, length), ms.float32)
+        hidden = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
+        cell = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
         resting = ops.zeros((n_batch,), ms.int32)
         steps = ops.zeros((n_batch,), ms.int32)
         reason = ops.zeros((n_batch,), ms.int32)
@@ -133,8 +137,9 @@ class Decoder(nn.Cell):
             block_keep = unstack(part(keep, t))
             block_frames, block_weights = (), ()
             for step in range(BLOCK):
+                state = (h, c, context, weights, summed, hidden, cell)
                 frame, gate, state = self.step(frame, block_keep[step], state, fixed)
-                weights = state[3]
+                h, c, context, weights, summed, hidden, cell = state
                 block_frames += (frame,)
                 block_weights += (weights,)
 

@@ -6,7 +6,6 @@ Around each chunk so many positions are computed too, and thrown away, as the di
 All flows and chunks run through one graph, compiled once per size of window; weights are its arguments.
 """
 
-import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -94,7 +93,7 @@ class Coupling(nn.Cell):
         result = None
         for i in range(self.n_layers):
             from_taps, from_condition, out_of_units = weights[2 + 5 * i : 5 + 5 * i]
-            if i > 0 and self.kernel_size == 3:
+            if i > 0 and self.kernel_size == 3 and h.shape[0] % 2 ** (i + 1) == 0:
                 heard = convolve_in_pairs(h, from_taps, 2**i)
             else:
                 taps = neighbourhood((x if i == 0 else h).expand_dims(0), self.kernel_size, 2**i)
@@ -116,7 +115,6 @@ class Synthesis:
         model, hop_length = net.config.model, net.config.audio.hop_length
         self.net, self.condition, self.coupling, self.kept = [net], Condition(net), Coupling(net), None
         self.n_positions = hop_length // model.n_group  # of one frame
-        self.whole = math.lcm(self.n_positions, 2**model.wn_layers) // self.n_positions  # frames that hold whole pairs of each dilation
         self.n_half = model.n_group // 2
         self.halo = -(-(model.wn_kernel_size // 2 * (2**model.wn_layers - 1)) // self.n_positions)  # frames
         self.n_early_every, self.n_early_size = model.n_early_every, model.n_early_size
@@ -158,11 +156,11 @@ class Synthesis:
         """Shift and log scale, each (T, n_half), chunk by chunk; `condition` gives that of a window, by its first frame and its end."""
         n_half, n_positions = kept.shape[1], self.n_positions
         x = np.concatenate((kept, np.zeros((len(kept), self.n_half - n_half)), np.ones((len(kept), 1))), 1, dtype=np.float32)
-        results, multiple = [], math.lcm(WINDOW_MULTIPLE, self.whole)
+        results = []
         for begin in range(0, n_frames, CHUNK):
             end, first = min(begin + CHUNK, n_frames), max(begin - self.halo, 0)
             wanted = min(end + self.halo, n_frames) - first
-            size = -(-wanted // multiple) * multiple
+            size = min(-(-wanted // WINDOW_MULTIPLE) * WINDOW_MULTIPLE, CHUNK + 2 * self.halo)
             x_window = window(x, first * n_positions, (first + size) * n_positions)
             result = self.coupling(Tensor(x_window), condition(first, first + size), *weights).asnumpy()
             results.append(result[(begin - first) * n_positions : (end - first) * n_positions])
