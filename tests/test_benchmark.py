@@ -25,7 +25,8 @@ def task(**sizes):
             file.write(name)
     return run
 
-serve({"training": task, "free_running": task, "exported": task, "vocoding": task, "mel": task}, {name: "1.0"})
+tasks = ("training", "compiling", "free_running", "exported", "vocoding", "mel")
+serve({name: task for name in tasks}, {name: "1.0"})
 """
 
 
