@@ -194,10 +194,10 @@ class Scan(MixedPrecision):
             return h.astype(ms.bool_).astype(ms.float32) * (1 / (1 - self.dropout))
         return ops.ones(h.shape, ms.float32)
 
-    def gates_from_input(self, x: Tensor, w_in: Tensor, bias: Tensor) -> Tensor:
-        """The share of the gates that the steps of a span, x (N, B, X), give by w_in [X, 4H], widened, and bias [4H]: (N, B, 4H)."""
+    def gates(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """What a span's inputs x (M * K, B, X) give to the gates by a weight [X, 4H], widened or not, and bias [4H]: (M, K, B, 4H)."""
         n_steps, n_batch, n_in = x.shape
-        return add_bias(self.product(x.reshape(n_steps * n_batch, n_in), w_in), bias).reshape(n_steps, n_batch, -1)
+        return into_blocks(add_bias(self.product(x.reshape(n_steps * n_batch, n_in), weight), bias).reshape(n_steps, n_batch, -1))
 
 
 class LSTMScan(Scan):
@@ -218,7 +218,7 @@ class LSTMScan(Scan):
         c = ops.zeros((n_batch, n_hidden), ms.float32)
         s = Tensor(0, ms.int32)
         while s < n_spans:
-            from_input = into_blocks(self.gates_from_input(part(x, s), w_in, bias))
+            from_input = self.gates(part(x, s), w_in, bias)
             span_keep = into_blocks(single(part(keep, s)))
             t = Tensor(0, ms.int32)
             while t < n_steps // k:
@@ -254,8 +254,8 @@ class LSTMScan(Scan):
         dc = ops.zeros((n_batch, n_hidden), ms.float32)
         s = Tensor(n_spans - 1, ms.int32)
         while s >= 0:
-            inputs = concat_last((part(x, s), part_before(h, s))).reshape(n_rows, n_in + n_hidden)
-            gates = into_blocks(add_bias(times(inputs, factor), bias).reshape(n_steps, n_batch, 4 * n_hidden))
+            inputs = concat_last((part(x, s), part_before(h, s)))
+            gates = self.gates(inputs, factor, bias)
             c_before, c_after = into_blocks(part_before(c, s)), into_blocks(part(c, s))
             span_keep, span_dh = into_blocks(self.kept(part(h, s))), into_blocks(single(part(dout[0], s)))
             t = Tensor(n_steps // k - 1, ms.int32)
@@ -274,7 +274,7 @@ class LSTMScan(Scan):
             dgates = span_dgates.reshape(n_rows, 4 * n_hidden)
             dgates_factor = self.factor(dgates)
             dx[s] = cast(matmul_transposed(dgates_factor, w_in), x.dtype)
-            dweight = dweight + transposed_times(inputs, dgates_factor)
+            dweight = dweight + transposed_times(inputs.reshape(n_rows, -1), dgates_factor)
             dbias = dbias + dgates.sum(0)
             s = s - 1
         return dx.reshape(x.shape), zeros(keep.shape, weight, keep.dtype), dweight, dbias

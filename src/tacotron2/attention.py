@@ -13,7 +13,6 @@ from src.precision import MixedPrecision, cast, single
 from src.recurrence import (
     DropoutFactors,
     Scan,
-    add_bias,
     block_length,
     concat_last,
     first_steps,
@@ -78,7 +77,7 @@ class AttentionScan(Scan):
         summed = ops.zeros((n_batch, length), ms.float32)
         s = Tensor(0, ms.int32)
         while s < n_spans:
-            from_input = into_blocks(self.gates_from_input(part(x, s), w_in, bias))
+            from_input = self.gates(part(x, s), w_in, bias)
             span_keep = into_blocks(single(part(keep, s)))
             t = Tensor(0, ms.int32)
             while t < n_steps // k:
@@ -135,8 +134,8 @@ class AttentionScan(Scan):
         while s >= 0:
             # In the order of the rows of `weight`.
             before = part_before(states, s)
-            inputs = concat_last((part(x, s), before[:, :, n_hidden:], before[:, :, :n_hidden])).reshape(n_rows, -1)
-            gates = into_blocks(add_bias(times(inputs, factor), bias).reshape(n_steps, n_batch, 4 * n_hidden))
+            inputs = concat_last((part(x, s), before[:, :, n_hidden:], before[:, :, :n_hidden]))
+            gates = self.gates(inputs, factor, bias)
             c_before, c_after = into_blocks(part_before(c, s)), into_blocks(part(c, s))
             span_states, span_history = into_blocks(part(states, s)), into_blocks(part_before(history, s))
             span_weights = into_blocks(part(weights, s))
@@ -189,7 +188,7 @@ class AttentionScan(Scan):
             dgates = span_dgates.reshape(n_rows, 4 * n_hidden)
             dgates_factor = self.factor(dgates)
             dx[s] = cast(matmul_transposed(dgates_factor, w_in), x.dtype)
-            dweight = dweight + transposed_times(inputs, dgates_factor)
+            dweight = dweight + transposed_times(inputs.reshape(n_rows, -1), dgates_factor)
             dbias = dbias + dgates.sum(0)
             s = s - 1
         dquery, dlocation = dquery * spread(v_columns, dquery.shape), dlocation * spread(v_columns, dlocation.shape)
