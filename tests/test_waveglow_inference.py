@@ -41,9 +41,8 @@ def test_a_convolution_in_pairs_is_one_of_neighbourhoods(dilation):
     np.testing.assert_allclose(inference.convolve_in_pairs(x, weight, dilation).asnumpy(), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "sizes", [{"wn_kernel_size": 5}, {"wn_layers": 11}]
-)  # no pairs; none in the last layer, whose windows are too short
+# The first has no pairs, the second none in its last layer, for which windows are too short.
+@pytest.mark.parametrize("sizes", [{"wn_kernel_size": 5}, {"wn_layers": 11}])
 def test_the_way_back_for_other_couplings(sizes):
     net = build(n_flows=2, **sizes)
     mel, noise = draw(1, 6, 17), [draw(1, 8, 17 * 32)]

@@ -3,7 +3,8 @@
 A flow needs of the flow before it only the `n_group` numbers of each position, so these are kept for the whole audio, and
 everything that is wide lives for one chunk of one flow: memory does not grow with the length but for the audio itself.
 Around each chunk so many positions are computed too, and thrown away, as the dilated convolutions of one coupling reach.
-All flows and chunks run through one graph, compiled once per size of window; weights are its arguments.
+All flows and chunks run through one graph, compiled once per size of window; weights are its arguments, and what a window's frames give
+to all of them, which another graph makes once.
 """
 
 from collections.abc import Callable
