@@ -43,6 +43,17 @@ def spread_last(x: Tensor, n: int) -> Tensor:
     return ops.MatMul()(x.reshape(-1, 1), ones).reshape((*x.shape[:-1], n))
 
 
+def spread_rows(x: Tensor, n: int) -> Tensor:
+    """x (C,) as each of n rows, (n, C), by a product with ones, as on CPU the operator of `spread` takes several times as long."""
+    ones = cast(Tensor(np.ones((n, 1), np.float32)), x.dtype)
+    return ops.MatMul()(ones, x.reshape(1, -1))
+
+
+def repeat_rows(x: Tensor, n: int) -> Tensor:
+    """x (N, C) with n copies of each row, one after the other: (N * n, C)."""
+    return ops.gather(x, Tensor(np.arange(x.shape[0]).repeat(n).astype(np.int32)), 0)
+
+
 def uniform(shape: tuple[int, ...], bound: float) -> Tensor:
     """Float32 values of `shape` drawn evenly from [-bound, bound] by NumPy's global generator."""
     return Tensor(np.random.uniform(-bound, bound, shape).astype(np.float32))
@@ -229,7 +240,7 @@ class MaskedNormalization(nn.Cell):
         centred = ops.BiasAdd()(x, -mean) * everywhere
         variance = self.sum_over_ranks((centred * centred).sum(0)) / count
         scale = gamma * ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
-        y = self.activate(ops.BiasAdd()(centred * spread(scale, x.shape), beta)) * everywhere
+        y = self.activate(ops.BiasAdd()(centred * spread_rows(scale, x.shape[0]), beta)) * everywhere
         return ops.dropout(cast(y, dtype).reshape(shape), self.dropout, True), mean, variance, count
 
     def bprop(self, x, mask, gamma, beta, out, dout):  # noqa: ANN001, ANN201
@@ -247,12 +258,12 @@ class MaskedNormalization(nn.Cell):
         dy = dy * passed * (1 / (1 - self.dropout))
         # Ioffe & Szegedy 2015, sec. 3, the derivatives by gamma, beta and x put together.
         scale = ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
-        normalized = ops.BiasAdd()(x, -mean) * spread(scale, x.shape)  # not 0 at padding, unlike all it meets
+        normalized = ops.BiasAdd()(x, -mean) * spread_rows(scale, x.shape[0])  # not 0 at padding, unlike all it meets
         dbeta = dy.sum(0)
         dgamma = (dy * normalized).sum(0)
         through_mean, through_variance = self.sum_over_ranks(dbeta) / count, self.sum_over_ranks(dgamma) / count
-        dx = ops.BiasAdd()(dy - normalized * spread(through_variance, x.shape), -through_mean)
-        dx = dx * spread(gamma * scale, x.shape) * everywhere
+        dx = ops.BiasAdd()(dy - normalized * spread_rows(through_variance, x.shape[0]), -through_mean)
+        dx = dx * spread_rows(gamma * scale, x.shape[0]) * everywhere
         return cast(dx, dtype).reshape(shape), ops.zeros_like(mask), dgamma, dbeta
 
 

@@ -1,23 +1,20 @@
-"""Long-short-term-memory layers (Hochreiter & Schmidhuber 1997) as a scan: loops in the graph, with a gradient of their own.
+"""Long-short-term-memory layers (Hochreiter & Schmidhuber 1997) as a scan: a loop in the graph, with a gradient of its own.
 
-The inner loop runs over blocks of `BLOCK` steps, so compile time does not depend on the number of steps; the outer one over spans of up
-to `SPAN` blocks. What does not depend on the state is computed for a whole span at once. The backward pass keeps h and c only, computes
-the gates of a span again in one product, and gathers weight gradients span by span. Gates come in the order i, f, g, o.
-In mixed precision a scan takes, gives and keeps sequences in the type of its input; cell states and all sums are float32.
+The loop runs over blocks of `BLOCK` steps, so compile time does not depend on the number of steps. What does not depend on the state is
+one product for all steps, before the loop or after it. The forward pass keeps h, c and the sums that gates are made of; the backward pass
+writes their gradients in their place, block by block. Gates come in the order i, f, g, o.
+In mixed precision a scan takes, gives and keeps sequences in the type of its input; cell states, gates and all sums are float32.
 """
 
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from src.layers import depend, length_mask, spread, spread_last, uniform
+from src.layers import depend, length_mask, spread_last, uniform
 from src.precision import MixedPrecision, cast, single
 
-BLOCK = 10  # steps per iteration of the inner loop: more means a slower compilation
-SPAN = 5  # blocks at most per iteration of the outer loop: each iteration copies what a loop fills, so two small loops copy less than one
-SPAN_ROWS = 400  # steps times items at most, if a span has more than one block: enough for products to be fast, and little memory
+BLOCK = 5  # steps per iteration of the loop: more means a slower compilation
 
-PAGE, PADDING = 1024, 32  # in numbers; see `Scan`
 TRANSPOSED = 128  # rows at once: the work grows with their number
 
 matmul = ops.MatMul()
@@ -30,6 +27,7 @@ concat_time = ops.Concat(0)
 stack = ops.Stack(0)
 unstack = ops.Unstack(0)  # copies whole steps, where indexing goes through a slow strided slice on CPU
 split_gates = ops.Split(-1, 4)
+scatter_update = ops.ScatterUpdate()
 
 
 def times(x: Tensor, factor: Tensor) -> Tensor:
@@ -42,6 +40,14 @@ def transposed_times(x: Tensor, factor: Tensor) -> Tensor:
     return single(transposed_matmul(cast(x, factor.dtype), factor))
 
 
+def state_times(state: Tensor, turned: Tensor) -> Tensor:
+    """A state (B, n_in) times a weight that is given as [n_out, n_in]: (B, n_out), multiplied in the weight's type, as float32.
+
+    On CPU few rows on the left of a wide weight take twice the time that a tall weight takes on the left of few columns.
+    """
+    return single(transpose(matmul_transposed(turned, cast(state, turned.dtype)), (1, 0)))
+
+
 def lstm_step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     """One LSTM step from gate sums (B, 4H) and cell state (B, H): new h and c, both (B, H)."""
     i, f, g, o = split_gates(gates)
@@ -49,16 +55,16 @@ def lstm_step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return ops.sigmoid(o) * ops.tanh(c), c
 
 
-def lstm_slopes(gates: Tensor, c_before: Tensor, c: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-    """What the backward step needs, for a block at once: gates (K, B, 4H), c (K, B, H) before and after each step.
+def lstm_slopes(gates: Tensor, c_before: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What backward steps need, for N rows at once: gate sums (N, 4H), c (N, H) before and after.
 
-    Returns, step by step, d(i, f, g)/dc (B, 3H), d(o)/dh (B, H), dc/dh (B, H) and the forget gate (B, H).
+    Returns d(i, f, g)/dc (N, 3H), d(o)/dh (N, H), dc/dh (N, H) and the forget gate (N, H).
     """
     i, f, g, o = split_gates(gates)
     i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
     tanh_c = ops.tanh(c)
     by_c = concat_last((g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g)))
-    return unstack(by_c), unstack(tanh_c * o * (1 - o)), unstack(o * (1 - tanh_c * tanh_c)), unstack(f)
+    return by_c, tanh_c * o * (1 - o), o * (1 - tanh_c * tanh_c), f
 
 
 def lstm_step_backward(dh: Tensor, dc: Tensor, by_c: Tensor, by_h: Tensor, c_by_h: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,53 +85,24 @@ def transposed(weight: Tensor) -> Tensor:
 
 
 def block_length(n_steps: int) -> int:
-    """Steps of a block, where a span or all there is has `n_steps`."""
+    """Steps of a block, where there are `n_steps` in all."""
     return BLOCK if n_steps > BLOCK else n_steps  # not `min`, of which MindSpore 2.10 makes nothing in a gradient
 
 
-def into_spans(x: Tensor) -> Tensor:
-    """(T, B, ...) -> (S, M * K, B, ...): S spans of M blocks of K steps, zero steps appended until the last block is whole.
-
-    M is the most that `SPAN` and `SPAN_ROWS` allow and that leaves no block over.
-    """
-    n_steps, n_batch = x.shape[:2]
-    k = block_length(n_steps)
-    missing = -n_steps % k
-    if missing > 0:
-        x = concat_time((x, ops.zeros((missing, *x.shape[1:]), x.dtype)))
-    n_blocks, m = (n_steps + missing) // k, 1
-    for n in range(2, SPAN + 1):
-        if n_blocks % n == 0 and n * k * n_batch <= SPAN_ROWS:
-            m = n
-    return x.reshape((n_blocks // m, m * k, *x.shape[1:]))
+def whole_blocks(x: Tensor) -> Tensor:
+    """x (T, ...) with zero steps appended until the last block is whole."""
+    missing = -x.shape[0] % block_length(x.shape[0])
+    return concat_time((x, ops.zeros((missing, *x.shape[1:]), x.dtype))) if missing > 0 else x
 
 
-def into_blocks(x: Tensor) -> Tensor:
-    """A span (M * K, ...) -> (M, K, ...)."""
-    k = block_length(x.shape[0])
-    return x.reshape((x.shape[0] // k, k, *x.shape[1:]))
-
-
-def joined(x: Tensor) -> Tensor:
-    """(N, K, ...) -> (N * K, ...)."""
-    return x.reshape((x.shape[0] * x.shape[1], *x.shape[2:]))
-
-
-def zeros(shape: tuple[int, ...], after: Tensor, dtype: ms.Type = ms.float32) -> Tensor:
-    """Zeros that are made when the graph runs, as soon as it has `after`, any tensor that is not a constant.
+def zeros(shape: tuple[int, ...], after: Tensor, dtype: ms.Type = ms.float32, plus: float = 0) -> Tensor:
+    """Zeros, `plus` a number, that are made when the graph runs, as soon as it has `after`, any tensor that is not a constant.
 
     `ops.zeros` of a known shape is a constant, which the graph holds as long as it lives.
     """
-    first = after.reshape(-1)[:1]
+    first = after[(slice(0, 1),) * len(after.shape)].reshape(())  # not first `reshape(-1)`, which may copy all of it
     # Not ops.less, which would be 0 for NaN too: MindSpore 2.10 crashes on it in the gradient of the LSTM.
-    zero = ops.not_equal(first, first).astype(dtype)
-    return ops.FillV2()(shape, zero.reshape(()))
-
-
-def zero_gates(weight: Tensor, n_hidden: int) -> Tensor:
-    """Zeros like a weight [n_in, 4 * n_hidden], gate by gate: made at once, they raised the peak of a large step by 40 MB."""
-    one = zeros((weight.shape[0], n_hidden), weight)
-    return concat_last((one, one, one, one))
+    return ops.FillV2()(shape, ops.not_equal(first, first).astype(dtype) + plus)
 
 
 class DropoutFactors(nn.Cell):
@@ -140,53 +117,44 @@ class DropoutFactors(nn.Cell):
 
     def construct(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Factors of `shape`, as the type of `like`, which is no constant."""
-        return ops.stop_gradient(ops.dropout(zeros(shape, like, like.dtype) + 1, self.dropout, self.training or self.always))
+        return ops.stop_gradient(ops.dropout(zeros(shape, like, like.dtype, plus=1), self.dropout, self.training or self.always))
 
 
-def first_steps(x: Tensor, n_steps: int) -> Tensor:
-    """The first `n_steps` of spans (S, M * K, ...), which may end in padding: (n_steps, ...)."""
-    steps = joined(x)
+def as_steps(x: Tensor, n_batch: int, n_steps: int) -> Tensor:
+    """Rows (T * B, C) -> (n_steps, B, C), without the steps that were appended."""
+    steps = x.reshape(-1, n_batch, x.shape[1])
     return steps if steps.shape[0] == n_steps else steps[:n_steps]
 
 
-def part(x: Tensor, t: Tensor) -> Tensor:
-    """Span or block t of x (N, ...): (...)."""
-    return ops.gather(x, t, 0)
+def block_rows(t: Tensor, n_rows: int) -> Tensor:
+    """Where block t of sequences in rows is, if a block has `n_rows`: int32 (n_rows,)."""
+    return t * n_rows + Tensor(np.arange(n_rows).astype(np.int32))
 
 
-def part_before(x: Tensor, s: Tensor) -> Tensor:
-    """What the steps of span s find from the step before each: x (S, N, ...) one step later, 0 before the first; (N, ...)."""
-    last = part(x, ops.maximum(s - 1, Tensor(0, ms.int32)))[-1:]
-    exists = (s > 0).astype(x.dtype).reshape((1,) * len(last.shape))
-    return concat_time((last * spread(exists, last.shape), part(x, s)[:-1]))
+def part(x: Tensor, at: Tensor) -> Tensor:
+    """The part of x (N, ...) that stands at index `at`, or at indices (M,): (...) or (M, ...)."""
+    return ops.gather(x, at, 0)
+
+
+def filled(x: Tensor, at: Tensor, values: Tensor) -> Tensor:
+    """x (N, ...), which is no constant and not read again, with `values` (M, ...) at indices (M,).
+
+    They are written in place, and by several threads; `x[t] = value` would copy all of x, in every iteration of a loop.
+    """
+    return scatter_update(x, at, values)
+
+
+def one_step_later(x: Tensor, n_batch: int) -> Tensor:
+    """What each step finds from the step before: rows x (T * B, C) one step later, 0 at the first."""
+    return concat_time((ops.zeros((n_batch, x.shape[1]), x.dtype), x[:-n_batch]))
 
 
 class Scan(MixedPrecision):
-    """What the scans share: products with their weights, as float32.
+    """What the scans share: products in the type of products, and dropout of `dropout` on the state."""
 
-    On CPU, rows that are a whole number of pages apart share a few places of the cache; a product with few rows on the left then takes
-    two to three times as long. `widened` puts zeros behind rows and columns of such weights, once for a whole scan.
-    """
-
-    def __init__(self, n_hidden: int, dropout: float):
+    def __init__(self, dropout: float):
         super().__init__()
-        self.wide = 4 * n_hidden % PAGE == 0
         self.dropout = dropout
-
-    def widened(self, factor: Tensor) -> Tensor:
-        """A weight [n_in, n_out] for `product`."""
-        if self.wide:
-            factor = concat_last((factor, zeros((factor.shape[0], PADDING), factor, factor.dtype)))
-            factor = concat_time((factor, zeros((PADDING, factor.shape[1]), factor, factor.dtype)))
-        return factor
-
-    def product(self, x: Tensor, factor: Tensor) -> Tensor:
-        """x (N, n_in) times a weight, widened or not: (N, n_out)."""
-        if factor.shape[0] == x.shape[1]:
-            return times(x, factor)
-        n_rows, n_out = x.shape[0], factor.shape[1] - PADDING
-        y = times(concat_last((x, ops.zeros((n_rows, PADDING), x.dtype))), factor)
-        return y[:, :n_out]
 
     def kept(self, h: Tensor) -> Tensor:
         """The factors of dropout, float32, that states h have met: those it took are 0, and the factors themselves need not be kept."""
@@ -194,90 +162,70 @@ class Scan(MixedPrecision):
             return h.astype(ms.bool_).astype(ms.float32) * (1 / (1 - self.dropout))
         return ops.ones(h.shape, ms.float32)
 
-    def gates(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """What a span's inputs x (M * K, B, X) give to the gates by a weight [X, 4H], widened or not, and bias [4H]: (M, K, B, 4H)."""
-        n_steps, n_batch, n_in = x.shape
-        return into_blocks(add_bias(self.product(x.reshape(n_steps * n_batch, n_in), weight), bias).reshape(n_steps, n_batch, -1))
-
 
 class LSTMScan(Scan):
-    """x (S, N, B, X), keep (S, N, B, H), weight [X + H, 4H], bias [4H] -> h, c, both (S, N, B, H): S spans of N steps.
+    """x (T * B, X), keep (T, B, H), weight [X + H, 4H], bias [4H] -> h (T * B, H), c ((1 + T) * B, H), gates (T * B, 4H).
+
+    Sequences are in rows, step after step, T is a whole number of blocks. c begins with what is before the first step. Gates are the sums
+    without bias; the backward pass writes their gradients in their place.
 
     `keep` multiplies h after each step: dropout on the state as Tacotron 2 has it (Shen et al. 2018, sec. 2.2).
     """
 
-    def construct(self, x: Tensor, keep: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        n_spans, n_steps, n_batch, n_in = x.shape
-        n_hidden, k = keep.shape[3], block_length(n_steps)
+    def construct(self, x: Tensor, keep: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        n_steps, n_batch, n_hidden = keep.shape
+        k = block_length(n_steps)
         weight = self.factor(weight)
-        w_in, w_hidden = self.widened(weight[:n_in]), self.widened(weight[n_in:])
-        all_h, all_c = zeros(keep.shape, x, x.dtype), zeros(keep.shape, x)
-        blocks = (n_steps // k, k, n_batch, n_hidden)
-        span_h, span_c = zeros(blocks, x, x.dtype), zeros(blocks, x)
+        w_in, w_hidden = weight[: x.shape[1]], transposed(weight[x.shape[1] :])
+        gates = times(x, w_in)
+        all_h, all_c = zeros((n_steps * n_batch, n_hidden), x, x.dtype), zeros(((1 + n_steps) * n_batch, n_hidden), x)
         h = ops.zeros((n_batch, n_hidden), ms.float32)
         c = ops.zeros((n_batch, n_hidden), ms.float32)
-        s = Tensor(0, ms.int32)
-        while s < n_spans:
-            from_input = self.gates(part(x, s), w_in, bias)
-            span_keep = into_blocks(single(part(keep, s)))
-            t = Tensor(0, ms.int32)
-            while t < n_steps // k:
-                block_input, block_keep = unstack(part(from_input, t)), unstack(part(span_keep, t))
-                block_h, block_c = (), ()
-                for step in range(k):
-                    h, c = lstm_step(block_input[step] + self.product(h, w_hidden), c)
-                    h = h * block_keep[step]
-                    block_h += (h,)
-                    block_c += (c,)
-                span_h[t] = cast(stack(block_h), x.dtype)
-                span_c[t] = stack(block_c)
-                t = t + 1
-            all_h[s] = joined(span_h)
-            all_c[s] = joined(span_c)
-            s = s + 1
-        return all_h, all_c
+        t = Tensor(0, ms.int32)
+        while t < n_steps // k:
+            here = block_rows(t, k * n_batch)
+            from_input, block_keep = ops.Split(0, k)(part(gates, here)), unstack(single(part(keep, block_rows(t, k))))
+            block_gates, block_h, block_c = (), (), ()
+            for step in range(k):
+                gate = from_input[step] + state_times(h, w_hidden)
+                h, c = lstm_step(add_bias(gate, bias), c)
+                h = h * block_keep[step]
+                block_gates, block_h, block_c = (*block_gates, gate), (*block_h, h), (*block_c, c)
+            gates = filled(gates, here, concat_time(block_gates))
+            all_h = filled(all_h, here, cast(concat_time(block_h), x.dtype))
+            all_c = filled(all_c, here + n_batch, concat_time(block_c))
+            t = t + 1
+        return all_h, all_c, gates
 
     def bprop(self, x, keep, weight, bias, out, dout):  # noqa: ANN001, ANN201
-        h, c = out
-        n_spans, n_steps, n_batch, n_in = x.shape
-        n_hidden, k = keep.shape[3], block_length(n_steps)
-        n_rows = n_steps * n_batch
-        weight = depend(weight, dout[0])  # or its parts and their transposes are made in the forward pass already
+        h, c, gates = out
+        n_steps, n_batch, n_hidden = keep.shape
+        k, n_in = block_length(n_steps), x.shape[1]
+        weight = depend(weight, dout[0])  # or its parts are made in the forward pass already
         factor = self.factor(weight)
         w_in, w_hidden = factor[:n_in], factor[n_in:]
-        # Transposed once: on CPU a product with the transpose of a wide matrix is slow for a small batch.
-        w_hidden_transposed = self.widened(transposed(w_hidden))
-        dx = zeros((n_spans, n_rows, n_in), weight, x.dtype)
-        dweight, dbias = zero_gates(weight, n_hidden), ops.zeros_like(bias)
-        span_dgates = zeros((n_steps // k, k, n_batch, 4 * n_hidden), weight)
+        split = ops.Split(0, k)
         dh = ops.zeros((n_batch, n_hidden), ms.float32)
         dc = ops.zeros((n_batch, n_hidden), ms.float32)
-        s = Tensor(n_spans - 1, ms.int32)
-        while s >= 0:
-            inputs = concat_last((part(x, s), part_before(h, s)))
-            gates = self.gates(inputs, factor, bias)
-            c_before, c_after = into_blocks(part_before(c, s)), into_blocks(part(c, s))
-            span_keep, span_dh = into_blocks(self.kept(part(h, s))), into_blocks(single(part(dout[0], s)))
-            t = Tensor(n_steps // k - 1, ms.int32)
-            while t >= 0:
-                by_c, by_h, c_by_h, f = lstm_slopes(part(gates, t), part(c_before, t), part(c_after, t))
-                block_keep, block_dh = unstack(part(span_keep, t)), unstack(part(span_dh, t))
-                dgates = ()
-                for back in range(k):
-                    step = k - 1 - back
-                    dh = (dh + block_dh[step]) * block_keep[step]
-                    dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
-                    dh = self.product(dgate, w_hidden_transposed)
-                    dgates = (dgate, *dgates)
-                span_dgates[t] = stack(dgates)
-                t = t - 1
-            dgates = span_dgates.reshape(n_rows, 4 * n_hidden)
-            dgates_factor = self.factor(dgates)
-            dx[s] = cast(matmul_transposed(dgates_factor, w_in), x.dtype)
-            dweight = dweight + transposed_times(inputs.reshape(n_rows, -1), dgates_factor)
-            dbias = dbias + dgates.sum(0)
-            s = s - 1
-        return dx.reshape(x.shape), zeros(keep.shape, weight, keep.dtype), dweight, dbias
+        t = Tensor(n_steps // k - 1, ms.int32)
+        while t >= 0:
+            here = block_rows(t, k * n_batch)
+            slopes = lstm_slopes(add_bias(part(gates, here), bias), part(c, here), part(c, here + n_batch))
+            by_c, by_h, c_by_h, f = split(slopes[0]), split(slopes[1]), split(slopes[2]), split(slopes[3])
+            block_keep, block_dh = split(self.kept(part(h, here))), split(single(part(dout[0], here)))
+            dgates = ()
+            for back in range(k):
+                step = k - 1 - back
+                dh = (dh + block_dh[step]) * block_keep[step]
+                dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
+                dh = state_times(dgate, w_hidden)
+                dgates = (dgate, *dgates)
+            gates = filled(gates, here, concat_time(dgates))
+            t = t - 1
+        dbias, dgates = gates.sum(0), self.factor(gates)
+        dweight = concat_time((transposed_times(x, dgates), transposed_times(one_step_later(h, n_batch), dgates)))
+        dx = cast(matmul_transposed(dgates, w_in), x.dtype)
+        return depend(dx, dweight), zeros(keep.shape, weight, keep.dtype), dweight, dbias
 
 
 def lstm_weight(n_in: int, n_hidden: int) -> tuple[Parameter, Parameter]:
@@ -295,13 +243,14 @@ class LSTM(nn.Cell):
         self.weight, self.bias = lstm_weight(n_in, n_hidden)
         self.dropout = DropoutFactors(dropout)
         self.n_hidden = n_hidden
-        self.scan = LSTMScan(n_hidden, dropout)
+        self.scan = LSTMScan(dropout)
 
     def construct(self, x: Tensor) -> Tensor:
-        spans = into_spans(x)
-        keep = self.dropout((*spans.shape[:3], self.n_hidden), x)
-        h, _ = self.scan(spans, keep, self.weight, self.bias)
-        return first_steps(h, x.shape[0])
+        n_steps, n_batch, n_in = x.shape
+        x = whole_blocks(x)
+        keep = self.dropout((x.shape[0], n_batch, self.n_hidden), x)
+        h = self.scan(x.reshape(-1, n_in), keep, self.weight, self.bias)[0]
+        return as_steps(h, n_batch, n_steps)
 
 
 class BidirectionalLSTM(nn.Cell):

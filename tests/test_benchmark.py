@@ -109,9 +109,7 @@ def test_every_printed_ratio_is_in_the_json(flags, names, stand_in, tmp_path, mo
 
     monkeypatch.setattr(benchmark.Benchmark, "__init__", with_stand_ins)
     monkeypatch.setattr(benchmark, "ROOT", tmp_path)
-    (tmp_path / "eval.py").write_text(
-        "import os, pathlib; cache = pathlib.Path(os.environ['GRAPH_CACHE']); print(cache.exists() or cache.mkdir())"
-    )
+    (tmp_path / "eval.py").write_text("import pathlib, sys; path = pathlib.Path(sys.argv[-1]); path.mkdir(); (path / '0001.wav').touch()")
     benchmark.main()
     result = json.loads(path.read_text())
     printed = [float(line.split("ratio ")[1]) for line in capsys.readouterr().out.splitlines() if "ratio " in line]
@@ -120,6 +118,14 @@ def test_every_printed_ratio_is_in_the_json(flags, names, stand_in, tmp_path, mo
     assert {"cpu", "cores"} <= set(result["machine"])
     assert result["versions"]["torchaudio"] == "1.0"
     assert ({"mindspore"} if "--quick" in flags else {"mindspore", "onnx", "onnxruntime"}) <= set(result["versions"])
+
+
+@pytest.mark.parametrize("script", ["raise SystemExit('no such voice')", "print('nothing written')"])
+def test_a_start_that_leaves_no_wav_is_an_error(script, tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark, "ROOT", tmp_path)
+    (tmp_path / "eval.py").write_text(script)
+    with pytest.raises(WorkerFailed, match=r"eval\.py ended with exit code [01]"):
+        benchmark.seconds_to_wav(tmp_path / "cache", tmp_path / "first")
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])

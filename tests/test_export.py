@@ -105,7 +105,7 @@ def test_mindir_of_tacotron2_speaks_texts_of_any_length(exported, tacotron2):
     for length, padding in ((3, 0), (32, 0), (11, 4), (1, 2), (39, 0)):
         text = np.zeros((1, length + padding), np.int32)
         text[:, :length] = np.arange(1, length + 1)
-        keep = prenet_keep(tacotron2.config.model, [(5, 0)], 20)
+        keep = prenet_keep(tacotron2.config.model, [(5, 0)], -(-tacotron2.config.model.max_decoder_steps // BLOCK) * BLOCK)
         lengths = np.array([length], np.int32)
         found = graph(Tensor(text), Tensor(lengths), Tensor(keep))
         mel, mel_lengths, alignments, reasons = (value.asnumpy() for value in found)

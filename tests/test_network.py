@@ -180,15 +180,6 @@ def test_each_item_of_a_batch_is_what_it_is_alone(reference, net, monkeypatch):
             assert not together.mel.asnumpy()[i, :, frames[i] :].any() and not together.alignments.asnumpy()[i, :, length:].any()
 
 
-def test_zeros_behind_the_weights_of_a_batch_change_nothing(reference, net):
-    wide = build(reference)
-    wide.decoder.attention.scan.wide = wide.decoder.lstm.scan.wide = True
-    text, lengths = three_texts(reference)
-    found, wanted = (each.generate(Tensor(text), Tensor(lengths), 3) for each in (wide, net))
-    np.testing.assert_array_equal(found.mel_lengths.asnumpy(), wanted.mel_lengths.asnumpy())
-    assert_close(found.mel.asnumpy(), wanted.mel.asnumpy())
-
-
 def test_a_seed_decides_the_dropout_of_the_prenet(reference, net, monkeypatch):
     monkeypatch.setattr(net.config.model, "prenet_dropout", 0.5)
     text, lengths = Tensor(reference["a_text"][:1]), integers([17])

@@ -45,7 +45,7 @@ class LiveStep(nn.Cell):
 
     def construct(self, frame, keep, h, c, context, weights, summed, hidden, cell, memory, keys, energy_mask):  # noqa: ANN001, ANN201
         attention, state = self.decoder.attention, (h, c, context, weights, summed, hidden, cell)
-        fixed = (memory, keys.swapaxes(1, 2), energy_mask, attention.location(), attention.weight, self.decoder.lstm.weight)
+        fixed = (memory, keys.swapaxes(1, 2), energy_mask, attention.location(), *self.decoder.state_weights(frame.shape[0]))
         frame, gate, state = self.decoder.step(frame, keep, state, fixed)
         return (frame, gate, *state)
 

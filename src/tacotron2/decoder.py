@@ -6,7 +6,24 @@ from mindspore import Tensor, nn, ops
 from src.config import Config
 from src.layers import INITIAL_GAINS, Linear, read, spread_last
 from src.precision import cast, single
-from src.recurrence import BLOCK, LSTM, DropoutFactors, concat_last, concat_time, joined, lstm_step, matmul, part, stack, unstack
+from src.recurrence import (
+    BLOCK,
+    LSTM,
+    DropoutFactors,
+    block_rows,
+    concat_last,
+    concat_time,
+    filled,
+    lstm_step,
+    matmul,
+    part,
+    stack,
+    state_times,
+    times,
+    transposed,
+    unstack,
+    zeros,
+)
 from src.tacotron2.attention import Attention, attend
 from src.tacotron2.stopping import NOT_STOPPED, RESTING_WEIGHT, STOPPED_BY_ATTENTION, STOPPED_BY_GATE
 
@@ -75,6 +92,11 @@ class Decoder(nn.Cell):
         y = y + layer.product(states.reshape(-1, states.shape[-1]), by_states)
         return layer.add_bias(y, read(layer.bias)).reshape((*hidden.shape[:-1], layer.n_out))
 
+    def state_weights(self, n_batch: int) -> tuple[Tensor, Tensor]:
+        """Weights of both LSTMs as `step` multiplies by them: transposed, but for a sentence alone, which would gain nothing."""
+        weights = self.attention.weight, self.lstm.weight
+        return weights if n_batch == 1 else (transposed(weights[0]), transposed(weights[1]))
+
     def step(self, frame: Tensor, keep: Tensor, state: tuple[Tensor, ...], fixed: tuple[Tensor, ...]):  # noqa: ANN201
         """One free-running step.
 
@@ -83,7 +105,7 @@ class Decoder(nn.Cell):
             keep: the prenet's dropout factors, (B, 2 * prenet_dim).
             state: what the step before left: h and c (B, attention_rnn_dim), context (B, E), attention weights and their sum (B, L),
                 hidden and cell (B, decoder_rnn_dim).
-            fixed: memory (B, L, E), its keys (B, L, A), energy mask (B, L), location filters, weights of both LSTMs, widened or not.
+            fixed: memory (B, L, E), its keys (B, L, A), energy mask (B, L), location filters, `state_weights`.
 
         Returns:
             The next frames, the gate's probability (B,), the new state.
@@ -91,10 +113,11 @@ class Decoder(nn.Cell):
         h, c, context, weights, summed, hidden, cell = state
         memory, keys, energy_mask, location, attention_weight, lstm_weight = fixed
         attention, lstm = self.attention, self.lstm
+        product = times if frame.shape[0] == 1 else state_times
         x = self.prenet(frame, keep)
-        h, c = lstm_step(attention.scan.product(concat_last((x, context, h)), attention_weight) + attention.bias, c)
+        h, c = lstm_step(product(concat_last((x, context, h)), attention_weight) + attention.bias, c)
         weights, summed, context = attend(matmul(h, attention.query), weights, summed, memory, keys, energy_mask, attention.v, location)
-        hidden, cell = lstm_step(lstm.scan.product(concat_last((h, context, hidden)), lstm_weight) + lstm.bias, cell)
+        hidden, cell = lstm_step(product(concat_last((h, context, hidden)), lstm_weight) + lstm.bias, cell)
         output = self.projection(concat_last((hidden, context)))
         return output[:, : self.n_frame], ops.sigmoid(output[:, self.n_frame]), (h, c, context, weights, summed, hidden, cell)
 
@@ -113,14 +136,10 @@ class Decoder(nn.Cell):
         """
         n_batch, length, n_memory = memory.shape
         n_blocks = keep.shape[0] // BLOCK
-        keep = keep.reshape(n_blocks, BLOCK, n_batch, -1)
         attention, lstm = self.attention, self.lstm
-        attention_weight, lstm_weight = attention.weight, lstm.weight
-        if n_batch > 1:  # a sentence alone would gain nothing
-            attention_weight, lstm_weight = attention.scan.widened(attention_weight), lstm.scan.widened(lstm_weight)
-        fixed = (memory, attention.keys(memory), energy_mask, attention.location(), attention_weight, lstm_weight)
-        all_frames = ops.zeros((n_blocks, BLOCK, n_batch, self.n_frame), ms.float32)
-        all_weights = ops.zeros((n_blocks, BLOCK, n_batch, length), ms.float32)
+        fixed = (memory, attention.keys(memory), energy_mask, attention.location(), *self.state_weights(n_batch))
+        all_frames = zeros((n_blocks * BLOCK, n_batch, self.n_frame), memory)
+        all_weights = zeros((n_blocks * BLOCK, n_batch, length), memory)
         frame = ops.zeros((n_batch, self.n_frame), ms.float32)
         h = ops.zeros((n_batch, attention.n_hidden), ms.float32)
         c = ops.zeros((n_batch, attention.n_hidden), ms.float32)
@@ -134,7 +153,8 @@ class Decoder(nn.Cell):
         reason = ops.zeros((n_batch,), ms.int32)
         t = Tensor(0, ms.int32)
         while ops.logical_and(t < n_blocks, (reason == NOT_STOPPED).any()):
-            block_keep = unstack(part(keep, t))
+            here = block_rows(t, BLOCK)
+            block_keep = unstack(part(keep, here))
             block_frames, block_weights = (), ()
             for step in range(BLOCK):
                 state = (h, c, context, weights, summed, hidden, cell)
@@ -152,7 +172,6 @@ class Decoder(nn.Cell):
                 if self.rest_limit > 0:
                     stop = stop + STOPPED_BY_ATTENTION * (1 - by_gate) * (resting >= self.rest_limit).astype(ms.int32)
                 reason = reason + running * stop
-            all_frames[t] = stack(block_frames)
-            all_weights[t] = stack(block_weights)
+            all_frames, all_weights = filled(all_frames, here, stack(block_frames)), filled(all_weights, here, stack(block_weights))
             t = t + 1
-        return joined(all_frames), joined(all_weights), steps, reason
+        return all_frames, all_weights, steps, reason
