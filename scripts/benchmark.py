@@ -46,16 +46,13 @@ SHAPES = [(4, 100, 80), (16, 400, 100)]
 def seconds_to_wav(cache: Path, output_dir: Path) -> float:
     """How long eval.py, as a new process with its graphs in `cache`, takes until there is a wav in `output_dir`, which is new."""
     command = [sys.executable, ROOT / "eval.py", "--text", "Hello world.", "--output_dir", output_dir]
-    began, seconds = time.perf_counter(), None
+    wav, began = output_dir / "0001.wav", time.perf_counter()
     with tempfile.TemporaryFile(mode="w+") as errors:
         with subprocess.Popen(command, env=os.environ | {"GRAPH_CACHE": str(cache)}, stdout=subprocess.DEVNULL, stderr=errors) as process:
-            ended = False
-            while seconds is None and not ended:
+            while process.poll() is None and not wav.is_file():
                 time.sleep(0.01)
-                ended = process.poll() is not None
-                if (output_dir / "0001.wav").is_file():
-                    seconds = time.perf_counter() - began
-        if process.returncode != 0 or seconds is None:
+            seconds = time.perf_counter() - began
+        if process.returncode != 0 or not wav.is_file():
             errors.seek(0)
             raise WorkerFailed(f"eval.py ended with exit code {process.returncode}: {errors.read().strip()[-200:]}")
     return seconds

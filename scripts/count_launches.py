@@ -3,8 +3,8 @@
 python scripts/count_launches.py --config config/tacotron2_ljspeech.yaml --launch_us 5 --gbytes_per_s 1200 --json launches.json
 
 Launches are counted by MindSpore's profiler on this machine's CPU, as the difference between two lengths of a network of a few units, since
-a graph has nearly the same kernels at all widths (docs/performance.md says what wide ones add). Times are calculated, not measured; an
-Ascend may fuse kernels, or start them faster.
+a graph has the same kernels at all widths (but for those of `recurrence.transposed`, once for a scan). Times are calculated, not measured;
+an Ascend may fuse kernels, or start them faster.
 """
 
 import json

@@ -1,9 +1,10 @@
 """Long-short-term-memory layers (Hochreiter & Schmidhuber 1997) as a scan: a loop in the graph, with a gradient of its own.
 
-The loop runs over blocks of `BLOCK` steps, so compile time does not depend on the number of steps. What does not depend on the state is
-one product for all steps, before the loop or after it. The forward pass keeps h, c and the sums that gates are made of; the backward pass
-writes their gradients in their place, block by block. Gates come in the order i, f, g, o.
-In mixed precision a scan takes, gives and keeps sequences in the type of its input; cell states, gates and all sums are float32.
+The loop runs over blocks of `BLOCK` steps, so compile time does not depend on the number of steps. What inputs give to the gates is one
+product for all steps. The forward pass keeps h, c and the sums that gates are made of; the backward pass writes the gradients of these sums
+in their place, block by block, and makes the LSTM's weight gradients of them, one product each. Gates come in the order i, f, g, o.
+In mixed precision a scan takes, gives and keeps sequences in the type of its input; cell states, gates and all sums but those within a
+product are float32.
 """
 
 import mindspore as ms
@@ -23,15 +24,14 @@ add_bias = ops.BiasAdd()
 transposed_matmul = ops.MatMul(transpose_a=True)
 matmul_transposed = ops.MatMul(transpose_b=True)
 concat_last = ops.Concat(-1)
-concat_time = ops.Concat(0)
-stack = ops.Stack(0)
+concat_rows = ops.Concat(0)
 unstack = ops.Unstack(0)  # copies whole steps, where indexing goes through a slow strided slice on CPU
 split_gates = ops.Split(-1, 4)
 scatter_update = ops.ScatterUpdate()
 
 
 def times(x: Tensor, factor: Tensor) -> Tensor:
-    """x `factor`, multiplied in the factor's type, as float32."""
+    """x times `factor`, multiplied in the factor's type, as float32."""
     return single(matmul(cast(x, factor.dtype), factor))
 
 
@@ -92,17 +92,20 @@ def block_length(n_steps: int) -> int:
 def whole_blocks(x: Tensor) -> Tensor:
     """x (T, ...) with zero steps appended until the last block is whole."""
     missing = -x.shape[0] % block_length(x.shape[0])
-    return concat_time((x, ops.zeros((missing, *x.shape[1:]), x.dtype))) if missing > 0 else x
+    return concat_rows((x, ops.zeros((missing, *x.shape[1:]), x.dtype))) if missing > 0 else x
 
 
-def zeros(shape: tuple[int, ...], after: Tensor, dtype: ms.Type = ms.float32, plus: float = 0) -> Tensor:
-    """Zeros, `plus` a number, that are made when the graph runs, as soon as it has `after`, any tensor that is not a constant.
+def full(shape: tuple[int, ...], value: float, after: Tensor, dtype: ms.Type = ms.float32) -> Tensor:
+    """`value` everywhere, made when the graph runs, as soon as it has `after`, any tensor that is not a constant.
 
-    `ops.zeros` of a known shape is a constant, which the graph holds as long as it lives.
+    `ops.full` of a known shape is a constant, which the graph holds as long as it lives, and which must not be written in place.
     """
-    first = after[(slice(0, 1),) * len(after.shape)].reshape(())  # not first `reshape(-1)`, which may copy all of it
-    # Not ops.less, which would be 0 for NaN too: MindSpore 2.10 crashes on it in the gradient of the LSTM.
-    return ops.FillV2()(shape, ops.not_equal(first, first).astype(dtype) + plus)
+    return ops.FillV2()(shape, depend(Tensor(value, dtype), after))
+
+
+def zeros(shape: tuple[int, ...], after: Tensor, dtype: ms.Type = ms.float32) -> Tensor:
+    """Zeros, otherwise as `full`."""
+    return full(shape, 0, after, dtype)
 
 
 class DropoutFactors(nn.Cell):
@@ -117,7 +120,12 @@ class DropoutFactors(nn.Cell):
 
     def construct(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Factors of `shape`, as the type of `like`, which is no constant."""
-        return ops.stop_gradient(ops.dropout(zeros(shape, like, like.dtype, plus=1), self.dropout, self.training or self.always))
+        return ops.stop_gradient(ops.dropout(full(shape, 1, like, like.dtype), self.dropout, self.training or self.always))
+
+
+def met_factors(y: Tensor, dropout: float) -> Tensor:
+    """The factors of dropout, float32, that y (any shape) has met: those it took are 0, so the factors themselves need not be kept."""
+    return y.astype(ms.bool_).astype(ms.float32) * (1 / (1 - dropout))
 
 
 def as_steps(x: Tensor, n_batch: int, n_steps: int) -> Tensor:
@@ -146,7 +154,7 @@ def filled(x: Tensor, at: Tensor, values: Tensor) -> Tensor:
 
 def one_step_later(x: Tensor, n_batch: int) -> Tensor:
     """What each step finds from the step before: rows x (T * B, C) one step later, 0 at the first."""
-    return concat_time((ops.zeros((n_batch, x.shape[1]), x.dtype), x[:-n_batch]))
+    return concat_rows((ops.zeros((n_batch, x.shape[1]), x.dtype), x[:-n_batch]))
 
 
 class Scan(MixedPrecision):
@@ -157,10 +165,8 @@ class Scan(MixedPrecision):
         self.dropout = dropout
 
     def kept(self, h: Tensor) -> Tensor:
-        """The factors of dropout, float32, that states h have met: those it took are 0, and the factors themselves need not be kept."""
-        if self.dropout > 0 and self.training:
-            return h.astype(ms.bool_).astype(ms.float32) * (1 / (1 - self.dropout))
-        return ops.ones(h.shape, ms.float32)
+        """The factors of dropout, float32, that states h have met."""
+        return met_factors(h, self.dropout) if self.dropout > 0 and self.training else ops.ones(h.shape, ms.float32)
 
 
 class LSTMScan(Scan):
@@ -191,9 +197,9 @@ class LSTMScan(Scan):
                 h, c = lstm_step(add_bias(gate, bias), c)
                 h = h * block_keep[step]
                 block_gates, block_h, block_c = (*block_gates, gate), (*block_h, h), (*block_c, c)
-            gates = filled(gates, here, concat_time(block_gates))
-            all_h = filled(all_h, here, cast(concat_time(block_h), x.dtype))
-            all_c = filled(all_c, here + n_batch, concat_time(block_c))
+            gates = filled(gates, here, concat_rows(block_gates))
+            all_h = filled(all_h, here, cast(concat_rows(block_h), x.dtype))
+            all_c = filled(all_c, here + n_batch, concat_rows(block_c))
             t = t + 1
         return all_h, all_c, gates
 
@@ -220,10 +226,10 @@ class LSTMScan(Scan):
                 dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
                 dh = state_times(dgate, w_hidden)
                 dgates = (dgate, *dgates)
-            gates = filled(gates, here, concat_time(dgates))
+            gates = filled(gates, here, concat_rows(dgates))
             t = t - 1
         dbias, dgates = gates.sum(0), self.factor(gates)
-        dweight = concat_time((transposed_times(x, dgates), transposed_times(one_step_later(h, n_batch), dgates)))
+        dweight = concat_rows((transposed_times(x, dgates), transposed_times(one_step_later(h, n_batch), dgates)))
         dx = cast(matmul_transposed(dgates, w_in), x.dtype)
         return depend(dx, dweight), zeros(keep.shape, weight, keep.dtype), dweight, dbias
 
@@ -249,7 +255,7 @@ class LSTM(nn.Cell):
         n_steps, n_batch, n_in = x.shape
         x = whole_blocks(x)
         keep = self.dropout((x.shape[0], n_batch, self.n_hidden), x)
-        h = self.scan(x.reshape(-1, n_in), keep, self.weight, self.bias)[0]
+        h = self.scan(x.reshape(-1, n_in), keep, self.weight, self.bias)[0]  # not unpacked: MindSpore warns of what is then left unused
         return as_steps(h, n_batch, n_steps)
 
 

@@ -27,6 +27,7 @@ from src.export import writing
 from src.export.mindir import load_mindir
 from src.export.part import Part, Port, description_of, relative_difference
 from src.onnx_speech import OnnxTacotron2, OnnxWaveGlow
+from src.recurrence import BLOCK
 from src.tacotron2.stopping import STOP_REASONS
 from src.text import encode_texts
 from src.waveglow.denoiser import Denoiser

@@ -61,11 +61,8 @@ EXACT = words(
     "BiasAddGrad CumSum Div Exp Log1p LogMatrixDeterminant MatrixInverse ReduceSum Rsqrt RsqrtGrad Sigmoid SigmoidGrad Softmax Sqrt SumExt "
     "Tanh TanhGrad"
 )
-EXACT_PRODUCTS = (
-    layers.spread_last,
-    layers.spread_rows,
-    layers.neighbourhood_backward,
-)  # products in form only: each sum has one term, or a few of a gradient
+# Products in form only: each sum has one term, or a few of a gradient.
+EXACT_PRODUCTS = (layers.spread_last, layers.spread_rows, layers.neighbourhood_backward)
 RECURRENT = {
     "recurrence.py": (recurrence.lstm_step, recurrence.lstm_slopes, recurrence.lstm_step_backward, LSTMScan),
     "attention.py": (attention.attend, attention.AttentionScan),

@@ -85,9 +85,9 @@ def lstm_step(x, h, c, weight, bias):
 
 
 def lstm_loop(keep, x, weight, bias):
-    h = c = np.zeros((B, keep.shape[2]))
+    h = c = np.zeros(keep.shape[1:])
     outputs = []
-    for t in range(T):
+    for t in range(len(keep)):
         h, c = lstm_step(x[t], h, c, weight, bias)
         h = h * keep[t]
         outputs.append(h)
@@ -149,10 +149,11 @@ def check(cell, loop, keep, inputs, constants=()):
         np.testing.assert_allclose(found.asnumpy(), wanted, atol=1e-3 * np.abs(wanted).max(), rtol=0, err_msg=name)
 
 
-def test_lstm_with_dropout_on_its_state():
+@pytest.mark.parametrize(("n_steps", "n_batch"), [(T, B), (BLOCK + 1, 1), (BLOCK - 2, B)])
+def test_lstm_with_dropout_on_its_state(n_steps, n_batch):
     draw = np.random.default_rng(0)
-    keep = (draw.random((T, B, 4)) < 0.8) / 0.8
-    check(LSTM(3, 4, dropout=0.2), lstm_loop, keep, {"x": draw.standard_normal((T, B, 3))})
+    keep = (draw.random((n_steps, n_batch, 4)) < 0.8) / 0.8
+    check(LSTM(3, 4, dropout=0.2), lstm_loop, keep, {"x": draw.standard_normal((n_steps, n_batch, 3))})
 
 
 @pytest.mark.parametrize("n_hidden", [5, 1])  # 1: states are as wide as the text is long, and the scan's buffers have equal shapes

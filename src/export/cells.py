@@ -32,7 +32,8 @@ class Speaker(nn.Cell):
         self.set_train(False)
 
     def construct(self, text: Tensor, text_lengths: Tensor, keep: Tensor | None = None):  # noqa: ANN201
-        """text int32 (1, L), lengths int32 (1,), and the prenet's dropout factors (T, 1, 2 * prenet_dim) unless there is no dropout.
+        """text int32 (1, L), lengths int32 (1,), and the prenet's dropout factors (T, 1, 2 * prenet_dim), T steps
+        in whole blocks, unless there is no dropout.
 
         Symbols beyond `max_symbols` are cut off.
 

@@ -29,7 +29,7 @@ from src.recurrence import (
     block_length,
     block_rows,
     concat_last,
-    concat_time,
+    concat_rows,
     filled,
     lstm_slopes,
     lstm_step,
@@ -97,10 +97,10 @@ class AttentionScan(Scan):
                 weights, summed, context = attend(times(h, query), weights, summed, memory, keys, energy_mask, v, location)
                 block_gates, block_c, block_weights = (*block_gates, gate), (*block_c, c), (*block_weights, weights)
                 block_states = (*block_states, concat_last((h, context)))
-            gates = filled(gates, here, concat_time(block_gates))
-            all_states = filled(all_states, here, cast(concat_time(block_states), x.dtype))
-            all_c = filled(all_c, here + n_batch, concat_time(block_c))
-            all_weights = filled(all_weights, here, concat_time(block_weights))
+            gates = filled(gates, here, concat_rows(block_gates))
+            all_states = filled(all_states, here, cast(concat_rows(block_states), x.dtype))
+            all_c = filled(all_c, here + n_batch, concat_rows(block_c))
+            all_weights = filled(all_weights, here, concat_rows(block_weights))
             t = t + 1
         return all_states, all_weights, all_c, gates
 
@@ -134,8 +134,8 @@ class AttentionScan(Scan):
         t = Tensor(n_steps // k - 1, ms.int32)
         while t >= 0:
             here = block_rows(t, n_rows)
-            lstm_slope = lstm_slopes(add_bias(part(gates, here), bias), part(c, here), part(c, here + n_batch))
-            by_c, by_h, c_by_h, f = split(lstm_slope[0]), split(lstm_slope[1]), split(lstm_slope[2]), split(lstm_slope[3])
+            gate_slopes = lstm_slopes(add_bias(part(gates, here), bias), part(c, here), part(c, here + n_batch))
+            by_c, by_h, c_by_h, f = split(gate_slopes[0]), split(gate_slopes[1]), split(gate_slopes[2]), split(gate_slopes[3])
             block_h, block_weights = part(states, here)[:, :n_hidden], part(weights, here)
             columns = neighbourhood(part(history, here).reshape(n_rows, length, 2), n_taps // 2)  # (K * B * L, taps)
             queries = repeat_rows(times(block_h, query_factor), length)
@@ -167,10 +167,10 @@ class AttentionScan(Scan):
                 denergies, dcontexts = (denergy, *denergies), (dcontext, *dcontexts)
                 dcontext = state_times(dgate, w_context)
                 dh = state_times(dgate, w_hidden)
-            gates = filled(gates, here, concat_time(dgates))
-            denergy = concat_time(denergies).reshape(-1, 1)  # (K * B * L, 1)
+            gates = filled(gates, here, concat_rows(dgates))
+            denergy = concat_rows(denergies).reshape(-1, 1)  # (K * B * L, 1)
             dhidden = slope * spread_last(denergy, n_attention).reshape(large)
-            dquery = dquery + transposed_times(block_h, self.factor(concat_time(dqueries)))
+            dquery = dquery + transposed_times(block_h, self.factor(concat_rows(dqueries)))
             dkeys = dkeys + dhidden.sum(0)
             dv = dv + transposed_times(hidden.reshape(-1, n_attention), self.factor(denergy))
             dlocation = dlocation + transposed_times(columns, self.factor(dhidden.reshape(-1, n_attention)))
@@ -179,7 +179,7 @@ class AttentionScan(Scan):
             t = t - 1
         dbias, dgates = gates.sum(0), self.factor(gates)
         from_states = transposed_times(one_step_later(states, n_batch), dgates)  # in the order of `states`, not of `weight`
-        dweight = concat_time((transposed_times(x, dgates), from_states[n_hidden:], from_states[:n_hidden]))
+        dweight = concat_rows((transposed_times(x, dgates), from_states[n_hidden:], from_states[:n_hidden]))
         dx = depend(cast(matmul_transposed(dgates, w_in), x.dtype), dweight)
         dquery, dlocation = dquery * spread(v_columns, dquery.shape), dlocation * spread(v_columns, dlocation.shape)
         dkeys = dkeys * spread(v_columns.reshape(1, 1, n_attention), dkeys.shape)

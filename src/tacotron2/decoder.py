@@ -12,12 +12,12 @@ from src.recurrence import (
     DropoutFactors,
     block_rows,
     concat_last,
-    concat_time,
+    concat_rows,
     filled,
     lstm_step,
     matmul,
+    met_factors,
     part,
-    stack,
     state_times,
     times,
     transposed,
@@ -27,6 +27,27 @@ from src.recurrence import (
 from src.tacotron2.attention import Attention, attend
 from src.tacotron2.stopping import NOT_STOPPED, RESTING_WEIGHT, STOPPED_BY_ATTENTION, STOPPED_BY_GATE
 
+stack = ops.Stack(0)
+
+
+def turned(n_batch: int) -> bool:
+    """Whether `Decoder.step` takes weights of LSTMs transposed: a sentence alone would gain nothing."""
+    return n_batch > 1
+
+
+class DroppedRelu(nn.Cell):
+    """relu(x) * keep, both (N, C); keeps the result alone for its gradient, which tells by its zeros what passed."""
+
+    def __init__(self, dropout: float):
+        super().__init__()
+        self.dropout = dropout
+
+    def construct(self, x: Tensor, keep: Tensor) -> Tensor:
+        return ops.relu(x) * cast(keep, x.dtype)
+
+    def bprop(self, x, keep, out, dout):  # noqa: ANN001, ANN201
+        return cast(single(dout) * met_factors(out, self.dropout), x.dtype), zeros(keep.shape, dout, keep.dtype)
+
 
 class Prenet(nn.Cell):
     """Two ReLU layers without bias, (N, n_in) -> (N, prenet_dim). Dropout stays on at inference: it is what varies the speech."""
@@ -35,14 +56,13 @@ class Prenet(nn.Cell):
         super().__init__()
         self.first = Linear(n_in, n_out, bias=False, gain=INITIAL_GAINS["relu"])
         self.second = Linear(n_out, n_out, bias=False, gain=INITIAL_GAINS["relu"])
-        self.dropout = DropoutFactors(dropout, always=True)
+        self.dropout, self.dropped_relu = DropoutFactors(dropout, always=True), DroppedRelu(dropout)
         self.n_out = n_out
 
     def construct(self, frames: Tensor, keep: Tensor) -> Tensor:
         """`keep` (N, 2 * n_out), drawn by `self.dropout`, multiplies the outputs of the first and the second layer."""
-        x = ops.relu(self.first(frames))
-        keep = cast(keep, x.dtype)
-        return ops.relu(self.second(x * keep[:, : self.n_out])) * keep[:, self.n_out :]
+        x = self.dropped_relu(self.first(frames), keep[:, : self.n_out])
+        return self.dropped_relu(self.second(x), keep[:, self.n_out :])
 
 
 class Decoder(nn.Cell):
@@ -70,7 +90,7 @@ class Decoder(nn.Cell):
         Returns frames (T, B, r * n_mels), gate logits (T, B) and attention weights (T, B, L).
         """
         n_steps, n_batch, _ = frames.shape
-        teacher = concat_time((ops.zeros_like(frames[:1]), frames[:-1])).reshape(n_steps * n_batch, self.n_frame)
+        teacher = concat_rows((ops.zeros_like(frames[:1]), frames[:-1])).reshape(n_steps * n_batch, self.n_frame)
         if self.teacher_dropout and self.training:
             heard = self.teacher_factors((n_steps * n_batch, 1), teacher) * (1 - self.teacher_dropout)  # 0 or 1
             teacher = teacher * spread_last(heard, self.n_frame)
@@ -87,15 +107,15 @@ class Decoder(nn.Cell):
         have to keep a copy side by side: the rest of the states meets rows of zeros instead. (T, B, r * n_mels + 1)."""
         layer, n_hidden = self.projection, self.lstm.n_hidden
         weight = read(layer.weight)
-        by_states = concat_time((ops.zeros((self.attention.n_hidden, layer.n_out), weight.dtype), weight[n_hidden:]))
+        by_states = concat_rows((ops.zeros((self.attention.n_hidden, layer.n_out), weight.dtype), weight[n_hidden:]))
         y = layer.product(hidden.reshape(-1, n_hidden), weight[:n_hidden])
         y = y + layer.product(states.reshape(-1, states.shape[-1]), by_states)
         return layer.add_bias(y, read(layer.bias)).reshape((*hidden.shape[:-1], layer.n_out))
 
     def state_weights(self, n_batch: int) -> tuple[Tensor, Tensor]:
-        """Weights of both LSTMs as `step` multiplies by them: transposed, but for a sentence alone, which would gain nothing."""
+        """Weights of both LSTMs as `step` multiplies by them."""
         weights = self.attention.weight, self.lstm.weight
-        return weights if n_batch == 1 else (transposed(weights[0]), transposed(weights[1]))
+        return (transposed(weights[0]), transposed(weights[1])) if turned(n_batch) else weights
 
     def step(self, frame: Tensor, keep: Tensor, state: tuple[Tensor, ...], fixed: tuple[Tensor, ...]):  # noqa: ANN201
         """One free-running step.
@@ -113,7 +133,7 @@ class Decoder(nn.Cell):
         h, c, context, weights, summed, hidden, cell = state
         memory, keys, energy_mask, location, attention_weight, lstm_weight = fixed
         attention, lstm = self.attention, self.lstm
-        product = times if frame.shape[0] == 1 else state_times
+        product = state_times if turned(frame.shape[0]) else times
         x = self.prenet(frame, keep)
         h, c = lstm_step(product(concat_last((x, context, h)), attention_weight) + attention.bias, c)
         weights, summed, context = attend(matmul(h, attention.query), weights, summed, memory, keys, energy_mask, attention.v, location)
@@ -139,7 +159,7 @@ class Decoder(nn.Cell):
         attention, lstm = self.attention, self.lstm
         fixed = (memory, attention.keys(memory), energy_mask, attention.location(), *self.state_weights(n_batch))
         all_frames = zeros((n_blocks * BLOCK, n_batch, self.n_frame), memory)
-        all_weights = zeros((n_blocks * BLOCK, n_batch, length), memory)
+        all_weights = zeros((n_blocks * BLOCK, n_batch, length), energy_mask)  # not `memory`: they may have the shape of frames
         frame = ops.zeros((n_batch, self.n_frame), ms.float32)
         h = ops.zeros((n_batch, attention.n_hidden), ms.float32)
         c = ops.zeros((n_batch, attention.n_hidden), ms.float32)

@@ -11,7 +11,7 @@ from src.config import Config
 from src.draws import Seed, prenet_keep
 from src.graph_cache import graph_cache
 from src.layers import length_mask, spread_last, uniform
-from src.recurrence import BLOCK
+from src.recurrence import BLOCK, filled, zeros
 from src.tacotron2.attention import MASKED
 from src.tacotron2.decoder import Decoder
 from src.tacotron2.encoder import Encoder
@@ -150,14 +150,15 @@ class FreeRunning(nn.Cell):
         n_after = n_chunks * POSTNET_CHUNK - mel.shape[1] + reach
         edges = ops.zeros((n_batch, reach, net.n_mels), ms.float32), ops.zeros((n_batch, n_after, net.n_mels), ms.float32)
         padded = ops.concat((edges[0], mel, edges[1]), 1)
-        chunks = ops.zeros((n_chunks, n_batch, POSTNET_CHUNK, net.n_mels), ms.float32)
+        chunks = zeros((n_chunks, n_batch, POSTNET_CHUNK, net.n_mels), memory)
         offsets = ops.arange(POSTNET_CHUNK + 2 * reach).astype(ms.int32)
         longest = mel_lengths.max()
         t = Tensor(0, ms.int32)
         while t * POSTNET_CHUNK < longest:
             rows = t * POSTNET_CHUNK + offsets  # in `padded`; frame = row - reach
             real = ops.logical_and(rows >= reach, rows - reach < mel_lengths.reshape(-1, 1)).astype(ms.float32)
-            chunks[t] = net.postnet(ops.gather(padded, rows, 1), real.expand_dims(2))[:, reach : reach + POSTNET_CHUNK]
+            chunk = net.postnet(ops.gather(padded, rows, 1), real.expand_dims(2))[:, reach : reach + POSTNET_CHUNK]
+            chunks = filled(chunks, t.reshape(1), chunk.expand_dims(0))
             t = t + 1
         mel = chunks.swapaxes(0, 1).reshape(n_batch, -1, net.n_mels)[:, : mel.shape[1]]
         return mel, steps, alignments.swapaxes(0, 1), reason
