@@ -26,7 +26,7 @@ from src.errors import InputError
 from src.files import write_atomically
 
 WIDTHS = ("encoder_dim", "prenet_dim", "attention_rnn_dim", "attention_dim", "location_filters", "decoder_rnn_dim", "postnet_dim")
-STEPS, SYMBOLS = (50, 100), (160, 320)  # whole blocks; texts are padded to such lengths anyway
+STEPS, SYMBOLS = (50, 100), (160, 320)  # whole blocks, and multiples of what texts are padded to
 
 
 def narrow(config: Config) -> Config:

@@ -17,6 +17,7 @@ from src.recurrence import (
     lstm_step,
     matmul,
     met_factors,
+    one_step_later,
     part,
     state_times,
     times,
@@ -90,7 +91,7 @@ class Decoder(nn.Cell):
         Returns frames (T, B, r * n_mels), gate logits (T, B) and attention weights (T, B, L).
         """
         n_steps, n_batch, _ = frames.shape
-        teacher = concat_rows((ops.zeros_like(frames[:1]), frames[:-1])).reshape(n_steps * n_batch, self.n_frame)
+        teacher = one_step_later(frames.reshape(-1, self.n_frame), n_batch)
         if self.teacher_dropout and self.training:
             heard = self.teacher_factors((n_steps * n_batch, 1), teacher) * (1 - self.teacher_dropout)  # 0 or 1
             teacher = teacher * spread_last(heard, self.n_frame)
