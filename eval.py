@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src import create_model, runtime
+from src.audio import griffin_lim, silent_mel
 from src.cli import CommandLine, positive, run, seed
+from src.config import AudioConfig
 from src.errors import InputError, some_of
 from src.evaluate import copy_synthesis, evaluate
 from src.files import write_atomically
 from src.held_out import Clip, held_out_clips, measure, table
 from src.hub_card import shipped_voice
 from src.metrics import Recogniser, running_on
-from src.synthesis import Line, Utterance, read_lines, save, synthesise
+from src.synthesis import SILENT_FRAMES, Line, Utterance, read_lines, save, synthesise
 from src.tacotron2.model import Tacotron2
 from src.text import speakable_sentences
 from src.train.task import create_task
@@ -75,6 +77,9 @@ def main() -> None:
     recogniser = Recogniser() if arguments.metrics else None
     clips = held_out_clips(arguments.data_path, arguments.ids, arguments.clips) if arguments.metrics else []
     runtime.setup(arguments.seed)
+    compute = griffin_lim
+    if lines and not arguments.waveglow_checkpoint:
+        compute = runtime.in_child(griffin_lim, silent_mel(SILENT_FRAMES, AudioConfig()), AudioConfig())  # loads librosa beside compilation
     if lines:
         arguments.checkpoint = arguments.checkpoint or shipped_voice()
     checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
@@ -86,7 +91,7 @@ def main() -> None:
     facts = {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
     vocoder = None
     if arguments.data_path is None or arguments.metrics:
-        vocoder_with_seed, names = vocoder_for(net, arguments)
+        vocoder_with_seed, names = vocoder_for(net, arguments, compute)
         vocoder = vocoder_with_seed(arguments.seed)
         facts |= names
     try:

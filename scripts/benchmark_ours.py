@@ -23,7 +23,6 @@ from src.config import load_config
 from src.draws import prenet_keep
 from src.export.mindir import load_mindir
 from src.export.writing import export
-from src.recurrence import BLOCK
 from src.tacotron2.model import Tacotron2
 from src.train.step import TrainStep
 from src.train.tacotron2 import Tacotron2Task
@@ -100,7 +99,7 @@ def exported(config: dict, seed: int, n_frames: int, length: int, file_format: s
 
     def run() -> None:
         if file_format == "MINDIR":
-            keep = prenet_keep(config.model, [(seed, 0)], -(-n_frames // BLOCK) * BLOCK)
+            keep = prenet_keep(config.model, [(seed, 0)], n_frames)
             inputs = (text, text_lengths, keep) if config.model.prenet_dropout else (text, text_lengths)
             mel = cell(*map(Tensor, inputs))[0].asnumpy()
         else:

@@ -44,7 +44,7 @@ def spread_last(x: Tensor, n: int) -> Tensor:
 
 
 def spread_rows(x: Tensor, n: int) -> Tensor:
-    """x (C,) as each of n rows, (n, C), by a product with ones, as on CPU the operator of `spread` takes several times as long."""
+    """The C numbers of x as each of n rows, (n, C), by a product with ones, as on CPU the operator of `spread` is several times slower."""
     ones = cast(Tensor(np.ones((n, 1), np.float32)), x.dtype)
     return ops.MatMul()(ones, x.reshape(1, -1))
 
@@ -52,6 +52,16 @@ def spread_rows(x: Tensor, n: int) -> Tensor:
 def repeat_rows(x: Tensor, n: int) -> Tensor:
     """x (N, C) with n copies of each row, one after the other: (N * n, C)."""
     return ops.gather(x, Tensor(np.arange(x.shape[0]).repeat(n).astype(np.int32)), 0)
+
+
+def positions(n: int) -> Tensor:
+    """0, 1, ... n - 1 as a constant, int32 (n,). `ops.arange` takes MindSpore 2.10 a second to compile, whatever n is."""
+    return Tensor(np.arange(n, dtype=np.int32))
+
+
+def met_factors(y: Tensor, dropout: float) -> Tensor:
+    """The factors of dropout, float32, that y (any shape) has met: those it took are 0, so the factors themselves need not be kept."""
+    return y.astype(ms.bool_).astype(ms.float32) * (1 / (1 - dropout))
 
 
 def uniform(shape: tuple[int, ...], bound: float) -> Tensor:
@@ -105,9 +115,10 @@ class Linear(nn.Cell):
         self.n_in, self.n_out = n_in, n_out
 
     def construct(self, x: Tensor) -> Tensor:
-        y = self.product(x.reshape(-1, self.n_in), read(self.weight))
+        training = self.training  # otherwise nothing is updated, and in a loop the view is a copy
+        y = self.product(x.reshape(-1, self.n_in), read(self.weight) if training else self.weight)
         if self.bias is not None:
-            y = self.add_bias(y, read(self.bias))
+            y = self.add_bias(y, read(self.bias) if training else self.bias)
         return y.reshape((*x.shape[:-1], self.n_out))
 
 
@@ -207,9 +218,10 @@ class BatchNorm(nn.Cell):
             y, mean, variance, count = self.normalize(x, mask, read(self.gamma), read(self.beta))
             self._update(ops.stop_gradient(mean), ops.stop_gradient(variance), ops.stop_gradient(count))
             return y
+        rows = x.reshape(-1, x.shape[2])
         scale = self.gamma * ops.rsqrt(self.moving_variance + PYTORCH_BATCH_NORM_EPS)
-        shift = self.beta - self.moving_mean * scale
-        return self.activate(x * spread(scale, x.shape) + spread(shift, x.shape)) * spread_last(mask, x.shape[2])
+        y = self.activate(ops.BiasAdd()(rows * spread_rows(scale, rows.shape[0]), self.beta - self.moving_mean * scale))
+        return (y * spread_last(mask.reshape(-1, 1), x.shape[2])).reshape(x.shape)
 
     def _update(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
         unbiased = variance * count / ops.maximum(count - 1.0, Tensor(1.0, ms.float32))
@@ -254,8 +266,7 @@ class MaskedNormalization(nn.Cell):
             undropped = y * (1 - self.dropout)
             dy = dy * (1 - undropped * undropped)
         # y is 0 where nothing passed. A kept value that is exactly 0 (a channel constant over the batch) counts as dropped too.
-        passed = y.astype(ms.bool_).astype(ms.float32) if self.activation == "relu" or self.dropout > 0 else everywhere
-        dy = dy * passed * (1 / (1 - self.dropout))
+        dy = dy * (met_factors(y, self.dropout) if self.activation == "relu" or self.dropout > 0 else everywhere)
         # Ioffe & Szegedy 2015, sec. 3, the derivatives by gamma, beta and x put together.
         scale = ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
         normalized = ops.BiasAdd()(x, -mean) * spread_rows(scale, x.shape[0])  # not 0 at padding, unlike all it meets
@@ -284,4 +295,4 @@ class ConvBatchNorm(nn.Cell):
 
 def length_mask(lengths: Tensor, n_time: int) -> Tensor:
     """Float32 (B, n_time), 1 before each item's length and 0 from there on; `lengths` is int32 (B,)."""
-    return (ops.arange(n_time) < lengths.reshape(-1, 1)).astype(ms.float32)
+    return (positions(n_time) < lengths.reshape(-1, 1)).astype(ms.float32)

@@ -11,7 +11,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from src.layers import depend, length_mask, spread_last, uniform
+from src.layers import depend, met_factors, positions, spread_last, uniform
 from src.precision import MixedPrecision, cast, single
 
 BLOCK = 5  # steps per iteration of the loop: more means a slower compilation
@@ -123,11 +123,6 @@ class DropoutFactors(nn.Cell):
         return ops.stop_gradient(ops.dropout(full(shape, 1, like, like.dtype), self.dropout, self.training or self.always))
 
 
-def met_factors(y: Tensor, dropout: float) -> Tensor:
-    """The factors of dropout, float32, that y (any shape) has met: those it took are 0, so the factors themselves need not be kept."""
-    return y.astype(ms.bool_).astype(ms.float32) * (1 / (1 - dropout))
-
-
 def as_steps(x: Tensor, n_batch: int, n_steps: int) -> Tensor:
     """Rows (T * B, C) -> (n_steps, B, C), without the steps that were appended."""
     steps = x.reshape(-1, n_batch, x.shape[1])
@@ -136,7 +131,7 @@ def as_steps(x: Tensor, n_batch: int, n_steps: int) -> Tensor:
 
 def block_rows(t: Tensor, n_rows: int) -> Tensor:
     """Where block t of sequences in rows is, if a block has `n_rows`: int32 (n_rows,)."""
-    return t * n_rows + Tensor(np.arange(n_rows).astype(np.int32))
+    return t * n_rows + positions(n_rows)
 
 
 def part(x: Tensor, at: Tensor) -> Tensor:
@@ -269,17 +264,17 @@ class BidirectionalLSTM(nn.Cell):
 
     def construct(self, x: Tensor, lengths: Tensor) -> Tensor:
         """`lengths` int32 (B,): real steps of each item."""
-        mask = length_mask(lengths, x.shape[0]).swapaxes(0, 1).expand_dims(2)  # (T, B, 1)
         forwards = self.forwards(x)
         backwards = reverse_by_length(self.backwards(reverse_by_length(x, lengths)), lengths)
         both = concat_last((forwards, backwards))
-        return both * spread_last(cast(mask, both.dtype), both.shape[2])
+        real = positions(x.shape[0]).reshape(-1, 1) < lengths  # (T, B)
+        return both * spread_last(real.astype(both.dtype).expand_dims(2), both.shape[2])
 
 
 def reverse_by_length(x: Tensor, lengths: Tensor) -> Tensor:
     """x (T, B, C) with the first `lengths` (B,) steps of each item in reverse order, its padding left where it is."""
     n_steps, n_batch, n_channels = x.shape
-    step = ops.arange(n_steps).reshape(-1, 1).astype(ms.int32)
+    step = positions(n_steps).reshape(-1, 1)
     source = ops.where(step < lengths, lengths - 1 - step, step)  # (T, B)
-    rows = source * n_batch + ops.arange(n_batch).astype(ms.int32)
+    rows = source * n_batch + positions(n_batch)
     return ops.gather(x.reshape(n_steps * n_batch, n_channels), rows.reshape(-1), 0).reshape(x.shape)

@@ -2,13 +2,16 @@
 
 import contextlib
 import ctypes
+import multiprocessing
 import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, TypeVar
 
 import mindspore as ms
 import numpy as np
@@ -21,6 +24,8 @@ GLIBC_MMAP_THRESHOLD = -3
 LINUX_PARENT_DEATH_SIGNAL = 1  # of prctl
 SEED_DISTANCE = 1_000_003  # between the seeds of two ranks
 SCHEDULER_SECONDS = 600  # that ranks wait for the scheduler before MindSpore, which waits as long, takes over
+
+Result = TypeVar("Result")
 
 
 def setup(seed: int | None = None) -> str:
@@ -86,6 +91,53 @@ def run_in_child(work: Callable[[], None]) -> bool:
         finally:
             os._exit(code)
     return os.waitpid(child, 0)[1] == 0
+
+
+def in_child(function: Callable[..., Result], *first: Any) -> Callable[..., Result]:
+    """`function`, computed by a copy of this process, which has no use for MindSpore there.
+
+    The copy begins at once with `function(*first)`, for which nobody waits: it loads what it needs beside what happens here. Where a
+    process cannot be copied (see `can_fork`), this is `function` as it is. What `function` raises is raised here.
+
+    Raises:
+        ChildProcessError: when called, if the copy has ended, as when the system was out of memory.
+    """
+    if not can_fork():
+        return function
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    child = context.Process(target=_answer, args=(function, first, there, here), daemon=True)  # daemon: it ends with this process
+    child.start()
+    there.close()
+
+    def ask(*args: Any, **kwargs: Any) -> Result:
+        try:
+            here.send((args, kwargs))
+            answer, error = here.recv()
+        except (EOFError, ConnectionError):
+            child.join()
+            raise ChildProcessError(f"the process that computes {function.__name__} ended with exit code {child.exitcode}") from None
+        if error:
+            raise error
+        return answer
+
+    return ask
+
+
+def _answer(function: Callable[..., Any], first: tuple[Any, ...], there: Connection, here: Connection) -> None:
+    """The copy's part of `in_child`, until the other end of the pipe is closed, if only because the process that has it is gone."""
+    here.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent is the one to say so
+    with contextlib.suppress(Exception):  # a call with a use will raise it again
+        function(*first)
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            args, kwargs = there.recv()
+            try:
+                answer, error = function(*args, **kwargs), None
+            except Exception as problem:
+                answer, error = None, problem
+            there.send((answer, error))
 
 
 def meet_ranks() -> None:

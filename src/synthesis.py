@@ -23,6 +23,7 @@ from src.vocoder import Vocoder
 
 BATCH_SIZE = 8  # sentences spoken at once, which takes less time than one by one
 WINDOW = 16 * BATCH_SIZE  # sentences that are sorted by length and held in memory together
+SILENT_FRAMES = 32  # that a vocoder is tried with
 SHORTEST_TEXT = 32  # texts are padded to this or a power of two times it, so that few graphs are compiled
 
 
@@ -147,7 +148,6 @@ def synthesise(
     ids, lengths = (value.asnumpy() for value in prepare_input_sequence([piece.text for piece in pieces], net.config))
     plan = plan_batches(pieces, lengths, batch_size)
     total = sum(map(len, plan))
-    vocoder(silent_mel(32, net.config.audio))  # loads what it needs, untimed
     shapes, done = set(), 0
     with tqdm(total=total, unit="batch", dynamic_ncols=True, disable=not progress) as bar:
         for window in plan:
@@ -158,6 +158,8 @@ def synthesise(
                     report("compiling", done, total)
                     bar.set_postfix_str(f"compiling for {text.shape[0]} texts of up to {text.shape[1]} symbols")
                     net.compile_generate(*text.shape)
+                    if not shapes:
+                        vocoder(silent_mel(SILENT_FRAMES, net.config.audio))  # loads what it needs, untimed
                     shapes.add(text.shape)
                     bar.set_postfix_str("")
                 report("speaking", done, total)

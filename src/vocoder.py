@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 Vocoder = Callable[[np.ndarray], np.ndarray]  # log mel [n_mels, frames] -> waveform [frames * hop_length]
 
 
-def griffin_lim_vocoder(audio: AudioConfig, seed: int = 0) -> Vocoder:
-    """Griffin-Lim for mels made by `audio`; the same sound for the same `seed`."""
-    return functools.partial(griffin_lim, audio=audio, seed=seed)
+def griffin_lim_vocoder(audio: AudioConfig, seed: int = 0, compute: Callable[..., np.ndarray] = griffin_lim) -> Vocoder:
+    """Griffin-Lim for mels made by `audio`; the same sound for the same `seed`.
+
+    Args:
+        compute: `griffin_lim`, or what computes it elsewhere.
+    """
+    return functools.partial(compute, audio=audio, seed=seed)
 
 
 def waveglow_vocoder(net: "WaveGlow | OnnxWaveGlow", sigma: float | None = None, denoiser_strength: float = 0.0, seed: int = 0) -> Vocoder:

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from src import create_model
+from src.audio import griffin_lim
 from src.cli import CommandLine, amount
 from src.errors import InputError
 from src.vocoder import Vocoder, check_signature, griffin_lim_vocoder, waveglow_vocoder
@@ -51,8 +54,13 @@ def check_vocoder_flags(arguments: Namespace, copying: bool = False) -> None:
         raise InputError("--vocoder griffinlim has no use for --waveglow_checkpoint; leave one of them out")
 
 
-def vocoder_for(net: nn.Cell, arguments: Namespace) -> tuple[Callable[[int], Vocoder], dict[str, Any]]:
+def vocoder_for(
+    net: nn.Cell, arguments: Namespace, compute: Callable[..., np.ndarray] = griffin_lim
+) -> tuple[Callable[[int], Vocoder], dict[str, Any]]:
     """The vocoder for the mel spectrograms of `net`, which in copy synthesis is WaveGlow itself.
+
+    Args:
+        compute: of Griffin-Lim, see `griffin_lim_vocoder`.
 
     Returns:
         What makes it for a seed, and what a summary says of it.
@@ -62,7 +70,7 @@ def vocoder_for(net: nn.Cell, arguments: Namespace) -> tuple[Callable[[int], Voc
     """
     path = arguments.waveglow_checkpoint
     if arguments.vocoder == "griffinlim" or not path:
-        return functools.partial(griffin_lim_vocoder, net.config.audio), {"vocoder": "griffinlim"}
+        return functools.partial(griffin_lim_vocoder, net.config.audio, compute=compute), {"vocoder": "griffinlim"}
     waveglow = net if net.config.model.name == "waveglow" else create_model(checkpoint=path, overrides={})
     if waveglow.config.model.name != "waveglow":
         raise InputError(f"{path}: is a {waveglow.config.model.name}, no WaveGlow")

@@ -27,7 +27,6 @@ from src.export import writing
 from src.export.mindir import load_mindir
 from src.export.part import Part, Port, description_of, relative_difference
 from src.onnx_speech import OnnxTacotron2, OnnxWaveGlow
-from src.recurrence import BLOCK
 from src.tacotron2.stopping import STOP_REASONS
 from src.text import encode_texts
 from src.waveglow.denoiser import Denoiser
@@ -106,7 +105,7 @@ def test_mindir_of_tacotron2_speaks_texts_of_any_length(exported, tacotron2):
     for length, padding in ((3, 0), (32, 0), (11, 4), (1, 2), (39, 0)):
         text = np.zeros((1, length + padding), np.int32)
         text[:, :length] = np.arange(1, length + 1)
-        keep = prenet_keep(tacotron2.config.model, [(5, 0)], -(-tacotron2.config.model.max_decoder_steps // BLOCK) * BLOCK)
+        keep = prenet_keep(tacotron2.config.model, [(5, 0)], tacotron2.config.model.max_decoder_steps)
         lengths = np.array([length], np.int32)
         found = graph(Tensor(text), Tensor(lengths), Tensor(keep))
         mel, mel_lengths, alignments, reasons = (value.asnumpy() for value in found)

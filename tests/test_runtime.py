@@ -1,10 +1,16 @@
+import os
 import socket
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from src import runtime
 from src.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -50,3 +56,56 @@ def test_a_rank_waits_until_the_scheduler_listens(monkeypatch):
         assert not rank.is_alive()
         monkeypatch.setattr(runtime, "SCHEDULER_SECONDS", 0)
         runtime._wait_for_scheduler()  # MindSpore takes over
+
+
+IN_CHILD = """
+import os
+import sys
+import numpy as np
+from src import runtime
+from src.audio import griffin_lim, silent_mel
+from src.config import AudioConfig
+
+audio = AudioConfig()
+
+
+def work(mel, audio, seed=0):
+    if mel.shape[1] == 1:
+        raise ValueError("too short")
+    if mel.shape[1] == 2:
+        os._exit(7)
+    return os.getpid(), griffin_lim(mel, audio, seed)
+
+
+def failure(*args):
+    try:
+        work_aside(*args)
+    except Exception as error:
+        return repr(error)
+
+
+runtime.setup(0)
+work_aside = runtime.in_child(work, silent_mel(1, audio), audio)
+mel = np.random.default_rng(0).standard_normal((audio.n_mels, 20), np.float32)
+pid, wav = work_aside(mel, audio=audio, seed=3)
+print(pid != os.getpid(), "librosa.core.spectrum" in sys.modules, np.array_equal(wav, griffin_lim(mel, audio, 3)))
+print(failure(mel[:, :1], audio))
+print(work_aside(mel, audio)[0] == pid)
+print(failure(mel[:, :2], audio))
+print(failure(mel, audio))
+"""
+
+
+def test_a_child_computes_what_is_computed_here(tmp_path):
+    script = tmp_path / "in_child.py"
+    script.write_text(IN_CHILD)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
+    ended = "ChildProcessError('the process that computes work ended with exit code 7')"
+    assert done.stdout.splitlines() == ["True False True", "ValueError('too short')", "True", ended, ended]
+    assert not done.stderr
+
+
+def test_what_cannot_be_copied_computes_here(monkeypatch):
+    monkeypatch.setattr(runtime, "can_fork", lambda: False)
+    assert runtime.in_child(len, "") is len

@@ -5,7 +5,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from src.recurrence import BLOCK
+from src.layers import positions
 from src.tacotron2.model import TEXT_MULTIPLE, Tacotron2
 from src.waveglow.denoiser import Denoiser
 from src.waveglow.inference import FoldedFlow
@@ -25,15 +25,14 @@ class Speaker(nn.Cell):
         self.net = net
         self.max_symbols = -(-max_symbols // TEXT_MULTIPLE) * TEXT_MULTIPLE
         model = net.config.model
-        self.keep_shape = -(-model.max_decoder_steps // BLOCK) * BLOCK, 1, 2 * model.prenet_dim
         self.n_steps, self.draws = model.max_decoder_steps, model.prenet_dropout > 0
+        self.keep_shape = self.n_steps, 1, 2 * model.prenet_dim
         self.filling = Tensor(np.zeros((1, self.max_symbols), np.int32))
-        self.places = Tensor(np.arange(self.max_symbols, dtype=np.int32))
+        self.places = positions(self.max_symbols)
         self.set_train(False)
 
     def construct(self, text: Tensor, text_lengths: Tensor, keep: Tensor | None = None):  # noqa: ANN201
-        """text int32 (1, L), lengths int32 (1,), and the prenet's dropout factors (T, 1, 2 * prenet_dim), T steps
-        in whole blocks, unless there is no dropout.
+        """text int32 (1, L), lengths int32 (1,), and the prenet's dropout factors (T, 1, 2 * prenet_dim) unless there is no dropout.
 
         Symbols beyond `max_symbols` are cut off.
 
@@ -44,11 +43,9 @@ class Speaker(nn.Cell):
         if keep is None:
             keep = ops.ones(self.keep_shape, ms.float32)
         mel, steps, alignments, reason = self.net.free_running(text, text_lengths, keep)
-        alignments = alignments[:, : self.n_steps]
-        spoken = (ops.arange(self.n_steps) < steps.reshape(-1, 1)).astype(ms.float32).expand_dims(2)
+        spoken = (positions(self.n_steps) < steps.reshape(-1, 1)).astype(ms.float32).expand_dims(2)
         alignments = alignments * ops.broadcast_to(spoken, alignments.shape)
-        r = self.net.reduction_factor
-        return mel.swapaxes(1, 2)[:, :, : self.n_steps * r], steps * r, alignments, reason
+        return mel.swapaxes(1, 2), steps * self.net.reduction_factor, alignments, reason
 
 
 class FoldedCoupling(nn.Cell):

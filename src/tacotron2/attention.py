@@ -17,6 +17,7 @@ from src.layers import (
     repeat_rows,
     spread,
     spread_last,
+    spread_rows,
     uniform,
     xavier_uniform,
 )
@@ -57,7 +58,7 @@ split_last = ops.Split(-1, 2)
 
 def batch_times(x: Tensor, factor: Tensor) -> Tensor:
     """x (B, L) times `factor` (B, L, C) of each item, multiplied in the factor's type, as float32: (B, C)."""
-    return single(batch_matmul(cast(x, factor.dtype).expand_dims(1), factor).squeeze(1))
+    return single(batch_matmul(cast(x, factor.dtype).expand_dims(1), factor).reshape(-1, factor.shape[2]))
 
 
 class AttentionScan(Scan):
@@ -118,9 +119,8 @@ class AttentionScan(Scan):
         factor, query_factor, location_factor = self.factor(weight), self.factor(query), self.factor(location)
         w_in, w_context, w_hidden = factor[:n_in], factor[n_in : n_in + n_memory], factor[n_in + n_memory :]
         # v multiplies all that passes through tanh: here it is in the factors of the loop and, after it, in the sums.
-        v_columns = v.reshape(1, n_attention)
-        query_transposed = self.factor(transpose(query * spread(v_columns, query.shape), (1, 0)))
-        location_transposed = self.factor(transpose(location * spread(v_columns, location.shape), (1, 0)))
+        query_transposed = self.factor(transpose(query * spread_rows(v, n_hidden), (1, 0)))
+        location_transposed = self.factor(transpose(location * spread_rows(v, n_taps), (1, 0)))
         many_keys = spread(depend(single(keys), dout[0]), large)
         memory_transposed = transpose(self.factor(memory), (0, 2, 1))
         dmemory, dkeys = ops.zeros_like(single(memory)), ops.zeros_like(single(keys))
@@ -181,8 +181,8 @@ class AttentionScan(Scan):
         from_states = transposed_times(one_step_later(states, n_batch), dgates)  # in the order of `states`, not of `weight`
         dweight = concat_rows((transposed_times(x, dgates), from_states[n_hidden:], from_states[:n_hidden]))
         dx = depend(cast(matmul_transposed(dgates, w_in), x.dtype), dweight)
-        dquery, dlocation = dquery * spread(v_columns, dquery.shape), dlocation * spread(v_columns, dlocation.shape)
-        dkeys = dkeys * spread(v_columns.reshape(1, 1, n_attention), dkeys.shape)
+        dquery, dlocation = dquery * spread_rows(v, n_hidden), dlocation * spread_rows(v, n_taps)
+        dkeys = dkeys * spread_rows(v, n_batch * length).reshape(dkeys.shape)
         dmemory, dkeys = cast(dmemory, memory.dtype), cast(dkeys, keys.dtype)
         zeros_keep, zeros_mask = zeros(keep.shape, weight, keep.dtype), ops.zeros_like(energy_mask)
         return dx, zeros_keep, dmemory, dkeys, zeros_mask, dweight, dbias, dquery, dv, dlocation

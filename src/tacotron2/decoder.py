@@ -4,31 +4,25 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.config import Config
-from src.layers import INITIAL_GAINS, Linear, read, spread_last
+from src.layers import INITIAL_GAINS, Linear, met_factors, read, spread_last
 from src.precision import cast, single
 from src.recurrence import (
-    BLOCK,
     LSTM,
     DropoutFactors,
-    block_rows,
     concat_last,
     concat_rows,
     filled,
     lstm_step,
     matmul,
-    met_factors,
     one_step_later,
     part,
     state_times,
     times,
     transposed,
-    unstack,
     zeros,
 )
 from src.tacotron2.attention import Attention, attend
 from src.tacotron2.stopping import NOT_STOPPED, RESTING_WEIGHT, STOPPED_BY_ATTENTION, STOPPED_BY_GATE
-
-stack = ops.Stack(0)
 
 
 def turned(n_batch: int) -> bool:
@@ -82,7 +76,6 @@ class Decoder(nn.Cell):
         self.lstm = LSTM(n_state, model.decoder_rnn_dim, model.decoder_dropout)
         self.projection = Linear(model.decoder_rnn_dim + model.encoder_dim, self.n_frame + 1)  # r mel frames, then the gate
         self.gate_threshold = model.gate_threshold
-        self.max_steps = model.max_decoder_steps
         self.rest_limit = -(-model.attention_stop_frames // model.reduction_factor)  # in steps
 
     def construct(self, frames: Tensor, memory: Tensor, energy_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -149,18 +142,18 @@ class Decoder(nn.Cell):
             memory: (B, L, E).
             energy_mask: (B, L).
             last_symbol: (B, L), 1 at each item's last symbol.
-            keep: prenet dropout factors (max_decoder_steps in whole blocks, B, 2 * prenet_dim).
+            keep: prenet dropout factors (T, B, 2 * prenet_dim), T = max_decoder_steps.
 
         Returns:
-            frames (T, B, r * n_mels) and attention weights (T, B, L), T = max_decoder_steps in whole blocks, unspecified beyond
-            the end of the speech; steps int32 (B,); why each item stopped int32 (B,).
+            frames (T, B, r * n_mels) and attention weights (T, B, L), unspecified beyond the end of the speech; steps int32 (B,); why each
+            item stopped int32 (B,).
         """
         n_batch, length, n_memory = memory.shape
-        n_blocks = keep.shape[0] // BLOCK
+        max_steps = keep.shape[0]
         attention, lstm = self.attention, self.lstm
         fixed = (memory, attention.keys(memory), energy_mask, attention.location(), *self.state_weights(n_batch))
-        all_frames = zeros((n_blocks * BLOCK, n_batch, self.n_frame), memory)
-        all_weights = zeros((n_blocks * BLOCK, n_batch, length), energy_mask)  # not `memory`: they may have the shape of frames
+        all_frames = zeros((max_steps, n_batch, self.n_frame), memory)
+        all_weights = zeros((max_steps, n_batch, length), energy_mask)  # not `memory`: they may have the shape of frames
         frame = ops.zeros((n_batch, self.n_frame), ms.float32)
         h = ops.zeros((n_batch, attention.n_hidden), ms.float32)
         c = ops.zeros((n_batch, attention.n_hidden), ms.float32)
@@ -173,26 +166,22 @@ class Decoder(nn.Cell):
         steps = ops.zeros((n_batch,), ms.int32)
         reason = ops.zeros((n_batch,), ms.int32)
         t = Tensor(0, ms.int32)
-        while ops.logical_and(t < n_blocks, (reason == NOT_STOPPED).any()):
-            here = block_rows(t, BLOCK)
-            block_keep = unstack(part(keep, here))
-            block_frames, block_weights = (), ()
-            for step in range(BLOCK):
-                state = (h, c, context, weights, summed, hidden, cell)
-                frame, gate, state = self.step(frame, block_keep[step], state, fixed)
-                h, c, context, weights, summed, hidden, cell = state
-                block_frames += (frame,)
-                block_weights += (weights,)
+        while ops.logical_and(t < max_steps, (reason == NOT_STOPPED).any()):
+            state = (h, c, context, weights, summed, hidden, cell)
+            frame, gate, state = self.step(frame, part(keep, t), state, fixed)
+            h, c, context, weights, summed, hidden, cell = state
+            here = t.reshape(1)
+            all_frames = filled(all_frames, here, frame.expand_dims(0))
+            all_weights = filled(all_weights, here, weights.expand_dims(0))
 
-                running = (reason == NOT_STOPPED).astype(ms.int32) * (steps < self.max_steps).astype(ms.int32)
-                steps = steps + running
-                rests = ((weights * last_symbol).sum(-1) > RESTING_WEIGHT).astype(ms.int32)
-                resting = (resting + 1) * rests
-                by_gate = (gate > self.gate_threshold).astype(ms.int32)
-                stop = STOPPED_BY_GATE * by_gate
-                if self.rest_limit > 0:
-                    stop = stop + STOPPED_BY_ATTENTION * (1 - by_gate) * (resting >= self.rest_limit).astype(ms.int32)
-                reason = reason + running * stop
-            all_frames, all_weights = filled(all_frames, here, stack(block_frames)), filled(all_weights, here, stack(block_weights))
+            running = (reason == NOT_STOPPED).astype(ms.int32)
+            steps = steps + running
+            rests = ((weights * last_symbol).sum(-1) > RESTING_WEIGHT).astype(ms.int32)
+            resting = (resting + 1) * rests
+            by_gate = (gate > self.gate_threshold).astype(ms.int32)
+            stop = STOPPED_BY_GATE * by_gate
+            if self.rest_limit > 0:
+                stop = stop + STOPPED_BY_ATTENTION * (1 - by_gate) * (resting >= self.rest_limit).astype(ms.int32)
+            reason = reason + running * stop
             t = t + 1
         return all_frames, all_weights, steps, reason

@@ -4,7 +4,7 @@ from mindspore import Tensor, nn
 
 from src.config import Tacotron2Config
 from src.layers import ConvBatchNorm, length_mask, spread_last
-from src.recurrence import BidirectionalLSTM
+from src.recurrence import BidirectionalLSTM, transpose
 
 
 class Encoder(nn.Cell):
@@ -23,4 +23,4 @@ class Encoder(nn.Cell):
         x = x * spread_last(mask, x.shape[2])
         for convolution in self.convolutions:
             x = convolution(x, mask)
-        return self.lstm(x.swapaxes(0, 1), lengths).swapaxes(0, 1)
+        return transpose(self.lstm(transpose(x, (1, 0, 2)), lengths), (1, 0, 2))

@@ -5,7 +5,7 @@ from mindspore import Tensor, nn, ops
 
 from src import runtime
 from src.config import Config
-from src.layers import length_mask, spread
+from src.layers import length_mask, positions, spread
 
 
 class Tacotron2Loss(nn.Cell):
@@ -48,7 +48,7 @@ class Tacotron2Loss(nn.Cell):
         steps = (mel_lengths + self.reduction_factor - 1) // self.reduction_factor  # (B,), the last one holds the last real frame
         step_mask = length_mask(steps, n_steps)  # (B, T / r)
         n_real_steps = ops.maximum(self.sum_over_ranks(step_mask.sum()) / self.n_ranks, Tensor(1.0, ms.float32))
-        gate_target = (ops.arange(n_steps) == steps.reshape(-1, 1) - 1).astype(ms.float32)
+        gate_target = (positions(n_steps) == steps.reshape(-1, 1) - 1).astype(ms.float32)
         # log(1 + e^x) - x * target, written so that no exponential overflows.
         cross_entropy = ops.relu(gate) - gate * gate_target + ops.log1p(ops.exp(-ops.abs(gate)))
         gate_loss = (cross_entropy * step_mask).sum() / n_real_steps
@@ -64,7 +64,7 @@ class Tacotron2Loss(nn.Cell):
 def guided_attention_penalty(steps: Tensor, text_lengths: Tensor, n_steps: int, n_symbols: int, sigma: float) -> Tensor:
     """1 - exp(-(l/L - t/T)^2 / (2 sigma^2)) (Tachibana et al. 2018, sec. 4.1) as (B, n_steps, n_symbols), 0 at padding."""
     steps, text_lengths = steps.astype(ms.float32).reshape(-1, 1, 1), text_lengths.astype(ms.float32).reshape(-1, 1, 1)
-    t, symbol = ops.arange(n_steps).astype(ms.float32).reshape(1, -1, 1), ops.arange(n_symbols).astype(ms.float32).reshape(1, 1, -1)
+    t, symbol = positions(n_steps).astype(ms.float32).reshape(1, -1, 1), positions(n_symbols).astype(ms.float32).reshape(1, 1, -1)
     one = Tensor(1.0, ms.float32)
     distance = symbol / ops.maximum(text_lengths, one) - t / ops.maximum(steps, one)
     real = (t < steps).astype(ms.float32) * (symbol < text_lengths).astype(ms.float32)

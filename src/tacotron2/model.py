@@ -10,8 +10,8 @@ from mindspore import Parameter, Tensor, nn, ops
 from src.config import Config
 from src.draws import Seed, prenet_keep
 from src.graph_cache import graph_cache
-from src.layers import length_mask, spread_last, uniform
-from src.recurrence import BLOCK, filled, zeros
+from src.layers import length_mask, positions, spread_last, uniform
+from src.recurrence import filled, transpose, zeros
 from src.tacotron2.attention import MASKED
 from src.tacotron2.decoder import Decoder
 from src.tacotron2.encoder import Encoder
@@ -119,7 +119,7 @@ class Tacotron2(nn.Cell):
         return Tensor(padded), Tensor(text_lengths), Tensor(keep)
 
     def _prenet_keep(self, seeds: Sequence[Seed]) -> np.ndarray:
-        return prenet_keep(self.config.model, seeds, -(-self.config.model.max_decoder_steps // BLOCK) * BLOCK)
+        return prenet_keep(self.config.model, seeds, self.config.model.max_decoder_steps)
 
 
 class FreeRunning(nn.Cell):
@@ -141,9 +141,9 @@ class FreeRunning(nn.Cell):
         net = self.net[0]
         n_batch, length = text.shape
         memory, energy_mask = net.encode(text, text_lengths)
-        last_symbol = (ops.arange(length) == text_lengths.reshape(-1, 1) - 1).astype(ms.float32)
+        last_symbol = (positions(length) == text_lengths.reshape(-1, 1) - 1).astype(ms.float32)
         frames, alignments, steps, reason = net.decoder.free_run(memory, energy_mask, last_symbol, keep)
-        mel = frames.swapaxes(0, 1).reshape(n_batch, -1, net.n_mels)
+        mel = transpose(frames, (1, 0, 2)).reshape(n_batch, -1, net.n_mels)
         mel_lengths = steps * net.reduction_factor
         reach = net.postnet.reach
         n_chunks = -(-mel.shape[1] // POSTNET_CHUNK)
@@ -151,7 +151,7 @@ class FreeRunning(nn.Cell):
         edges = ops.zeros((n_batch, reach, net.n_mels), ms.float32), ops.zeros((n_batch, n_after, net.n_mels), ms.float32)
         padded = ops.concat((edges[0], mel, edges[1]), 1)
         chunks = zeros((n_chunks, n_batch, POSTNET_CHUNK, net.n_mels), memory)
-        offsets = ops.arange(POSTNET_CHUNK + 2 * reach).astype(ms.int32)
+        offsets = positions(POSTNET_CHUNK + 2 * reach)
         longest = mel_lengths.max()
         t = Tensor(0, ms.int32)
         while t * POSTNET_CHUNK < longest:
@@ -160,5 +160,5 @@ class FreeRunning(nn.Cell):
             chunk = net.postnet(ops.gather(padded, rows, 1), real.expand_dims(2))[:, reach : reach + POSTNET_CHUNK]
             chunks = filled(chunks, t.reshape(1), chunk.expand_dims(0))
             t = t + 1
-        mel = chunks.swapaxes(0, 1).reshape(n_batch, -1, net.n_mels)[:, : mel.shape[1]]
-        return mel, steps, alignments.swapaxes(0, 1), reason
+        mel = transpose(chunks, (1, 0, 2, 3)).reshape(n_batch, -1, net.n_mels)[:, : mel.shape[1]]
+        return mel, steps, transpose(alignments, (1, 0, 2)), reason
