@@ -17,21 +17,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src import create_model, runtime
-from src.audio import griffin_lim, silent_mel
+from src.audio import griffin_lim
 from src.cli import CommandLine, positive, run, seed
-from src.config import AudioConfig
 from src.errors import InputError, some_of
 from src.evaluate import copy_synthesis, evaluate
 from src.files import write_atomically
 from src.held_out import Clip, held_out_clips, measure, table
 from src.hub_card import shipped_voice
 from src.metrics import Recogniser, running_on
-from src.synthesis import SILENT_FRAMES, Line, Utterance, read_lines, save, synthesise
+from src.synthesis import Line, Utterance, read_lines, save, synthesise
 from src.tacotron2.model import Tacotron2
 from src.text import speakable_sentences
 from src.train.task import create_task
 from src.vocoder import Vocoder
-from src.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, vocoder_for
+from src.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, griffin_lim_aside, vocoder_for
 
 if TYPE_CHECKING:
     from mindspore import nn  # at run time `src` comes first, which quiets it
@@ -77,9 +76,7 @@ def main() -> None:
     recogniser = Recogniser() if arguments.metrics else None
     clips = held_out_clips(arguments.data_path, arguments.ids, arguments.clips) if arguments.metrics else []
     runtime.setup(arguments.seed)
-    compute = griffin_lim
-    if lines and not arguments.waveglow_checkpoint:
-        compute = runtime.in_child(griffin_lim, silent_mel(SILENT_FRAMES, AudioConfig()), AudioConfig())  # loads librosa beside compilation
+    compute = griffin_lim_aside(arguments) if lines else griffin_lim
     if lines:
         arguments.checkpoint = arguments.checkpoint or shipped_voice()
     checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint

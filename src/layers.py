@@ -55,7 +55,7 @@ def repeat_rows(x: Tensor, n: int) -> Tensor:
 
 
 def positions(n: int) -> Tensor:
-    """0, 1, ... n - 1 as a constant, int32 (n,). `ops.arange` takes MindSpore 2.10 a second to compile, whatever n is."""
+    """0, 1, ... n - 1 as a constant, int32 (n,). `ops.arange` adds half a second or more to the compilation of a graph."""
     return Tensor(np.arange(n, dtype=np.int32))
 
 
@@ -76,7 +76,9 @@ depend = ops.Depend()
 
 def read(parameter: Tensor) -> Tensor:
     """The parameter through a view. The update must wait for all that reads a parameter, and the graph keeps the outputs of
-    what it waits for: here that is the view, which has no memory of its own, and not the large output of a product."""
+    what it waits for: here that is the view, which has no memory of its own, and not the large output of a product.
+
+    Evaluation, where nothing is updated, does without: in a loop the view is a copy."""
     return ops.Squeeze(0)(ops.ExpandDims()(parameter, 0))
 
 
@@ -115,10 +117,10 @@ class Linear(nn.Cell):
         self.n_in, self.n_out = n_in, n_out
 
     def construct(self, x: Tensor) -> Tensor:
-        training = self.training  # otherwise nothing is updated, and in a loop the view is a copy
-        y = self.product(x.reshape(-1, self.n_in), read(self.weight) if training else self.weight)
+        view = read if self.training else ops.identity
+        y = self.product(x.reshape(-1, self.n_in), view(self.weight))
         if self.bias is not None:
-            y = self.add_bias(y, read(self.bias) if training else self.bias)
+            y = self.add_bias(y, view(self.bias))
         return y.reshape((*x.shape[:-1], self.n_out))
 
 
@@ -194,7 +196,8 @@ class Conv1d(nn.Cell):
         self.n_out, self.kernel_size = n_out, kernel_size
 
     def construct(self, x: Tensor) -> Tensor:
-        return self.add_bias(self.convolution(x, read(self.weight)), read(self.bias)).reshape((*x.shape[:2], self.n_out))
+        view = read if self.training else ops.identity
+        return self.add_bias(self.convolution(x, view(self.weight)), view(self.bias)).reshape((*x.shape[:2], self.n_out))
 
 
 class BatchNorm(nn.Cell):

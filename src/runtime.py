@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -97,7 +98,8 @@ def in_child(function: Callable[..., Result], *first: Any) -> Callable[..., Resu
     """`function`, computed by a copy of this process, which has no use for MindSpore there.
 
     The copy begins at once with `function(*first)`, for which nobody waits: it loads what it needs beside what happens here. Where a
-    process cannot be copied (see `can_fork`), this is `function` as it is. What `function` raises is raised here.
+    process cannot be copied (see `can_fork`), this is `function` as it is. What `function` raises is raised here, if it can be pickled.
+    One call at a time; after one that was interrupted, no other.
 
     Raises:
         ChildProcessError: when called, if the copy has ended, as when the system was out of memory.
@@ -113,12 +115,12 @@ def in_child(function: Callable[..., Result], *first: Any) -> Callable[..., Resu
     def ask(*args: Any, **kwargs: Any) -> Result:
         try:
             here.send((args, kwargs))
-            answer, error = here.recv()
+            answer, error, trace = here.recv()
         except (EOFError, ConnectionError):
             child.join()
             raise ChildProcessError(f"the process that computes {function.__name__} ended with exit code {child.exitcode}") from None
-        if error:
-            raise error
+        if error is not None:
+            raise error from ChildProcessError(f"\n{trace}")
         return answer
 
     return ask
@@ -134,10 +136,10 @@ def _answer(function: Callable[..., Any], first: tuple[Any, ...], there: Connect
         while True:
             args, kwargs = there.recv()
             try:
-                answer, error = function(*args, **kwargs), None
-            except Exception as problem:
-                answer, error = None, problem
-            there.send((answer, error))
+                reply = function(*args, **kwargs), None, ""
+            except Exception as error:
+                reply = None, error, traceback.format_exc()
+            there.send(reply)
 
 
 def meet_ranks() -> None:

@@ -19,11 +19,10 @@ from src.files import write_atomically
 from src.plotting import save_alignment_and_mel
 from src.tacotron2.model import Tacotron2
 from src.text import prepare_input_sequence, speakable_sentences
-from src.vocoder import Vocoder
+from src.vocoder import SILENT_FRAMES, Vocoder
 
 BATCH_SIZE = 8  # sentences spoken at once, which takes less time than one by one
 WINDOW = 16 * BATCH_SIZE  # sentences that are sorted by length and held in memory together
-SILENT_FRAMES = 32  # that a vocoder is tried with
 SHORTEST_TEXT = 32  # texts are padded to this or a power of two times it, so that few graphs are compiled
 
 
@@ -159,7 +158,7 @@ def synthesise(
                     bar.set_postfix_str(f"compiling for {text.shape[0]} texts of up to {text.shape[1]} symbols")
                     net.compile_generate(*text.shape)
                     if not shapes:
-                        vocoder(silent_mel(SILENT_FRAMES, net.config.audio))  # loads what it needs, untimed
+                        vocoder(silent_mel(SILENT_FRAMES, net.config.audio))  # untimed; one that loads elsewhere has done so meanwhile
                     shapes.add(text.shape)
                     bar.set_postfix_str("")
                 report("speaking", done, total)

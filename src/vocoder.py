@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from src.onnx_speech import OnnxWaveGlow
     from src.waveglow.model import WaveGlow
 
+SILENT_FRAMES = 32  # of a mel that a vocoder gets first, to load what it needs
+
 Vocoder = Callable[[np.ndarray], np.ndarray]  # log mel [n_mels, frames] -> waveform [frames * hop_length]
 
 

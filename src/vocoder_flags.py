@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src import create_model
-from src.audio import griffin_lim
+from src import create_model, runtime
+from src.audio import griffin_lim, silent_mel
 from src.cli import CommandLine, amount
+from src.config import AudioConfig
 from src.errors import InputError
-from src.vocoder import Vocoder, check_signature, griffin_lim_vocoder, waveglow_vocoder
+from src.vocoder import SILENT_FRAMES, Vocoder, check_signature, griffin_lim_vocoder, waveglow_vocoder
 
 if TYPE_CHECKING:
     from mindspore import nn  # at run time `src` comes first, which quiets it
@@ -47,11 +48,21 @@ def check_vocoder_flags(arguments: Namespace, copying: bool = False) -> None:
     """
     if arguments.vocoder == "waveglow" and not arguments.waveglow_checkpoint:
         raise InputError("--vocoder waveglow needs --waveglow_checkpoint")
-    griffin_lim = arguments.vocoder == "griffinlim" or not arguments.waveglow_checkpoint
-    if griffin_lim and (arguments.sigma is not None or arguments.denoiser_strength is not None):
+    by_griffin_lim = arguments.vocoder == "griffinlim" or not arguments.waveglow_checkpoint
+    if by_griffin_lim and (arguments.sigma is not None or arguments.denoiser_strength is not None):
         raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --waveglow_checkpoint")
     if arguments.vocoder == "griffinlim" and arguments.waveglow_checkpoint and not copying:
         raise InputError("--vocoder griffinlim has no use for --waveglow_checkpoint; leave one of them out")
+
+
+def griffin_lim_aside(arguments: Namespace) -> Callable[..., np.ndarray]:
+    """`griffin_lim`, by a process of its own where the flags mean it: that one loads librosa while this one compiles.
+
+    To be called before a network is made, which starts MindSpore's threads: then no process can be copied.
+    """
+    if arguments.waveglow_checkpoint:
+        return griffin_lim
+    return runtime.in_child(griffin_lim, silent_mel(SILENT_FRAMES, AudioConfig()), AudioConfig())
 
 
 def vocoder_for(

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ from mindspore import Tensor
 from toy_waveglow import SETTINGS, write_wav_corpus
 
 import eval as script
-from src import create_model
-from src.audio import load_wav, save_wav
+from src import create_model, vocoder_flags
+from src.audio import griffin_lim, load_wav, save_wav
 from src.checkpoint import save_checkpoint
 from src.cli import run
 from src.config import AudioConfig, load_config
@@ -165,3 +166,11 @@ def test_log_spectral_distance():
     assert log_spectral_distance(np.zeros(22050), 1e-6 * noise, audio) == 0  # nobody hears either
     above = 0.1 * np.sin(2 * np.pi * 10_000 * np.arange(22050) / 22050)  # beyond fmax
     assert log_spectral_distance(noise + above, noise, audio) < 0.1
+
+
+def test_griffin_lim_when_it_is_not_meant_takes_no_process(monkeypatch):
+    beside = []
+    monkeypatch.setattr(vocoder_flags.runtime, "in_child", lambda function, *first: beside.append(first) or "aside")
+    assert vocoder_flags.griffin_lim_aside(Namespace(waveglow_checkpoint="w.ckpt")) is griffin_lim
+    assert vocoder_flags.griffin_lim_aside(Namespace(waveglow_checkpoint=None)) == "aside"
+    assert griffin_lim(*beside[0]).shape == (beside[0][0].shape[1] * beside[0][1].hop_length,)  # what it loads by

@@ -160,7 +160,7 @@ class AttentionScan(Scan):
                 scale = spread_last(denergy.reshape(n_batch * length, 1), n_taps)
                 dhistory = neighbourhood_backward(location_slopes[step] * scale, (n_batch, length, 2))
                 dweights, dsummed_step = split_last(dhistory)
-                dweights, dsummed = dweights.squeeze(2), dsummed + dsummed_step.squeeze(2)
+                dweights, dsummed = dweights.reshape(a[step].shape), dsummed + dsummed_step.reshape(a[step].shape)
                 dh = (dh + dh_out[step] + times(dq, query_transposed)) * block_keep[step]
                 dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
                 dgates, dqueries = (dgate, *dgates), (dq, *dqueries)
