@@ -116,14 +116,14 @@ class Benchmark:
 
     def _compilation(self) -> Row:
         """Seconds that the training step takes to compile, each time in new processes."""
-        length, frames = self.arguments.text_length, self.arguments.compile_frames
-        sides = {f"{OURS}, T {n_frames}": (OURS, 1, n_frames, length) for n_frames in sorted(frames, reverse=True)}
+        length, frames, batch_size = self.arguments.text_length, self.arguments.compile_frames, self.arguments.shapes[-1][0]
+        sides = {f"{OURS}, T {n_frames}": (OURS, batch_size, n_frames, length) for n_frames in sorted(frames, reverse=True)}
         samples: dict[str, list[float]] = {label: [] for label in sides}
         for _ in tqdm(range(self.arguments.compile_repeats), desc="compilation", leave=False):
             with ExitStack() as stack:
                 for label, worker in prepare(stack, self.commands, "compiling", self.config, sides).items():
                     samples[label].append(worker.ask("run")["seconds"])
-        return Row("compile_time", f"compiling the training step, L {length}", "s", samples)
+        return Row("compile_time", f"compiling the training step, B {batch_size}, L {length}", "s", samples)
 
     def _vocoding(self) -> Row:
         """Of one mel spectrogram, fresh weights, without weight norm; by second of sound."""

@@ -11,6 +11,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src import runtime
+from src.constants import identities, neighbours, ones, positions, repeated, seen_as
 from src.precision import MixedPrecision, cast, single
 
 PYTORCH_BATCH_NORM_EPS = 1e-5
@@ -39,24 +40,17 @@ def spread(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def spread_last(x: Tensor, n: int) -> Tensor:
     """x (..., 1) broadcast to (..., n) by a product with ones, as on CPU the operator of `spread` goes element by element there."""
-    ones = cast(Tensor(np.ones((1, n), np.float32)), x.dtype)
-    return ops.MatMul()(x.reshape(-1, 1), ones).reshape((*x.shape[:-1], n))
+    return ops.MatMul()(x.reshape(-1, 1), cast(ones((1, n)), x.dtype)).reshape((*x.shape[:-1], n))
 
 
 def spread_rows(x: Tensor, n: int) -> Tensor:
     """The C numbers of x as each of n rows, (n, C), by a product with ones, as on CPU the operator of `spread` is several times slower."""
-    ones = cast(Tensor(np.ones((n, 1), np.float32)), x.dtype)
-    return ops.MatMul()(ones, x.reshape(1, -1))
+    return ops.MatMul()(cast(ones((n, 1)), x.dtype), x.reshape(1, -1))
 
 
 def repeat_rows(x: Tensor, n: int) -> Tensor:
     """x (N, C) with n copies of each row, one after the other: (N * n, C)."""
-    return ops.gather(x, Tensor(np.arange(x.shape[0]).repeat(n).astype(np.int32)), 0)
-
-
-def positions(n: int) -> Tensor:
-    """0, 1, ... n - 1 as a constant, int32 (n,). `ops.arange` adds half a second or more to the compilation of a graph."""
-    return Tensor(np.arange(n, dtype=np.int32))
+    return ops.gather(x, repeated(x.shape[0], n), 0)
 
 
 def met_factors(y: Tensor, dropout: float) -> Tensor:
@@ -132,22 +126,17 @@ def neighbourhood(x: Tensor, kernel_size: int, dilation: int = 1) -> Tensor:
     n_batch, n_time, n_channels = x.shape
     edge = ops.zeros((n_batch, kernel_size // 2 * dilation, n_channels), x.dtype)
     padded = ops.Concat(1)((edge, x, edge))
-    index = Tensor((np.arange(n_time)[:, None] + dilation * np.arange(kernel_size)).reshape(-1).astype(np.int32))
-    return ops.gather(padded, index, 1).reshape(n_batch * n_time, kernel_size * n_channels)
+    return ops.gather(padded, neighbours(n_time, kernel_size, dilation), 1).reshape(n_batch * n_time, kernel_size * n_channels)
 
 
 def neighbourhood_backward(dcolumns: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The gradient of `neighbourhood` for x of `shape` (B, T, C): dcolumns (B * T, kernel_size * C) -> (B, T, C)."""
     n_batch, n_time, n_channels = shape
     kernel_size = dcolumns.shape[1] // n_channels
-    seen_by = np.arange(n_time)[:, None] - np.arange(kernel_size) + kernel_size // 2  # position whose tap k is this one
-    inside = (seen_by >= 0) & (seen_by < n_time)
-    index = np.where(inside, seen_by * kernel_size + np.arange(kernel_size), n_time * kernel_size)  # the last row is 0
     taps = dcolumns.reshape(n_batch, n_time * kernel_size, n_channels)
     taps = ops.Concat(1)((taps, ops.zeros((n_batch, 1, n_channels), taps.dtype)))
-    gathered = ops.gather(taps, Tensor(index.reshape(-1).astype(np.int32)), 1).reshape(n_batch * n_time, kernel_size * n_channels)
-    over_taps = Tensor(np.tile(np.eye(n_channels, dtype=np.float32), (kernel_size, 1)))
-    return ops.MatMul()(gathered, over_taps).reshape(shape)
+    gathered = ops.gather(taps, seen_as(n_time, kernel_size), 1).reshape(n_batch * n_time, kernel_size * n_channels)
+    return ops.MatMul()(gathered, identities(n_channels, kernel_size)).reshape(shape)
 
 
 class Convolution(MixedPrecision):

@@ -8,10 +8,10 @@ product are float32.
 """
 
 import mindspore as ms
-import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from src.layers import depend, met_factors, positions, spread_last, uniform
+from src.constants import identities, positions
+from src.layers import depend, met_factors, spread_last, uniform
 from src.precision import MixedPrecision, cast, single
 
 BLOCK = 5  # steps per iteration of the loop: more means a slower compilation
@@ -77,7 +77,7 @@ def transposed(weight: Tensor) -> Tensor:
     """[M, N] -> [N, M] as products with the identity, which are exact: on CPU `ops.Transpose` keeps tables of twice the weight's size."""
     n_rows = weight.shape[0]
     n_parts = n_rows // TRANSPOSED if n_rows % TRANSPOSED == 0 else 1
-    identity = cast(Tensor(np.eye(n_rows // n_parts, dtype=np.float32)), weight.dtype)
+    identity = cast(identities(n_rows // n_parts), weight.dtype)
     columns = ()
     for rows in ops.Split(0, n_parts)(weight):
         columns += (transposed_matmul(rows, identity),)

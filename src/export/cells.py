@@ -5,7 +5,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from src.layers import positions
+from src.constants import positions
 from src.tacotron2.model import TEXT_MULTIPLE, Tacotron2
 from src.waveglow.denoiser import Denoiser
 from src.waveglow.inference import FoldedFlow

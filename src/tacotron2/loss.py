@@ -5,7 +5,8 @@ from mindspore import Tensor, nn, ops
 
 from src import runtime
 from src.config import Config
-from src.layers import length_mask, positions, spread
+from src.constants import positions
+from src.layers import length_mask, spread
 
 
 class Tacotron2Loss(nn.Cell):

@@ -8,9 +8,10 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import Config
+from src.constants import positions
 from src.draws import Seed, prenet_keep
 from src.graph_cache import graph_cache
-from src.layers import length_mask, positions, spread_last, uniform
+from src.layers import length_mask, spread_last, uniform
 from src.recurrence import filled, transpose, zeros
 from src.tacotron2.attention import MASKED
 from src.tacotron2.decoder import Decoder

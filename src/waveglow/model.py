@@ -6,6 +6,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import Config
+from src.constants import neighbours
 from src.draws import latents
 from src.errors import InputError
 from src.layers import spread, uniform
@@ -35,7 +36,7 @@ class Upsample(MixedPrecision):
         """frames (B, n_frames - 1 + F, n_mels), the first n_frames - 1 of which are only heard by those after them."""
         n_batch, n_all, _ = frames.shape
         n_time = n_all - self.n_frames + 1
-        index = Tensor((np.arange(n_time)[:, None] + np.arange(self.n_frames)).reshape(-1).astype(np.int32))
+        index = neighbours(n_time, self.n_frames, 1)
         windows = ops.gather(frames, index, 1).reshape(n_batch * n_time, -1)
         bias = spread(self.bias.reshape(1, -1, 1), (self.n_groups, self.n_mels, self.n_group)).reshape(-1)
         upsampled = ops.BiasAdd()(single(ops.MatMul()(self.factor(windows), self.factor(self.weight))), bias)

@@ -1,0 +1,48 @@
+"""Constants of graphs, made by functions that MindSpore calls while it compiles.
+
+NumPy inside a graph would make them, too. But then arrays are among the values that MindSpore 2.10 compares with each other again and
+again, and compilation grows with their size: a training step of 16 clips took 22 s to compile for 200 frames and 36 s for 800.
+"""
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor
+
+
+@ms.constexpr
+def ones(shape: tuple[int, ...]) -> Tensor:
+    """Float32 ones."""
+    return Tensor(np.ones(shape, np.float32))
+
+
+@ms.constexpr
+def positions(n: int) -> Tensor:
+    """0, 1, ... n - 1, int32 (n,). `ops.arange` would add half a second or more to the compilation of a graph."""
+    return Tensor(np.arange(n, dtype=np.int32))
+
+
+@ms.constexpr
+def repeated(n_rows: int, n: int) -> Tensor:
+    """n times 0, n times 1, ... n times n_rows - 1, int32 (n_rows * n,)."""
+    return Tensor(np.arange(n_rows, dtype=np.int32).repeat(n))
+
+
+@ms.constexpr
+def neighbours(n_time: int, kernel_size: int, dilation: int) -> Tensor:
+    """What stands around each of n_time positions, as `neighbourhood` gathers it from a padded sequence: int32 (n_time * kernel_size,)."""
+    return Tensor((np.arange(n_time)[:, None] + dilation * np.arange(kernel_size)).reshape(-1).astype(np.int32))
+
+
+@ms.constexpr
+def seen_as(n_time: int, kernel_size: int) -> Tensor:
+    """For each position and tap k, the row position * kernel_size + tap whose tap k it is; behind the last row, beyond the edges. int32."""
+    seen_by = np.arange(n_time)[:, None] - np.arange(kernel_size) + kernel_size // 2  # position whose tap k is this one
+    inside = (seen_by >= 0) & (seen_by < n_time)
+    index = np.where(inside, seen_by * kernel_size + np.arange(kernel_size), n_time * kernel_size)
+    return Tensor(index.reshape(-1).astype(np.int32))
+
+
+@ms.constexpr
+def identities(size: int, n: int = 1) -> Tensor:
+    """n identity matrices one below the other, float32 [n * size, size]."""
+    return Tensor(np.tile(np.eye(size, dtype=np.float32), (n, 1)))
