@@ -115,7 +115,7 @@ class Benchmark:
             yield Row(name, f"free running, {n_frames} frames, a frame", "ms", {label: frame[label] for label in labels})
 
     def _compilation(self) -> Row:
-        """Seconds that the training step takes to compile, each time in new processes."""
+        """Seconds that the training step takes to compile, each time in new processes; with many clips, as growth shows there."""
         length, frames, batch_size = self.arguments.text_length, self.arguments.compile_frames, self.arguments.shapes[-1][0]
         sides = {f"{OURS}, T {n_frames}": (OURS, batch_size, n_frames, length) for n_frames in sorted(frames, reverse=True)}
         samples: dict[str, list[float]] = {label: [] for label in sides}
@@ -189,7 +189,13 @@ def main() -> None:
         help="two minutes: one run of each side, the first shape only, fewer frames; not compilation, start, exported files",
     )
     add_peer_flags(parser)
-    parser.add_argument("--shapes", nargs="+", type=read_shape, default=SHAPES, help="training: batch x frames x text, such as 16x400x100")
+    parser.add_argument(
+        "--shapes",
+        nargs="+",
+        type=read_shape,
+        default=SHAPES,
+        help="training: batch x frames x text, such as 16x400x100; the last batch also compiles",
+    )
     parser.add_argument("--frames", type=positive, default=200, help="free running: frames to speak")
     parser.add_argument("--text_length", type=positive, default=100, help="free running and compilation: symbols of a text")
     parser.add_argument("--compile_frames", type=positive, nargs=2, default=[200, 800], help="compilation: the two sizes to compare")

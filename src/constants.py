@@ -1,4 +1,4 @@
-"""Constants of graphs, made by functions that MindSpore calls while it compiles.
+"""Constants of graphs, made by functions that MindSpore calls while it compiles: arguments must be known then, and given by position.
 
 NumPy inside a graph would make them, too. But then arrays are among the values that MindSpore 2.10 compares with each other again and
 again, and compilation grows with their size: a training step of 16 clips took 22 s to compile for 200 frames and 36 s for 800.
@@ -11,7 +11,7 @@ from mindspore import Tensor
 
 @ms.constexpr
 def ones(shape: tuple[int, ...]) -> Tensor:
-    """Float32 ones."""
+    """Ones, float32 of `shape`."""
     return Tensor(np.ones(shape, np.float32))
 
 
@@ -23,7 +23,7 @@ def positions(n: int) -> Tensor:
 
 @ms.constexpr
 def repeated(n_rows: int, n: int) -> Tensor:
-    """n times 0, n times 1, ... n times n_rows - 1, int32 (n_rows * n,)."""
+    """0 n times, 1 n times, ... n_rows - 1 n times, int32 (n_rows * n,)."""
     return Tensor(np.arange(n_rows, dtype=np.int32).repeat(n))
 
 
@@ -35,7 +35,8 @@ def neighbours(n_time: int, kernel_size: int, dilation: int) -> Tensor:
 
 @ms.constexpr
 def seen_as(n_time: int, kernel_size: int) -> Tensor:
-    """For each position and tap k, the row position * kernel_size + tap whose tap k it is; behind the last row, beyond the edges. int32."""
+    """For each position and tap k, the row of a gradient of `neighbours` (dilation 1) in which this position is tap k, or one behind
+    the last row where there is none: int32 (n_time * kernel_size,)."""
     seen_by = np.arange(n_time)[:, None] - np.arange(kernel_size) + kernel_size // 2  # position whose tap k is this one
     inside = (seen_by >= 0) & (seen_by < n_time)
     index = np.where(inside, seen_by * kernel_size + np.arange(kernel_size), n_time * kernel_size)

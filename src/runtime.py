@@ -98,8 +98,8 @@ def in_child(function: Callable[..., Result], *first: Any) -> Callable[..., Resu
     """`function`, computed by a copy of this process, which has no use for MindSpore there.
 
     The copy begins at once with `function(*first)`, for which nobody waits: it loads what it needs beside what happens here. Where a
-    process cannot be copied (see `can_fork`), this is `function` as it is. What `function` raises is raised here, if it can be pickled.
-    One call at a time; after one that was interrupted, no other.
+    process cannot be copied (see `can_fork`), this is `function` as it is. What `function` raises is raised here; what cannot be pickled
+    ends the copy. One call at a time; after one that was interrupted, no other.
 
     Raises:
         ChildProcessError: when called, if the copy has ended, as when the system was out of memory.
