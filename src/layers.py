@@ -72,7 +72,7 @@ def read(parameter: Tensor) -> Tensor:
     """The parameter through a view. The update must wait for all that reads a parameter, and the graph keeps the outputs of
     what it waits for: here that is the view, which has no memory of its own, and not the large output of a product.
 
-    Evaluation, where nothing is updated, does without: in a loop the view is a copy."""
+    In a loop the view is a copy: layers that may stand in one do without it in evaluation, where nothing is updated."""
     return ops.Squeeze(0)(ops.ExpandDims()(parameter, 0))
 
 
@@ -288,3 +288,8 @@ class ConvBatchNorm(nn.Cell):
 def length_mask(lengths: Tensor, n_time: int) -> Tensor:
     """Float32 (B, n_time), 1 before each item's length and 0 from there on; `lengths` is int32 (B,)."""
     return (positions(n_time) < lengths.reshape(-1, 1)).astype(ms.float32)
+
+
+def last_mask(lengths: Tensor, n_time: int) -> Tensor:
+    """Float32 (B, n_time), 1 at each item's last position; `lengths` is int32 (B,)."""
+    return (positions(n_time) == lengths.reshape(-1, 1) - 1).astype(ms.float32)

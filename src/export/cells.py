@@ -6,6 +6,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.constants import positions
+from src.layers import length_mask
 from src.tacotron2.model import TEXT_MULTIPLE, Tacotron2
 from src.waveglow.denoiser import Denoiser
 from src.waveglow.inference import FoldedFlow
@@ -43,7 +44,7 @@ class Speaker(nn.Cell):
         if keep is None:
             keep = ops.ones(self.keep_shape, ms.float32)
         mel, steps, alignments, reason = self.net.free_running(text, text_lengths, keep)
-        spoken = (positions(self.n_steps) < steps.reshape(-1, 1)).astype(ms.float32).expand_dims(2)
+        spoken = length_mask(steps, self.n_steps).expand_dims(2)
         alignments = alignments * ops.broadcast_to(spoken, alignments.shape)
         return mel.swapaxes(1, 2), steps * self.net.reduction_factor, alignments, reason
 

@@ -6,7 +6,7 @@ from mindspore import Tensor, nn, ops
 from src import runtime
 from src.config import Config
 from src.constants import positions
-from src.layers import length_mask, spread
+from src.layers import last_mask, length_mask, spread
 
 
 class Tacotron2Loss(nn.Cell):
@@ -49,7 +49,7 @@ class Tacotron2Loss(nn.Cell):
         steps = (mel_lengths + self.reduction_factor - 1) // self.reduction_factor  # (B,), the last one holds the last real frame
         step_mask = length_mask(steps, n_steps)  # (B, T / r)
         n_real_steps = ops.maximum(self.sum_over_ranks(step_mask.sum()) / self.n_ranks, Tensor(1.0, ms.float32))
-        gate_target = (positions(n_steps) == steps.reshape(-1, 1) - 1).astype(ms.float32)
+        gate_target = last_mask(steps, n_steps)
         # log(1 + e^x) - x * target, written so that no exponential overflows.
         cross_entropy = ops.relu(gate) - gate * gate_target + ops.log1p(ops.exp(-ops.abs(gate)))
         gate_loss = (cross_entropy * step_mask).sum() / n_real_steps

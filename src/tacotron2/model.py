@@ -11,7 +11,7 @@ from src.config import Config
 from src.constants import positions
 from src.draws import Seed, prenet_keep
 from src.graph_cache import graph_cache
-from src.layers import length_mask, spread_last, uniform
+from src.layers import last_mask, length_mask, spread_last, uniform
 from src.recurrence import filled, transpose, zeros
 from src.tacotron2.attention import MASKED
 from src.tacotron2.decoder import Decoder
@@ -142,8 +142,7 @@ class FreeRunning(nn.Cell):
         net = self.net[0]
         n_batch, length = text.shape
         memory, energy_mask = net.encode(text, text_lengths)
-        last_symbol = (positions(length) == text_lengths.reshape(-1, 1) - 1).astype(ms.float32)
-        frames, alignments, steps, reason = net.decoder.free_run(memory, energy_mask, last_symbol, keep)
+        frames, alignments, steps, reason = net.decoder.free_run(memory, energy_mask, last_mask(text_lengths, length), keep)
         mel = transpose(frames, (1, 0, 2)).reshape(n_batch, -1, net.n_mels)
         mel_lengths = steps * net.reduction_factor
         reach = net.postnet.reach
