@@ -16,21 +16,23 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src import create_model, runtime
+from src import runtime
 from src.audio import griffin_lim
 from src.cli import CommandLine, positive, run, seed
 from src.errors import InputError, some_of
-from src.evaluate import copy_synthesis, evaluate
+from src.evaluation.copy_synthesis import copy_synthesis
+from src.evaluation.metrics import Recogniser, running_on
+from src.evaluation.objective import Clip, held_out_clips, measure, table
+from src.evaluation.validation import evaluate
 from src.files import write_atomically
-from src.held_out import Clip, held_out_clips, measure, table
-from src.hub_card import shipped_voice
-from src.metrics import Recogniser, running_on
-from src.synthesis import Line, Utterance, read_lines, save, synthesise
-from src.tacotron2.model import Tacotron2
+from src.hub.card import shipped_voice
+from src.models.factory import create_model
+from src.models.tacotron2.model import Tacotron2
+from src.synthesis.synthesis import Line, Utterance, read_lines, save, synthesise
+from src.synthesis.vocoder import Vocoder
+from src.synthesis.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, griffin_lim_aside, vocoder_for
 from src.text import speakable_sentences
 from src.train.task import create_task
-from src.vocoder import Vocoder
-from src.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, griffin_lim_aside, vocoder_for
 
 if TYPE_CHECKING:
     from mindspore import nn  # at run time `src` comes first, which quiets it

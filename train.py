@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from src import runtime
-from src.checkpoint import latest
 from src.cli import CommandLine, run
 from src.config import load_config
 from src.errors import InputError
 from src.train.loop import Diverged, Training
+from src.train.run_folder import latest
 
 
 def main() -> None:

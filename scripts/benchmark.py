@@ -26,8 +26,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark_process import MEL, OURS, PEER, PLAIN, Worker, WorkerFailed, add_peer_flags, alternate, commands, prepare, read_shape
-from benchmark_report import Row, describe_machine
+from benchmarks.process import MEL, OURS, PEER, PLAIN, Worker, WorkerFailed, add_peer_flags, alternate, commands, prepare, read_shape
+from benchmarks.report import Row, describe_machine
 from tqdm import tqdm
 
 import src
@@ -35,7 +35,7 @@ from src.cli import CommandLine, positive, run
 from src.config import Config, WaveGlowConfig, load_config
 from src.errors import InputError
 from src.files import write_atomically
-from src.hub_card import shipped_voice
+from src.hub.card import shipped_voice
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ROOT / "config/tacotron2_small.yaml"

@@ -25,16 +25,17 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src import create_model, runtime
+from src import runtime
 from src.cli import CommandLine, run
 from src.config import TextConfig
 from src.errors import InputError, quote, some_of
-from src.hub_card import shipped_voice
-from src.speech_queue import UNEXPECTED, SpeechQueue, Task
-from src.tacotron2.model import Tacotron2
+from src.hub.card import shipped_voice
+from src.models.factory import create_model
+from src.models.tacotron2.model import Tacotron2
+from src.runtime.interruption import Interruption
+from src.synthesis.speech_queue import UNEXPECTED, SpeechQueue, Task
+from src.synthesis.vocoder_flags import add_vocoder_flags, check_vocoder_flags, vocoder_for
 from src.text import speakable_sentences
-from src.train.interruption import Interruption
-from src.vocoder_flags import add_vocoder_flags, check_vocoder_flags, vocoder_for
 
 PAGE = Path(__file__).with_name("demo_page.html").read_text(encoding="utf-8")
 LONGEST_TEXT = 1000  # characters

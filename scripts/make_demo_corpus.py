@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.cli import CommandLine, run
 from src.config import load_config
-from src.spoken_corpus import make_corpus, read_sentences
+from src.data.flite_corpus import make_corpus, read_sentences
 
 DEMO = Path(__file__).resolve().parents[1] / "demo_corpus"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.cli import CommandLine, run
-from src.hub_bundle import make_bundle
-from src.hub_card import read_header
+from src.hub.bundle import make_bundle
+from src.hub.card import read_header
 
 
 def main() -> None:

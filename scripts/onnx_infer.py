@@ -18,7 +18,7 @@ from src.audio import griffin_lim, save_wav
 from src.cli import CommandLine, run
 from src.errors import InputError
 from src.files import write_atomically
-from src.vocoder import check_signature, waveglow_vocoder
+from src.synthesis.vocoder import check_signature, waveglow_vocoder
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
         raise InputError("--seed must not be negative")
     if not arguments.waveglow_dir and (arguments.sigma is not None or arguments.denoiser_strength is not None):
         raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --waveglow_dir")
-    from src.onnx_speech import OnnxTacotron2, OnnxWaveGlow, speak  # noqa: PLC0415  (says in one line when onnxruntime is missing)
+    from src.export.onnx.inference import OnnxTacotron2, OnnxWaveGlow, speak  # noqa: PLC0415  (says in one line when onnxruntime is missing)
 
     net = OnnxTacotron2(arguments.onnx_dir, overrides)
     audio = net.config.audio

@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.cli import CommandLine, run
 from src.config import load_config
-from src.preprocessing.build import preprocess
-from src.preprocessing.rows import BadRowsError
+from src.data.file_list import BadRowsError
+from src.data.preprocess import preprocess
 
 
 def main() -> None:

@@ -19,9 +19,9 @@ sys.path.pop(0)
 # The same package from another folder will do: a second card loaded by the same process brings its own copy.
 if not getattr(src, "__file__", None) or Path(src.__file__).read_bytes() != Path(__file__).with_name("__init__.py").read_bytes():
     raise ImportError(f"{src!r} is imported already, a package of the same name: load this network before it, or in a process of its own")
-from src import create_model
 from src.errors import InputError
-from src.hub_card import find_card, verified_checkpoint
+from src.hub.card import find_card, verified_checkpoint
+from src.models.factory import create_model
 
 CODE = Path(os.path.abspath(__file__)).parent
 if str(CODE) in sys.path:  # Hub put it there; a user's own `import config` must not find ours

@@ -6,7 +6,19 @@ import list_primitives
 import mindspore as ms
 import pytest
 
-from src.backends import GRAPHS, PLATFORMS, TACOTRON2, WAVEGLOW, Found, Graph, compile_graphs, documented, primitives, table, train
+from scripts.list_primitives import (
+    GRAPHS,
+    PLATFORMS,
+    TACOTRON2,
+    WAVEGLOW,
+    Found,
+    Graph,
+    compile_graphs,
+    documented,
+    primitives,
+    table,
+    train,
+)
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "backends.md"
 LONG = GRAPHS[1]  # takes as long as most of the others together

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from toy_corpus import N_MELS, make_corpus, mel_of, random_lengths, text_of
 
-from src.batches import Batches, plan_buckets
+from src.data.batches import Batches, plan_buckets
 from src.errors import InputError
 
 

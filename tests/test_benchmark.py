@@ -2,19 +2,19 @@ import json
 import sys
 
 import benchmark
-import benchmark_growth
-import benchmark_ours
 import pytest
 from benchmark import Row, Worker, WorkerFailed, alternate
+from benchmarks import growth as benchmark_growth
+from benchmarks import ours as benchmark_ours
 
 from src.config import Config, WaveGlowConfig, load_config
 from src.errors import InputError
 
-# Speaks the protocol of scripts/benchmark_worker.py; each run is appended to a file, so that a test sees the order.
+# Speaks the protocol of scripts/benchmarks/worker.py; each run is appended to a file, so that a test sees the order.
 STAND_IN = """
 import sys
 sys.path.insert(0, "scripts")
-from benchmark_worker import serve
+from benchmarks.worker import serve
 
 name, record = sys.argv[1:]
 
@@ -177,7 +177,7 @@ def test_our_vocoder_runs():
 def test_growth_measures_each_shape_once_and_draws_it(stand_in, tmp_path, monkeypatch, capsys):
     files = {"--json": tmp_path / "growth.json", "--picture": tmp_path / "growth.png"}
     sizes = ["--shape", "2x3x4", "--batch", "1", "2", "--frames", "3", "5", "--text", "4"]
-    monkeypatch.setattr(sys, "argv", ["benchmark_growth.py", *sizes, *(str(part) for pair in files.items() for part in pair)])
+    monkeypatch.setattr(sys, "argv", ["growth.py", *sizes, *(str(part) for pair in files.items() for part in pair)])
     monkeypatch.setattr(benchmark_growth, "commands", lambda _: {side: stand_in(side) for side in ("ours", "torchaudio")})
     benchmark_growth.main()
     rows = json.loads(files["--json"].read_text())["rows"]

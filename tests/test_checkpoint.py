@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor, nn, ops
 
-from src import checkpoint as checkpoint_module
 from src import runtime
-from src.checkpoint import latest, load_checkpoint, numbered, prune, save_checkpoint
+from src.checkpoint import file as checkpoint_module
+from src.checkpoint import load_checkpoint, load_optimizer, load_weights, match_embedding, save_checkpoint
 from src.config import load_config
 from src.errors import InputError
 from src.text import SYMBOLS
-from src.weights import load_optimizer, load_weights, match_embedding
+from src.train.run_folder import latest, numbered, prune
 
 
 class Net(nn.Cell):

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src import create_model
 from src.cli import CommandLine
 from src.config import AudioConfig, Config, WaveGlowConfig, load_config
 from src.errors import InputError
+from src.models.factory import create_model
 
 FOLDER = Path(__file__).parents[1] / "config"
 FILES = sorted(FOLDER.glob("*.yaml"))

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src import create_model, prepare_input_sequence
+from src import prepare_input_sequence
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.config import load_config
 from src.convert.conversion import OUR_CONFIG, convert, to_torch
 from src.convert.layouts import LAYOUTS, recognise, rename_torchaudio, rename_zoo, to_nvidia_names
-from src.convert.symbols_file import read_symbols
-from src.convert.table import to_ours, to_theirs
+from src.convert.mapping import to_ours, to_theirs
 from src.convert.tacotron2 import tacotron2_sizes, tacotron2_table
 from src.errors import InputError
+from src.models.factory import create_model
 from src.text import SYMBOLS
+from src.text.symbols import read_symbols
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data"

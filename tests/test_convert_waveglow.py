@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src import create_model
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.config import load_config
 from src.convert.conversion import convert, to_torch
 from src.errors import InputError
+from src.models.factory import create_model
 
 N_LAYERS, WIDTH = 3, 16
 WN_CONFIG = {"n_layers": N_LAYERS, "n_channels": WIDTH, "kernel_size": 3}

@@ -1,15 +1,15 @@
-"""What scripts/count_launches.py counts and makes of it."""
+"""What scripts/benchmarks/count_launches.py counts and makes of it."""
 
 import json
 import sys
 
-import count_launches
 import pytest
+from benchmarks import count_launches
 
 from src.config import load_config
 from src.errors import InputError
-from src.recurrence import BLOCK
-from src.tacotron2.model import TEXT_MULTIPLE
+from src.models.scan import BLOCK
+from src.models.tacotron2.model import TEXT_MULTIPLE
 
 COUNTS = {"per_decoder_step": 80.0, "per_symbol": 1.0, "besides": 2.0}
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from mindspore import ops
 
-from src import create_model, runtime
-from src.checkpoint import latest
+from src import runtime
 from src.config import load_config
+from src.models.factory import create_model
 from src.train import loop
 from src.train.loop import Training
+from src.train.run_folder import latest
 from tests.ranks import run_ranks
 from tests.toy_training import TINY, create_toy_network, read_log, toy_config, without_times, write_corpus
 from tests.toy_waveglow import SETTINGS as WAVEGLOW

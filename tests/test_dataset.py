@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from toy_corpus import N_MELS, make_corpus, mel_of, random_lengths, text_of
 
-from src.batches import Batches
 from src.config import Config, load_config
-from src.dataset import Corpus, DataLost
+from src.data.batches import Batches
+from src.data.corpus import Corpus, DataLost
 from src.errors import InputError
 
 

@@ -25,11 +25,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from src import create_model
 from src.checkpoint import save_checkpoint
 from src.cli import run
 from src.config import load_config
-from src.speech_queue import FINISHED
+from src.models.factory import create_model
+from src.synthesis.speech_queue import FINISHED
 
 ROOT = Path(__file__).parents[1]
 WIDTHS = {f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")}

@@ -9,13 +9,13 @@ import pytest
 from toy_training import N_MELS, write_corpus
 
 import eval as script
-from src import create_model
 from src.audio import load_wav
 from src.checkpoint import save_checkpoint
 from src.cli import run
 from src.config import load_config
-from src.metrics import _extra as extra
-from src.preprocessing.build import preprocess
+from src.data.preprocess import preprocess
+from src.evaluation.metrics import _extra as extra
+from src.models.factory import create_model
 
 WIDTHS = {f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")}
 LIMITS = {"model.max_decoder_steps": 30, "model.reduction_factor": 2, "text.max_sentence_length": 50, "audio.griffinlim_iterations": 5}

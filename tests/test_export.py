@@ -16,20 +16,20 @@ from toy_training import TINY
 from toy_waveglow import SETTINGS
 
 import export as script
-from src import create_model
 from src.audio import load_wav, mel_signature
 from src.checkpoint import save_checkpoint
 from src.cli import run
 from src.config import load_config
-from src.draws import latents, prenet_keep
 from src.errors import InputError
 from src.export import writing
+from src.export.artifact import Part, Port, description_of, relative_difference
 from src.export.mindir import load_mindir
-from src.export.part import Part, Port, description_of, relative_difference
-from src.onnx_speech import OnnxTacotron2, OnnxWaveGlow
-from src.tacotron2.stopping import STOP_REASONS
+from src.export.onnx.inference import OnnxTacotron2, OnnxWaveGlow
+from src.models.factory import create_model
+from src.models.sampling import latents, prenet_keep
+from src.models.tacotron2.stopping import STOP_REASONS
+from src.models.waveglow.denoiser import Denoiser
 from src.text import encode_texts
-from src.waveglow.denoiser import Denoiser
 
 ROOT = Path(__file__).resolve().parents[1]
 AUDIO = {key: value for key, value in SETTINGS.items() if key.startswith("audio.")}
@@ -281,7 +281,7 @@ def forget(monkeypatch, ours, package):
 
 
 def test_a_missing_onnxruntime_is_one_line(monkeypatch, capsys, tmp_path):
-    forget(monkeypatch, "src.onnx_speech", "onnxruntime")
+    forget(monkeypatch, "src.export.onnx.inference", "onnxruntime")
     monkeypatch.setattr(sys, "argv", ["onnx_infer.py", "--onnx_dir", str(tmp_path), "--text", "Hello.", "--output_dir", str(tmp_path)])
     with pytest.raises(SystemExit) as end:
         runpy.run_path(str(ROOT / "scripts" / "onnx_infer.py"), run_name="__main__")

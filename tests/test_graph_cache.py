@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from toy_training import TINY
 
-from src import create_model
 from src.checkpoint import save_checkpoint
 from src.config import load_config
+from src.models.factory import create_model
 
 ROOT = Path(__file__).parents[1]
 SPEAK = """
@@ -74,7 +74,8 @@ ASIDE = """
 import numpy as np
 import mindspore as ms
 from mindspore import Parameter, Tensor
-from src import graph_cache, runtime
+from src import runtime
+from src.runtime import graph_cache
 from src.train.step import Graph
 
 runtime.setup(0)
@@ -87,7 +88,7 @@ def add(x):
 
 graph, x, children = Graph(add, [weight]), Tensor(np.array([3.0, 4.0], np.float32)), []
 run_in_child = runtime.run_in_child
-runtime.run_in_child = lambda work: children.append(run_in_child(work))
+graph_cache.run_in_child = lambda work: children.append(run_in_child(work))
 graph_cache.compile_aside(lambda: graph.compile(x))
 graph(x), graph(x)
 print(children, weight.asnumpy().tolist())

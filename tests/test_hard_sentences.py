@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from src.config import TextConfig
-from src.metrics import running_on
-from src.synthesis import read_lines
+from src.evaluation.metrics import running_on
+from src.synthesis.synthesis import read_lines
 from src.text import speakable_sentences
 
 ROOT = Path(__file__).parents[1]

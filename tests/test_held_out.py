@@ -8,13 +8,13 @@ from mindspore import Tensor
 
 from src.audio import load_wav, mel_spectrogram
 from src.config import load_config
-from src.dataset import Corpus
+from src.data.corpus import Corpus
+from src.data.preprocess import preprocess
 from src.errors import InputError
-from src.held_out import held_out_clips, measure, table
-from src.metrics import words
-from src.preprocessing.build import preprocess
-from src.tacotron2.model import Speech
-from src.vocoder import griffin_lim_vocoder
+from src.evaluation.metrics import words
+from src.evaluation.objective import held_out_clips, measure, table
+from src.models.tacotron2.model import Speech
+from src.synthesis.vocoder import griffin_lim_vocoder
 
 ROOT = Path(__file__).parents[1]
 CONFIG = load_config(ROOT / "config/tacotron2_small.yaml", {"audio.griffinlim_iterations": 5, "data.val_fraction": 0.1})

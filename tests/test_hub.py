@@ -16,13 +16,15 @@ import toy_waveglow
 from mindspore import nn
 
 import src
-from src import create_model, hub_bundle, hub_card
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.config import load_config
 from src.errors import InputError
-from src.hub_bundle import make_bundle
-from src.hub_card import CARDS, check_card, find_card, read_header, shipped_voice, verified_checkpoint
+from src.hub import bundle as hub_bundle
+from src.hub import card as hub_card
+from src.hub.bundle import make_bundle
+from src.hub.card import CARDS, check_card, find_card, read_header, shipped_voice, verified_checkpoint
 from src.mindspore_hub_conf import create_network
+from src.models.factory import create_model
 
 ROOT = Path(__file__).resolve().parents[1]
 TACOTRON2 = {key.replace("__", "."): value for key, value in toy_training.TINY.items()} | {"audio.n_mels": 4, "model.max_decoder_steps": 20}

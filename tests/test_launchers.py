@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from src.checkpoint import latest
+from src.train.run_folder import latest
 from tests.toy_training import flags, read_log, write_corpus
 
 ROOT = Path(__file__).resolve().parents[1]

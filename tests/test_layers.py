@@ -4,7 +4,8 @@ import pytest
 from mindspore import Tensor
 
 from src import runtime
-from src.layers import BatchNorm, Conv1d, length_mask
+from src.models.layers import BatchNorm, Conv1d
+from src.models.ops import length_mask
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src import metrics
 from src.audio import load_wav
 from src.errors import InputError
-from src.metrics import Difference, Recogniser, Voice, analyse, compare, difference_numbers, mel_cepstra, running_on, word_errors, words
+from src.evaluation import metrics
+from src.evaluation.metrics import (
+    Difference,
+    Recogniser,
+    Voice,
+    analyse,
+    compare,
+    difference_numbers,
+    mel_cepstra,
+    running_on,
+    word_errors,
+    words,
+)
 
 CLIP = Path(__file__).parents[1] / "demo_corpus/wavs/LJ001-0104.wav"  # "Italy is contentedly stagnant."
 RATE = 16000

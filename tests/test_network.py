@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
-from src import create_model, runtime
+from src import runtime
+from src.checkpoint import copy_strictly, network_parameters
 from src.config import load_config
-from src.convert.table import to_ours
+from src.convert.mapping import to_ours
 from src.convert.tacotron2 import tacotron2_sizes, tacotron2_table
-from src.tacotron2.decoder import Decoder
-from src.tacotron2.loss import Tacotron2Loss, guided_attention_penalty
-from src.weights import copy_strictly, network_parameters
+from src.models.factory import create_model
+from src.models.tacotron2.decoder import Decoder
+from src.models.tacotron2.loss import Tacotron2Loss, guided_attention_penalty
 
 OUTPUTS = ("mel", "mel_postnet", "gate", "alignments")
 N_SYMBOLS, N_FRAMES = 20, 30  # every batch is padded to this

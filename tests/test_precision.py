@@ -19,12 +19,14 @@ import pytest
 from mindspore import Tensor
 from toy_waveglow import SETTINGS as WAVEGLOW
 
-from src import create_model, layers, recurrence, runtime
+from src import runtime
 from src.config import load_config
-from src.layers import AddBias
-from src.precision import set_precision
-from src.recurrence import LSTMScan
-from src.tacotron2 import attention
+from src.models import lstm, ops, scan
+from src.models.factory import create_model
+from src.models.layers import AddBias
+from src.models.lstm import LSTMScan
+from src.models.precision import set_precision
+from src.models.tacotron2 import attention
 from src.train.step import TrainStep
 from src.train.task import create_task
 
@@ -62,9 +64,9 @@ EXACT = words(
     "Tanh TanhGrad"
 )
 # Products in form only: each sum has one term, or a few of a gradient.
-EXACT_PRODUCTS = (layers.spread_last, layers.spread_rows, layers.neighbourhood_backward)
+EXACT_PRODUCTS = (ops.spread_last, ops.spread_rows, ops.neighbourhood_backward)
 RECURRENT = {
-    "recurrence.py": (recurrence.lstm_step, recurrence.lstm_slopes, recurrence.lstm_step_backward, LSTMScan),
+    "lstm.py": (lstm.lstm_step, lstm.lstm_slopes, lstm.lstm_step_backward, LSTMScan),
     "attention.py": (attention.attend, attention.AttentionScan),
 }
 
@@ -102,7 +104,7 @@ def scaled(forward):
 
 def write_results(name, path):
     """Losses and gradients of a training step, and losses of evaluation, at every level."""
-    recurrence.BLOCK = BLOCK
+    scan.BLOCK = BLOCK
     results = {}
     for amp in LEVELS:
         net, forward, _ = make_network(name)
@@ -279,7 +281,7 @@ def test_the_gradient_of_a_bias_adds_up_what_float16_cannot_hold():
 
 @pytest.mark.parametrize("name", [pytest.param("tacotron2", marks=pytest.mark.slow), "waveglow"])
 def test_the_loss_after_200_steps_is_that_of_float32(name, monkeypatch):
-    monkeypatch.setattr(recurrence, "BLOCK", BLOCK)
+    monkeypatch.setattr(scan, "BLOCK", BLOCK)
     draw = np.random.default_rng(0)
     batches = [make_batch(name, draw) for _ in range(4)]
     losses = {}

@@ -17,11 +17,11 @@ from threadpoolctl import threadpool_limits  # comes with librosa
 
 from src.audio import load_wav, mel_spectrogram
 from src.config import load_config
-from src.dataset import Corpus
+from src.data import clips as clips_module
+from src.data.corpus import Corpus
+from src.data.file_list import BadRowsError
+from src.data.preprocess import preprocess
 from src.errors import InputError
-from src.preprocessing import clips as clips_module
-from src.preprocessing.build import preprocess
-from src.preprocessing.rows import BadRowsError
 from src.text import text_to_sequence
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -285,7 +285,7 @@ def test_a_run_killed_while_writing_is_taken_up(recordings, tmp_path, monkeypatc
     # Killed when the records of the training split are complete but for the index.
     program = (
         "import os, signal, sys, numpy; from pathlib import Path\n"
-        "from src.config import load_config; from src.preprocessing.build import preprocess\n"
+        "from src.config import load_config; from src.data.preprocess import preprocess\n"
         "numpy.savez = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"preprocess(Path(sys.argv[2]), load_config(overrides={SETTINGS}), Path(sys.argv[1]))"
     )

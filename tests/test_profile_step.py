@@ -1,14 +1,14 @@
-"""What scripts/profile_step.py counts, against the network's own weights."""
+"""What scripts/benchmarks/profile_step.py counts, against the network's own weights."""
 
 import json
 import sys
 
-import profile_step
 import pytest
+from benchmarks import profile_step
 from toy_training import TINY
 
-from src import create_model
 from src.config import load_config
+from src.models.factory import create_model
 
 SIZES = {"n_symbols": 148, "encoder_dim": 6, "prenet_dim": 5, "attention_rnn_dim": 7, "attention_dim": 4, "decoder_rnn_dim": 9}
 SIZES |= {"postnet_dim": 8, "reduction_factor": 2, "location_kernel_size": 3}

@@ -12,10 +12,12 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from src import runtime
+from src.checkpoint import network_parameters
 from src.config import load_config
-from src.recurrence import BLOCK, LSTM, BidirectionalLSTM, transposed, whole_blocks
-from src.tacotron2.attention import MASKED, Attention
-from src.weights import network_parameters
+from src.models.lstm import LSTM, BidirectionalLSTM
+from src.models.ops import transposed
+from src.models.scan import BLOCK, whole_blocks
+from src.models.tacotron2.attention import MASKED, Attention
 
 T, B, L = 5 * BLOCK + 3, 2, 5  # six blocks, the last one not full
 TEXT_LENGTHS = np.array([5, 3])

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src import create_model, recurrence
-from src.checkpoint import latest, snapshot
+from src.checkpoint import load_weights, network_parameters, snapshot
 from src.config import load_config
-from src.tacotron2.reduction import reduced, with_reduction_factor
+from src.models import scan
+from src.models.factory import create_model
 from src.train import loop
 from src.train.loop import Training
-from src.weights import load_weights, network_parameters
+from src.train.reduction import reduced, with_reduction_factor
+from src.train.run_folder import latest
 from tests.toy_training import TINY, read_log, toy_config, without_times, write_corpus
 
 N_MELS = 4
@@ -49,7 +50,7 @@ def test_what_is_spoken_next_stays_the_same():
 
 def test_a_run_goes_from_two_frames_a_step_to_one(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "create_model", create_model)
-    monkeypatch.setattr(recurrence, "BLOCK", 2)  # short blocks compile in a fraction of the time
+    monkeypatch.setattr(scan, "BLOCK", 2)  # short blocks compile in a fraction of the time
     data = write_corpus(tmp_path / "data")
     settings = TINY | {"data__n_buckets": 1, "train__max_steps": 5, "train__checkpoint_every": 3, "train__validate_every": 10}
     config = toy_config(**settings, model__reduction_factor=2, train__reduction_steps={3: 1})

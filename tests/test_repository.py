@@ -14,18 +14,18 @@ import pytest
 from src.config import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ["train.py", "eval.py", "export.py", *(f"scripts/{path.name}" for path in sorted((ROOT / "scripts").glob("*.py")))]
+SCRIPTS = ["train.py", "eval.py", "export.py", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "scripts").rglob("*.py")))]
 SCRIPTS = [script for script in SCRIPTS if "CommandLine(" in (ROOT / script).read_text()]
 
 
 def sources():
-    return [*ROOT.glob("*.py"), *ROOT.glob("src/**/*.py"), *ROOT.glob("scripts/*.py")]
+    return [*ROOT.glob("*.py"), *ROOT.glob("src/**/*.py"), *ROOT.glob("scripts/**/*.py")]
 
 
 def test_every_imported_package_is_required():
     lines = [line for name in ("requirements.txt", "requirements-onnx.txt") for line in (ROOT / name).read_text().splitlines()]
     required = {re.split(r"[\[<>=]", line)[0].lower() for line in lines}
-    ours = {"src"} | {path.stem for path in (ROOT / "scripts").glob("*.py")}
+    ours = {"src", "benchmarks"} | {path.stem for path in (ROOT / "scripts").glob("*.py")}
     optional = {"torch", "tensorboardX"}
     distributions = packages_distributions()
     for path in sources():

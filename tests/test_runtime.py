@@ -9,6 +9,7 @@ import pytest
 
 from src import runtime
 from src.errors import InputError
+from src.runtime import child, device, ranks
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def asked_for(monkeypatch):
     """The devices that MindSpore was asked for."""
     devices = []
-    monkeypatch.setattr(runtime.ms, "set_device", lambda *device: devices.append(device))
+    monkeypatch.setattr(device.ms, "set_device", lambda *device: devices.append(device))
     return devices
 
 
@@ -36,7 +37,7 @@ def test_a_device_that_is_not_there_is_one_line(monkeypatch):
     def refuse(*device):
         raise RuntimeError("Unsupported device target Ascend. This process only supports one of the ['CPU']. Please check ...\n\nmore")
 
-    monkeypatch.setattr(runtime.ms, "set_device", refuse)
+    monkeypatch.setattr(device.ms, "set_device", refuse)
     monkeypatch.setenv("DEVICE_TARGET", "Ascend")
     with pytest.raises(InputError, match=r"DEVICE_TARGET Ascend, DEVICE_ID 0: .* one of the \['CPU'\]\. Choose another one"):
         runtime.setup()
@@ -47,15 +48,15 @@ def test_a_rank_waits_until_the_scheduler_listens(monkeypatch):
         scheduler.bind(("127.0.0.1", 0))  # refuses connections until it listens
         monkeypatch.setenv("MS_SCHED_HOST", "127.0.0.1")
         monkeypatch.setenv("MS_SCHED_PORT", str(scheduler.getsockname()[1]))
-        rank = threading.Thread(target=runtime._wait_for_scheduler)
+        rank = threading.Thread(target=ranks._wait_for_scheduler)
         rank.start()
         rank.join(0.5)
         assert rank.is_alive()
         scheduler.listen()
         rank.join(30)
         assert not rank.is_alive()
-        monkeypatch.setattr(runtime, "SCHEDULER_SECONDS", 0)
-        runtime._wait_for_scheduler()  # MindSpore takes over
+        monkeypatch.setattr(ranks, "SCHEDULER_SECONDS", 0)
+        ranks._wait_for_scheduler()  # MindSpore takes over
 
 
 IN_CHILD = """
@@ -126,5 +127,5 @@ def test_nobody_waits_for_a_child_at_the_end(tmp_path):
 
 
 def test_what_cannot_be_copied_computes_here(monkeypatch):
-    monkeypatch.setattr(runtime, "can_fork", lambda: False)
+    monkeypatch.setattr(child, "can_fork", lambda: False)
     assert runtime.in_child(len, "") is len

@@ -6,10 +6,10 @@ from toy_waveglow import SETTINGS, write_recordings, write_wav_corpus
 
 from src.audio import load_wav, mel_spectrogram
 from src.config import load_config
-from src.dataset import Corpus
+from src.data.corpus import Corpus
+from src.data.preprocess import preprocess
+from src.data.segments import Segments, decode
 from src.errors import InputError
-from src.preprocessing.build import preprocess
-from src.segments import Segments, decode
 
 CONFIG = load_config(overrides=SETTINGS)
 AUDIO, LENGTH = CONFIG.audio, 500  # between 15 and 16 hops

@@ -8,9 +8,9 @@ import pytest
 import soundfile
 from test_synthesis import HOP, RATE, FakeNetwork, vocoder
 
-from src import speech_queue
 from src.errors import InputError
-from src.speech_queue import FINISHED, KEPT, MOST_WAITING, SpeechQueue, Task
+from src.synthesis import speech_queue
+from src.synthesis.speech_queue import FINISHED, KEPT, MOST_WAITING, SpeechQueue, Task
 
 
 class SlowNetwork(FakeNetwork):

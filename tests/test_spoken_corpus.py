@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from src.audio import load_wav
+from src.data.flite_corpus import make_corpus, read_sentences
 from src.errors import InputError
-from src.spoken_corpus import make_corpus, read_sentences
 
 ROOT = Path(__file__).parents[1]
 FLITE = f"""#!{sys.executable}

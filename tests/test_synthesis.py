@@ -12,8 +12,8 @@ from mindspore import Tensor
 from src.audio import load_wav
 from src.config import load_config
 from src.errors import InputError
-from src.synthesis import BATCH_SIZE, WINDOW, Line, Piece, plan_batches, read_lines, save, speakable_pieces, synthesise
-from src.tacotron2.model import Speech
+from src.models.tacotron2.model import Speech
+from src.synthesis.synthesis import BATCH_SIZE, WINDOW, Line, Piece, plan_batches, read_lines, save, speakable_pieces, synthesise
 from src.text import text_to_sequence
 
 HOP, N_MELS, RATE, R = 10, 4, 1000, 2
@@ -195,7 +195,7 @@ def test_a_line_that_the_vocoder_refuses_is_named():
 
 def test_no_time_is_lost_to_the_repeats_that_fill_a_batch(monkeypatch):
     clock = itertools.count()
-    monkeypatch.setattr("src.synthesis.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr("src.synthesis.synthesis.time", SimpleNamespace(perf_counter=lambda: next(clock)))
     net = FakeNetwork()
     utterances = speak([f"Text of {'x' * i}." for i in range(9)], net)  # two batches of five
     seconds = sum(sentence.seconds for utterance in utterances for sentence in utterance.sentences)

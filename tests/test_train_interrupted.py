@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import train
-from src.checkpoint import latest, load_checkpoint, numbered
+from src.checkpoint import load_checkpoint
 from src.cli import run
 from src.errors import InputError
 from src.files import lock
 from src.train import loop
 from src.train.loop import Training
+from src.train.run_folder import latest, numbered
 from tests.toy_training import ROOT, SignallingStep, create_toy_network, flags, read_log, start, toy_config, without_times, write_corpus
 
 

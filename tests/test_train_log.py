@@ -11,12 +11,12 @@ import tensorboardX
 from matplotlib.image import imread
 
 import train
-from src.checkpoint import latest
 from src.cli import run
 from src.errors import InputError
 from src.plotting import save_curves
 from src.train import loop
 from src.train.loop import Training
+from src.train.run_folder import latest
 from tests.toy_training import ROOT, create_toy_network, flags, read_log, toy_config, write_corpus
 
 

@@ -9,16 +9,17 @@ import pytest
 import yaml
 
 import train
-from src import create_model
-from src.checkpoint import latest, load_checkpoint, numbered, save_checkpoint
+from src.checkpoint import load_checkpoint, save_checkpoint
 from src.cli import run
 from src.errors import InputError
-from src.tacotron2.loss import Tacotron2Loss
+from src.models.factory import create_model
+from src.models.tacotron2.loss import Tacotron2Loss
 from src.text import SYMBOLS
 from src.train import loop
 from src.train.log import TrainingLog
 from src.train.loop import Diverged, Training
 from src.train.progress import Speed
+from src.train.run_folder import latest, numbered
 from src.train.tacotron2 import Validator
 from tests.toy_training import TINY, SignallingStep, create_toy_network, flags, read_log, toy_config, without_times, write_corpus
 

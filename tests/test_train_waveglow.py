@@ -6,13 +6,14 @@ from toy_training import read_log, without_times
 from toy_waveglow import SETTINGS, write_wav_corpus
 
 from src.audio import load_wav
-from src.checkpoint import latest, load_checkpoint
+from src.checkpoint import load_checkpoint
 from src.config import load_config
-from src.dataset import Corpus
-from src.segments import Segments, decode
+from src.data.corpus import Corpus
+from src.data.segments import Segments, decode
+from src.models.waveglow.initialisation import whitening
 from src.train.loop import Training
+from src.train.run_folder import latest
 from src.train.waveglow import WaveGlowTask
-from src.waveglow.initialisation import whitening
 
 BAD = 0.85  # segments beyond this place of their clip
 

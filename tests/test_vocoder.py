@@ -10,12 +10,13 @@ from mindspore import Tensor
 from toy_waveglow import SETTINGS, write_wav_corpus
 
 import eval as script
-from src import create_model, vocoder_flags
 from src.audio import griffin_lim, load_wav, save_wav
 from src.checkpoint import save_checkpoint
 from src.cli import run
 from src.config import AudioConfig, load_config
-from src.evaluate import log_spectral_distance
+from src.evaluation.metrics import log_spectral_distance
+from src.models.factory import create_model
+from src.synthesis import vocoder_flags
 
 WIDTHS = {f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")}
 LIMITS = {"model.max_decoder_steps": 20, "model.gate_threshold": 1.0}  # so that it never stops

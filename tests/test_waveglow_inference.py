@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
-from src import create_model
 from src.config import Config, WaveGlowConfig
 from src.errors import InputError
-from src.layers import neighbourhood
-from src.waveglow import inference
-from src.waveglow.denoiser import Denoiser
+from src.models.factory import create_model
+from src.models.ops import neighbourhood
+from src.models.waveglow import inference
+from src.models.waveglow.denoiser import Denoiser
 
 
 def build(**sizes):

@@ -3,9 +3,9 @@ import pytest
 from mindspore import Tensor
 from toy_waveglow import SETTINGS
 
-from src import create_model
 from src.config import load_config
-from src.waveglow.initialisation import fit_to_data, whitening
+from src.models.factory import create_model
+from src.models.waveglow.initialisation import fit_to_data, whitening
 
 
 @pytest.fixture(scope="module")

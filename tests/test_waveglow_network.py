@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src import create_model
+from src.checkpoint import copy_strictly, network_parameters
 from src.config import load_config
-from src.convert.table import to_ours
+from src.convert.mapping import to_ours
 from src.convert.waveglow import waveglow_sizes, waveglow_table
 from src.errors import InputError
-from src.waveglow.loss import WaveGlowLoss
-from src.weights import copy_strictly, network_parameters
+from src.models.factory import create_model
+from src.models.waveglow.loss import WaveGlowLoss
 
 
 def relative_error(found, wanted):

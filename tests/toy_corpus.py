@@ -6,7 +6,7 @@ import numpy as np
 
 from src.audio import mel_signature
 from src.config import load_config
-from src.dataset import FORMAT, Corpus, write_split
+from src.data.corpus import FORMAT, Corpus, write_split
 
 N_MELS = 4
 

@@ -24,8 +24,9 @@ from src import runtime
 from src.audio import mel_signature
 from src.cli import run
 from src.config import Config, load_config
-from src.dataset import FORMAT, write_split
-from src.layers import BatchNorm, Linear, length_mask, uniform
+from src.data.corpus import FORMAT, write_split
+from src.models.layers import BatchNorm, Linear, uniform
+from src.models.ops import length_mask
 from src.train import loop
 from src.train.step import TrainStep
 

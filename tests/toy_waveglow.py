@@ -6,7 +6,7 @@ import numpy as np
 
 from src.audio import save_wav
 from src.config import load_config
-from src.preprocessing.build import preprocess
+from src.data.preprocess import preprocess
 
 SETTINGS = {
     "model.name": "waveglow",

@@ -7,18 +7,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from src import create_model
-from src.checkpoint import load_checkpoint, read_mindspore, save_checkpoint
+from src.checkpoint import copy_strictly, load_checkpoint, network_parameters, read_mindspore, save_checkpoint
 from src.config import Config, given_keys, load_config, typed
 from src.convert.layouts import DLE_TACOTRON2, DLE_WAVEGLOW, recognise, to_nvidia_names
-from src.convert.symbols_file import read_symbols
-from src.convert.table import Entry, misfits, to_ours, to_theirs
+from src.convert.mapping import Entry, misfits, to_ours, to_theirs
 from src.convert.tacotron2 import tacotron2_sizes, tacotron2_table
 from src.convert.torch_file import StandIn, read_torch, write_torch
 from src.convert.waveglow import is_waveglow, waveglow_sizes, waveglow_table
 from src.errors import InputError, some_of
+from src.models.factory import create_model
 from src.text import SYMBOLS
-from src.weights import copy_strictly, network_parameters
+from src.text.symbols import read_symbols
 
 CONFIGS = Path(__file__).resolve().parents[2] / "config"
 OUR_CONFIG = "mindspore_tts_config"  # under this name a PyTorch file written here carries our configuration, for the way back

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from src.config import Config
-from src.convert.table import Arrays, Entry, count_layers, same, shapes_of
+from src.convert.mapping import Arrays, Entry, count_layers, same, shapes_of
 from src.errors import InputError
 
 LSTM = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from src.config import Config
-from src.convert.table import Arrays, Entry, count_layers, same, shapes_of
+from src.convert.mapping import Arrays, Entry, count_layers, same, shapes_of
 
 
 def is_waveglow(tensors: Iterable[str]) -> bool:

@@ -5,12 +5,12 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from src.constants import positions
-from src.layers import length_mask
-from src.tacotron2.model import TEXT_MULTIPLE, Tacotron2
-from src.waveglow.denoiser import Denoiser
-from src.waveglow.inference import FoldedFlow
-from src.waveglow.model import WaveGlow
+from src.models.constants import positions
+from src.models.ops import length_mask
+from src.models.tacotron2.model import TEXT_MULTIPLE, Tacotron2
+from src.models.waveglow.denoiser import Denoiser
+from src.models.waveglow.inference import FoldedFlow
+from src.models.waveglow.model import WaveGlow
 
 
 class Speaker(nn.Cell):
@@ -50,7 +50,7 @@ class Speaker(nn.Cell):
 
 
 class FoldedCoupling(nn.Cell):
-    """`src.waveglow.inference.Coupling` over a whole item of any length, with its weights inside."""
+    """`src.models.waveglow.inference.Coupling` over a whole item of any length, with its weights inside."""
 
     def __init__(self, flow: FoldedFlow, name: str, n_layers: int, kernel_size: int):
         super().__init__(auto_prefix=False)

@@ -8,14 +8,14 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.draws import latents, prenet_keep
 from src.errors import InputError
+from src.export.artifact import Arrays, Part, Port, read_described
 from src.export.cells import Speaker, SpectralSubtraction, Voice
-from src.export.part import Arrays, Part, Port, read_described
-from src.tacotron2.model import Tacotron2
-from src.tacotron2.stopping import STOP_REASONS
-from src.waveglow.denoiser import Denoiser
-from src.waveglow.model import WaveGlow
+from src.models.sampling import latents, prenet_keep
+from src.models.tacotron2.model import Tacotron2
+from src.models.tacotron2.stopping import STOP_REASONS
+from src.models.waveglow.denoiser import Denoiser
+from src.models.waveglow.model import WaveGlow
 
 LIMIT = 1e-5
 FIXED_FRAMES = 400  # of the mel spectrogram that an AIR file takes, which has no dynamic sizes
@@ -56,7 +56,7 @@ def tacotron2_parts(live: Tacotron2, max_symbols: int, fixed: bool) -> list[Part
     }
     if speaker.draws:
         share = f"{1 - model.prenet_dropout:g}"
-        meaning = f"dropout of the prenet: 0, or with probability {share} 1 / {share}; see src.draws.prenet_keep"
+        meaning = f"dropout of the prenet: 0, or with probability {share} 1 / {share}; see src.models.sampling.prenet_keep"
         inputs["keep"] = Port("float32", speaker.keep_shape, meaning)
     outputs = {
         "mel": Port("float32", (1, live.n_mels, n_steps * live.reduction_factor), "mel spectrogram, 0 from its length on"),

@@ -7,13 +7,14 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import src
-from src import create_model, runtime
+from src import runtime
 from src.audio import mel_signature
 from src.checkpoint import load_checkpoint
 from src.errors import InputError
 from src.export import mindir
-from src.export.part import Part, description_of, relative_difference
+from src.export.artifact import Part, description_of, relative_difference
 from src.files import sha256_of
+from src.models.factory import create_model
 
 FileFormat = Literal["MINDIR", "ONNX", "AIR"]
 
@@ -85,7 +86,7 @@ def make_parts(checkpoint: str | Path, file_format: FileFormat, overrides: dict[
     net = create_model(checkpoint=checkpoint, overrides=overrides)
     name, fixed = net.config.model.name, file_format == "AIR"
     if file_format == "ONNX":
-        from src.export import onnx_parts  # noqa: PLC0415  (needs packages that nothing else does)
+        from src.export.onnx import artifacts as onnx_parts  # noqa: PLC0415  (needs packages that nothing else does)
 
         return {"tacotron2": onnx_parts.tacotron2_parts, "waveglow": onnx_parts.waveglow_parts}[name](net)
     if name == "tacotron2":

@@ -16,22 +16,33 @@ from mindspore import nn
 from tqdm import tqdm
 
 import src
-from src import create_model, runtime
-from src.batches import Batch
-from src.checkpoint import Checkpoint, content_sha256, load_checkpoint, prune, save_checkpoint, snapshot
+from src import runtime
+from src.checkpoint import (
+    Checkpoint,
+    content_sha256,
+    load_checkpoint,
+    load_optimizer,
+    load_weights,
+    match_embedding,
+    network_parameters,
+    save_checkpoint,
+    snapshot,
+)
 from src.config import Config
-from src.dataset import Corpus, DataLost
+from src.data.batches import Batch
+from src.data.corpus import Corpus, DataLost
+from src.data.segments import SegmentBatch
 from src.errors import InputError
 from src.files import lock, write_atomically
-from src.segments import SegmentBatch
-from src.tacotron2.reduction import reduced, with_reduction_factor
-from src.train.interruption import Interruption
+from src.models.factory import create_model
+from src.runtime.interruption import Interruption
 from src.train.log import TrainingLog
 from src.train.progress import Outcome, Progress, Speed
+from src.train.reduction import reduced, with_reduction_factor
+from src.train.run_folder import prune
 from src.train.schedule import learning_rate
 from src.train.step import StepResult, TrainStep
 from src.train.task import create_task
-from src.weights import load_optimizer, load_weights, match_embedding, network_parameters
 
 RANK_LOGS = "logs"  # where the launcher keeps what the ranks print, in the output folder
 

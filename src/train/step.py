@@ -9,8 +9,8 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from src import runtime
 from src.config import TrainConfig
-from src.graph_cache import compile_aside
-from src.precision import set_precision
+from src.models.precision import set_precision
+from src.runtime.graph_cache import compile_aside
 
 # A for loop over parameters, of which WaveGlow has hundreds, would nest the graph as deep as MindSpore allows.
 for_each, partial = ops.HyperMap(), ops.Partial()

@@ -10,11 +10,11 @@ from mindspore import Tensor, nn
 from tqdm import tqdm
 
 from src import runtime
-from src.batches import Batch, Batches, plan_buckets
 from src.config import Config
-from src.dataset import Corpus
+from src.data.batches import Batch, Batches, plan_buckets
+from src.data.corpus import Corpus
+from src.models.tacotron2.loss import Tacotron2Loss
 from src.plotting import save_alignment_and_mel
-from src.tacotron2.loss import Tacotron2Loss
 from src.train.schedule import guided_attention_weight
 
 

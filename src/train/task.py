@@ -6,10 +6,10 @@ from typing import Protocol
 
 from mindspore import Tensor, nn
 
-from src.batches import Batch, Batches
 from src.config import Config
-from src.dataset import Corpus
-from src.segments import SegmentBatch, Segments
+from src.data.batches import Batch, Batches
+from src.data.corpus import Corpus
+from src.data.segments import SegmentBatch, Segments
 from src.train.tacotron2 import Tacotron2Task
 from src.train.waveglow import WaveGlowTask
 

@@ -13,12 +13,12 @@ from tqdm import tqdm
 from src import runtime
 from src.audio import mel_spectrogram, save_wav
 from src.config import Config
-from src.dataset import Corpus
+from src.data.corpus import Corpus
+from src.data.segments import SegmentBatch, Segments, decode
 from src.errors import InputError
+from src.models.waveglow.initialisation import fit_to_data
+from src.models.waveglow.loss import WaveGlowLoss
 from src.plotting import save_mels
-from src.segments import SegmentBatch, Segments, decode
-from src.waveglow.initialisation import fit_to_data
-from src.waveglow.loss import WaveGlowLoss
 
 EXAMPLE_SECONDS = 3  # of a clip that each validation turns into sound
 FITTED_CLIPS, FITTED_SECONDS = 64, 10  # at most, that a fresh network's scales come from

@@ -1,0 +1,161 @@
+"""Worker of scripts/benchmark.py for this repository: the training step of train.py, free running and vocoder of eval.py, as they are;
+and what export.py makes of the same network."""
+
+import itertools
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor
+
+from benchmarks.worker import serve
+from src import runtime
+from src.audio import load_wav, mel_spectrogram
+from src.checkpoint import save_checkpoint
+from src.cli import run as run_script
+from src.config import load_config
+from src.data.batches import Batch
+from src.export.mindir import load_mindir
+from src.export.writing import export
+from src.models.factory import create_model
+from src.models.sampling import prenet_keep
+from src.models.tacotron2.model import Tacotron2
+from src.train.step import TrainStep
+from src.train.tacotron2 import Tacotron2Task
+
+
+def training(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
+    """A run is one optimiser step; the first one compiles."""
+    step, make_inputs, lr = _step(config, seed, batch_size, n_frames, length)
+    runs = itertools.count()
+
+    def run() -> None:
+        inputs = make_inputs()
+        if next(runs) == 0:
+            step.compile([inputs])
+        if not step([inputs], lr).updated:
+            raise ArithmeticError("the loss or the gradient is not finite")
+        ms.runtime.synchronize()
+
+    return run
+
+
+def compiling(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
+    """A run compiles the optimiser step, as train.py does before its first one."""
+    step, make_inputs, _ = _step(config, seed, batch_size, n_frames, length)
+    return lambda: step.compile([make_inputs()])
+
+
+def _step(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> tuple[TrainStep, Callable[[], tuple], float]:
+    """Of a fresh network, what makes the inputs of a random batch, and the learning rate."""
+    config = load_config(config)
+    runtime.setup(seed)
+    net = create_model(config=config)
+    task = Tacotron2Task(config)
+    step = TrainStep(net, task.forward(net), config.train)
+    random = np.random.default_rng(seed)
+    batch = Batch(
+        text=random.integers(1, config.model.n_symbols, (batch_size, length), np.int32),
+        text_lengths=np.full(batch_size, length, np.int32),
+        mel=random.standard_normal((batch_size, config.audio.n_mels, n_frames), np.float32),
+        mel_lengths=np.full(batch_size, n_frames, np.int32),
+        indices=np.arange(batch_size, dtype=np.int32),
+    )
+    return step, lambda: task.inputs(batch, 0), config.train.lr
+
+
+def free_running(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
+    """A run speaks `n_frames` frames per text: no fresh gate is as sure, and the attention's rule needs more frames than there are."""
+    net, text, text_lengths = _speaker(config, seed, batch_size, n_frames, length)
+    text, text_lengths, config = Tensor(text), Tensor(text_lengths), net.config
+
+    def run() -> None:
+        speech = net.generate(text, text_lengths, seed)
+        if speech.mel.shape != (batch_size, config.audio.n_mels, n_frames):
+            raise AssertionError(f"spoke {speech.mel.shape}")
+
+    return run
+
+
+def exported(config: dict, seed: int, n_frames: int, length: int, file_format: str) -> Callable[[], None]:
+    """A run speaks the text of `free_running` at batch size 1, by files of export.py."""
+    net, text, text_lengths = _speaker(config, seed, 1, n_frames, length)
+    config = net.config
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_checkpoint(folder / "fresh.ckpt", net, config)
+        max_symbols = length if file_format == "MINDIR" else None
+        files = export(folder / "fresh.ckpt", file_format, folder, max_symbols=max_symbols, verify=False)
+        if file_format == "MINDIR":
+            cell = load_mindir(files[0][0])
+        else:
+            from src.export.onnx.inference import OnnxTacotron2  # noqa: PLC0415  (takes a package that nothing else does)
+
+            onnx = OnnxTacotron2(folder)
+
+    def run() -> None:
+        if file_format == "MINDIR":
+            keep = prenet_keep(config.model, [(seed, 0)], n_frames)
+            inputs = (text, text_lengths, keep) if config.model.prenet_dropout else (text, text_lengths)
+            mel = cell(*map(Tensor, inputs))[0].asnumpy()
+        else:
+            mel = onnx.generate(text, text_lengths, [(seed, 0)]).mel
+        if mel.shape != (1, config.audio.n_mels, n_frames):
+            raise AssertionError(f"spoke {mel.shape}")
+
+    return run
+
+
+def _speaker(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> tuple[Tacotron2, np.ndarray, np.ndarray]:
+    """A fresh network that speaks `n_frames` frames whatever it is told, and texts for it."""
+    limits = {"model.gate_threshold": 0.999999, "model.attention_stop_frames": n_frames + 1, "model.max_decoder_steps": n_frames}
+    config = load_config(config, limits)
+    runtime.setup(seed)
+    text = np.random.default_rng(seed).integers(1, config.model.n_symbols, (batch_size, length), np.int32)
+    return create_model(config=config), text, np.full(batch_size, length, np.int32)
+
+
+def vocoding(config: dict, seed: int, n_frames: int) -> Callable[[], None]:
+    """A run turns `n_frames` frames into sound; the first one compiles."""
+    config = load_config(config)
+    runtime.setup(seed)
+    net = create_model(config=config)
+    net.remove_weight_norm()
+    mel = Tensor(np.random.default_rng(seed).standard_normal((1, config.audio.n_mels, n_frames), np.float32))
+
+    def run() -> None:
+        audio = net.infer(mel, seed=seed)
+        if audio.shape != (1, n_frames * config.audio.hop_length):
+            raise AssertionError(f"made {audio.shape}")
+
+    return run
+
+
+def mel(folder: str, config: dict) -> Callable[[], None]:
+    """A run reads each wav of `folder` and makes its mel spectrogram, as scripts/preprocess.py does in each of its processes."""
+    audio = load_config(config).audio
+    paths = sorted(Path(folder).glob("*.wav"))
+
+    def run() -> None:
+        for path in paths:
+            mel_spectrogram(load_wav(path, audio.sample_rate), audio)
+
+    return run
+
+
+if __name__ == "__main__":
+    tasks = {
+        "training": training,
+        "compiling": compiling,
+        "free_running": free_running,
+        "exported": exported,
+        "vocoding": vocoding,
+        "mel": mel,
+    }
+    run_script(lambda: serve(tasks))

@@ -1,0 +1,160 @@
+"""Where a training step of Tacotron 2 spends its time: multiply-adds of each part, the kernels that ran, what the machine can do at most.
+
+python scripts/benchmarks/profile_step.py --shape 16x400x100 --json profile.json
+
+GFLOP/s are the multiply-adds of the network over the time of all products, those included that only spread or compute something again. The
+step that is timed is not the one that is profiled, which is a little slower. Run it on an otherwise idle machine. The kernels are those of
+MindSpore's own profiler, which knows CPU kernels; on Ascend and GPU use MindSpore Insight. docs/performance.md explains what it showed.
+"""
+
+import csv
+import itertools
+import json
+import sys
+import tempfile
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, ops
+from mindspore.profiler import ProfilerActivity, profile, tensorboard_trace_handler
+
+from benchmarks.ours import training
+from benchmarks.process import read_shape
+from benchmarks.report import describe_machine
+from src.cli import CommandLine, run
+from src.config import Config, load_config
+from src.errors import InputError
+from src.files import write_atomically
+
+MATRIX, COPIED = 2048, 2**27  # side of the matrices and bytes of the copy that show what the machine can do
+REPEATS = 5
+
+
+def multiply_adds(config: Config, batch_size: int, n_frames: int, length: int) -> dict[str, int]:
+    """Multiply-adds of a forward pass by part. A training step takes about three times as many, as the backward pass makes two products
+    for each of the forward pass; that LSTM gates and attention are computed once more is not counted."""
+    model, n_mels = config.model, config.audio.n_mels
+    steps = -(-n_frames // model.reduction_factor)
+    n_in, n_out = n_mels * model.reduction_factor, n_mels * model.reduction_factor + 1
+    half = model.encoder_dim // 2
+    state = model.attention_rnn_dim + model.encoder_dim
+    widths = [n_mels] + [model.postnet_dim] * (model.postnet_layers - 1) + [n_mels]
+    taps = 2 * model.location_kernel_size
+    by_symbol = {
+        "encoder convolutions": model.encoder_layers * model.encoder_kernel_size * model.encoder_dim**2,
+        "encoder LSTMs": 2 * 4 * half * (model.encoder_dim + half),
+        "attention keys": model.encoder_dim * model.attention_dim,
+    }
+    by_step = {
+        "prenet": n_in * model.prenet_dim + model.prenet_dim**2,
+        "attention LSTM": 4 * model.attention_rnn_dim * (model.prenet_dim + state),
+        "attention": model.attention_rnn_dim * model.attention_dim
+        + length * (taps * model.attention_dim + model.attention_dim + model.encoder_dim),
+        "decoder LSTM": 4 * model.decoder_rnn_dim * (state + model.decoder_rnn_dim),
+        "projection": n_out * (model.decoder_rnn_dim + model.encoder_dim),
+    }
+    postnet = model.postnet_kernel_size * sum(before * after for before, after in itertools.pairwise(widths))
+    counts = {name: batch_size * length * count for name, count in by_symbol.items()}
+    counts |= {name: batch_size * steps * count for name, count in by_step.items()}
+    return counts | {"postnet": batch_size * n_frames * postnet}
+
+
+def best_seconds(work: Callable[..., Tensor], *inputs: Tensor) -> float:
+    """The shortest of some runs of a graph."""
+    seconds = []
+    for _ in range(REPEATS + 1):
+        began = time.perf_counter()
+        work(*inputs).asnumpy()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds[1:])
+
+
+def ceilings() -> dict[str, float]:
+    """What MindSpore gets out of this machine at best: GFLOP/s of a large product, GB/s (read and written) of a large sum."""
+
+    @ms.jit
+    def product(a: Tensor, b: Tensor) -> Tensor:
+        return ops.matmul(a, b)[:1, :1]
+
+    @ms.jit
+    def add(a: Tensor, b: Tensor) -> Tensor:
+        return (a + b)[:1]
+
+    matrix, vector = Tensor(np.ones((MATRIX, MATRIX), np.float32)), Tensor(np.ones(COPIED // 4, np.float32))
+    return {
+        "gflops": 2 * MATRIX**3 / best_seconds(product, matrix, matrix) / 1e9,
+        "gbytes_per_s": 3 * COPIED / best_seconds(add, vector, vector) / 1e9,
+    }
+
+
+def kernels(work: Callable[[], None], folder: Path) -> list[dict[str, Any]]:
+    """The kernel types that `work` runs, with launches and milliseconds, the longest first.
+
+    Raises:
+        InputError: MindSpore's profiler wrote nothing of that kind, which is so on other devices than CPU.
+    """
+    with profile(activities=[ProfilerActivity.CPU], on_trace_ready=tensorboard_trace_handler(str(folder))) as profiler:
+        work()
+        profiler.step()
+    tables = list(folder.rglob("cpu_op_type_info_0.csv"))
+    if not tables:
+        raise InputError("MindSpore's profiler has written no CPU kernels; this device has a profiler of its own")
+    rows = csv.DictReader(tables[0].read_text().splitlines())
+    found = [{"kernel": row["op_type"], "launches": int(row["type_occurrences"]), "ms": float(row["total_compute_time"])} for row in rows]
+    return sorted(found, key=lambda row: -row["ms"])
+
+
+def main() -> None:
+    """Parse, count, run, print."""
+    parser = CommandLine(__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, help="YAML file of the network; without it, full width")
+    parser.add_argument("--shape", type=read_shape, default=(16, 400, 100), help="batch x frames x text (default: 16x400x100)")
+    parser.add_argument("--json", type=Path, default=Path("profile.json"), help="file to write all of it to")
+    arguments, overrides = parser.parse()
+    config = load_config(arguments.config, overrides)
+    if config.model.name != "tacotron2":
+        raise InputError("--config is of a Tacotron 2")
+    report(config, arguments)
+
+
+def report(config: Config, arguments: Namespace) -> None:
+    """Measure, print, and write to `arguments.json`."""
+    counts = multiply_adds(config, *arguments.shape)
+    step = training(config.to_dict(), config.train.seed, *arguments.shape)
+    step()
+    began = time.perf_counter()
+    step()
+    seconds = time.perf_counter() - began
+    with tempfile.TemporaryDirectory() as folder:
+        rows = kernels(step, Path(folder))
+    limits = ceilings()
+    gflop = 6 * sum(counts.values()) / 1e9
+    products = sum(row["ms"] for row in rows if "MatMul" in row["kernel"]) / 1e3
+    print(f"{'part':<24}{'G multiply-adds, forward':>26}")
+    for name, count in counts.items():
+        print(f"{name:<24}{count / 1e9:>26.2f}")
+    print(f"\n{'kernel':<24}{'launches':>10}{'ms':>10}{'share':>8}")
+    total = sum(row["ms"] for row in rows)
+    for row in rows[:15]:
+        print(f"{row['kernel']:<24}{row['launches']:>10}{row['ms']:>10.1f}{row['ms'] / total:>8.1%}")
+    launches = sum(row["launches"] for row in rows)
+    print(f"{'all':<24}{launches:>10}{total:>10.1f}")
+    reached, best, moved = gflop / products, limits["gflops"], limits["gbytes_per_s"]
+    print(
+        f"\na step takes {seconds:.2f} s, {total / 1e3:.2f} s of them in kernels; its products are about {gflop:.0f} GFLOP, done at "
+        f"{reached:.0f} GFLOP/s where a large product reaches {best:.0f}; memory moves at {moved:.1f} GB/s"
+    )
+    result = {"machine": describe_machine(), "shape": arguments.shape, "multiply_adds": counts, "kernels": rows, "seconds": seconds}
+    write_atomically(arguments.json, (json.dumps(result | {"ceilings": limits}, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    run(main)

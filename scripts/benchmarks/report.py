@@ -1,0 +1,60 @@
+"""What scripts/benchmark.py and scripts/benchmarks/growth.py print and write: rows of numbers, and the machine they were measured on."""
+
+import os
+import platform
+import re
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Row:
+    """One comparison: the first side's median is divided by the second's."""
+
+    name: str
+    title: str
+    unit: str
+    samples: dict[str, list[float]]
+
+    @property
+    def ratio(self) -> float:
+        """Ratio of the medians."""
+        first, second = (statistics.median(values) for values in self.samples.values())
+        return first / second
+
+    def to_dict(self) -> dict[str, Any]:
+        """This row as it goes into the JSON file."""
+        sides = {
+            side: {"median": statistics.median(values), "min": min(values), "max": max(values), "samples": values}
+            for side, values in self.samples.items()
+        }
+        return {"name": self.name, "title": self.title, "unit": self.unit, "ratio": self.ratio, "sides": sides}
+
+    def __str__(self) -> str:
+        def describe(side: str, values: list[float]) -> str:
+            median, least, most = (f"{value:.3g}" for value in (statistics.median(values), min(values), max(values)))
+            return f"{side} {median} {self.unit} ({least}..{most})"
+
+        sides = [describe(side, values) for side, values in self.samples.items()]
+        return f"{self.title:<38} {sides[0]:<38} {sides[1]:<42} ratio {self.ratio:.3f}"
+
+
+def describe_machine() -> dict[str, Any]:
+    """What the numbers were measured on, and how busy it was at the start."""
+    cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    name = re.search(r"^model name\s*: (.+)", cpuinfo, re.MULTILINE)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cpu": name[1] if name else platform.processor() or platform.machine(),
+        "cores": count_cores(),
+        "memory_gib": round(memory, 1),
+        "system": platform.platform(),
+        "load_average_at_start": round(os.getloadavg()[0], 2),
+    }
+
+
+def count_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

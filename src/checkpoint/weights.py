@@ -1,0 +1,102 @@
+"""The parameters of networks and optimisers by name: strict copies from a checkpoint, and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from src.config import Config
+from src.errors import InputError, some_of
+from src.text import spelled
+
+if TYPE_CHECKING:
+    from src.checkpoint.content import Checkpoint
+
+
+def load_weights(net: nn.Cell, checkpoint: "Checkpoint", ignore: Sequence[str] = ()) -> list[str]:
+    """Copy the weights of `checkpoint` into `net`: every parameter of either side must be on the other, in the same shape.
+
+    Args:
+        ignore: parameters left as they are in `net`: name prefixes up to a dot (`embedding`, `decoder.attention`) or patterns (`*.bias`).
+
+    Returns:
+        Names of the ignored parameters of `net`.
+
+    Raises:
+        InputError: parameters missing, left over or of another shape (names the first few); an `ignore` entry that matches nothing.
+    """
+    parameters = network_parameters(net)
+    names = {layer: [name for name in {**parameters, **checkpoint.weights} if _matches(name, layer)] for layer in ignore}
+    for layer, matched in names.items():
+        if not matched:
+            known = ", ".join(dict.fromkeys(name.split(".")[0] for name in parameters))
+            raise InputError(f"{checkpoint.path}: no parameter is called '{layer}'; the names begin with {known}")
+    skipped = {name for matched in names.values() for name in matched}
+    targets = {name: value for name, value in parameters.items() if name not in skipped}
+    values = {name: value for name, value in checkpoint.weights.items() if name not in skipped}
+    copy_strictly(values, targets, f"{checkpoint.path}: a checkpoint of another network than this {checkpoint.config.model.name}")
+    return [name for name in parameters if name in skipped]
+
+
+def match_embedding(net: nn.Cell, config: Config, checkpoint: "Checkpoint") -> tuple["Checkpoint", list[str], list[str]]:
+    """`checkpoint` with its embedding in the symbols of `config`, which is the configuration of `net`.
+
+    Rows are copied symbol by symbol; for symbols that it has not, they stay as they are in `net`.
+
+    Returns:
+        The checkpoint to load, the symbols that are new, and those of the checkpoint that are not used.
+    """
+    reads_symbols = "embedding" in checkpoint.weights and "embedding" in network_parameters(net)
+    if checkpoint.symbols == config.text.symbols or not reads_symbols:
+        return checkpoint, [], []
+    theirs = {symbol: row for row, symbol in enumerate(spelled(checkpoint.symbols))}
+    ours = spelled(config.text.symbols)
+    trained, embedding = checkpoint.weights["embedding"], network_parameters(net)["embedding"].asnumpy().copy()
+    if trained.shape[1] == embedding.shape[1]:
+        for row, symbol in enumerate(ours):
+            if symbol in theirs:
+                embedding[row] = trained[theirs[symbol]]
+        checkpoint = replace(checkpoint, weights={**checkpoint.weights, "embedding": embedding})
+    return checkpoint, [symbol for symbol in ours if symbol not in theirs], [symbol for symbol in theirs if symbol not in ours]
+
+
+def load_optimizer(optimizer: nn.Optimizer, checkpoint: "Checkpoint") -> None:
+    """Copy the optimiser state of `checkpoint` into `optimizer`, as strictly as `load_weights`."""
+    if not checkpoint.optimizer:
+        raise InputError(f"{checkpoint.path}: holds no optimiser state, so training cannot resume from it; use it with --warm_start")
+    copy_strictly(checkpoint.optimizer, optimizer_parameters(optimizer), f"{checkpoint.path}: holds the state of another optimiser")
+
+
+def copy_strictly(values: Mapping[str, np.ndarray], targets: Mapping[str, Parameter], complaint: str) -> None:
+    """Assign `values` to `targets`, which must have the same names and shapes.
+
+    Raises:
+        InputError: they have not; `complaint`, then the first three of what is missing, unknown or of another shape.
+    """
+    problems = [f"{name} is missing" for name in targets if name not in values]
+    problems += [f"{name} is not known here" for name in values if name not in targets]
+    shapes = {name: (value.shape, tuple(targets[name].shape)) for name, value in values.items() if name in targets}
+    problems += [f"{name} is {list(found)}, expected {list(wanted)}" for name, (found, wanted) in shapes.items() if found != wanted]
+    if problems:
+        raise InputError(f"{complaint}: {some_of(problems)}")
+    assign = ops.Assign()  # `set_data` does not reach graphs that `ms.jit` has compiled
+    for name, value in values.items():
+        assign(targets[name], Tensor(value, targets[name].dtype))
+
+
+def network_parameters(net: nn.Cell) -> dict[str, Parameter]:
+    """Parameters of `net` by the names that its structure gives them."""
+    return dict(net.parameters_and_names())
+
+
+def optimizer_parameters(optimizer: nn.Optimizer) -> dict[str, Parameter]:
+    """The optimiser's own parameters by name, without the weights it updates."""
+    weights = {id(weight) for weight in optimizer.parameters}
+    return {parameter.name: parameter for parameter in optimizer.get_parameters() if id(parameter) not in weights}
+
+
+def _matches(name: str, layer: str) -> bool:
+    return name == layer or name.startswith(layer.rstrip(".") + ".") or fnmatchcase(name, layer)

@@ -1,0 +1,202 @@
+"""The whole way from recordings to a finished dataset folder, which appears at once or not at all."""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from src.audio import load_wav, mel_signature, mel_spectrogram
+from src.config import Config
+from src.data.clips import Clip, prepare_rows
+from src.data.file_list import BadRow, BadRowsError, Row, Source, read_ids, read_source, split_ids
+from src.errors import InputError
+from src.text import SYMBOLS
+
+
+def preprocess(
+    output_dir: Path,
+    config: Config,
+    data_path: Path | None = None,
+    file_list: Path | None = None,
+    val_ids: Path | None = None,
+    train_ids: Path | None = None,
+    workers: int = 1,
+    skip_bad: bool = False,
+    overwrite: bool = False,
+) -> tuple[dict[str, Any], bool]:
+    """Turn recordings into a dataset folder that `src.data.corpus.Corpus` opens.
+
+    Everything is prepared in `{output_dir}.work`, where finished mels wait for the next run should this one be interrupted, and the
+    complete folder is renamed into place at the very end.
+
+    Args:
+        output_dir: the dataset folder to make
+        data_path: folder in the layout of LJSpeech, or the folder that the paths of `file_list` are relative to
+        file_list: list of `path|text`; its own folder stands in for a missing `data_path`
+        val_ids, train_ids: files with one id per line; without them `data.val_fraction` decides. In a file list the id is the path
+            without its suffix.
+        workers: processes
+        skip_bad: leave bad rows out and name them in `skipped.csv` instead of refusing all
+        overwrite: replace a dataset made of other recordings or with other settings
+
+    Returns:
+        The content of `stats.json`, and whether the dataset was there already, made of the same recordings with the same settings.
+
+    Raises:
+        BadRowsError: rows that cannot be used, all of them together.
+        InputError: missing input, contradicting arguments, something else at `output_dir`, no room or no right to write there.
+    """
+    if workers < 1 or config.data.n_shards < 1:
+        raise InputError(f"--workers ({workers}) and data.n_shards ({config.data.n_shards}) must be at least 1")
+    mel_spectrogram(np.zeros(config.audio.n_fft), config.audio)  # impossible settings are to be complained of once, not by every row
+    output_dir = output_dir.resolve()
+    source = read_source(data_path, file_list)
+    ids = [row.id for row in (*source.rows, *source.bad)]
+    val, train = (read_ids(path, ids) if path else None for path in (val_ids, train_ids))
+    splits = split_ids(ids, config, val, train)  # wrong lists fail before the work
+    rows = [row for row in source.rows if row.id in splits["train"] | splits["val"]]
+    settings = _settings(config, source, rows, val, train)
+    if (finished := _finished(output_dir, settings, overwrite)) is not None:
+        return finished, True
+    work = output_dir.with_name(f"{output_dir.name}.work")
+    stage = work / f"dataset-{os.getpid()}"
+    try:
+        (work / "mels").mkdir(parents=True, exist_ok=True)
+        clips, bad = prepare_rows(rows, source, config, work / "mels", workers)
+        if bad and not skip_bad:
+            raise BadRowsError(source, bad)
+        splits = split_ids([clip.row.id for clip in clips], config, val, train)  # the fraction is one of the usable clips
+        shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir()
+        stats = {
+            **settings,
+            "config": config.to_yaml(),
+            "list_file": str(source.list_file.resolve()),
+            "left_out": len(source.rows) - len(rows),
+            "skipped": len(bad),
+            "splits": {
+                split: _write(stage, split, [clip for clip in clips if clip.row.id in ids], source.folder, config)
+                for split, ids in splits.items()
+                if ids
+            },
+        }
+        if skip_bad:
+            _write_skipped(stage / "skipped.csv", bad)
+        (stage / "stats.json").write_text(json.dumps(stats, indent=1), encoding="utf-8")
+        if output_dir.exists():
+            os.replace(output_dir, work / f"replaced-{os.getpid()}")
+        os.replace(stage, output_dir)
+    except OSError as error:
+        raise InputError(
+            f"{work}: cannot be written ({error.strerror or error}); once it can be, another run goes on from there"
+        ) from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)  # of a run that failed; the mels stay for the next one
+    shutil.rmtree(work, ignore_errors=True)
+    return stats, False
+
+
+def _settings(config: Config, source: Source, rows: list[Row], val_ids: set[str] | None, train_ids: set[str] | None) -> dict[str, Any]:
+    """What decides the content of a dataset: two runs with the same settings make the same one."""
+    from src.data.corpus import FORMAT  # noqa: PLC0415  (worker processes import this module and need no MindSpore)
+
+    by_fraction = {"val_fraction": config.data.val_fraction, "seed": config.train.seed}
+    settings = {
+        "format": FORMAT,
+        "mel_signature": mel_signature(config.audio),
+        "cleaner": config.text.cleaner,
+        "n_symbols": len(config.text.symbols),
+        "symbols": config.text.symbols,
+        "end_symbol": config.text.end_symbol,
+        "seconds_per_character": [config.data.min_seconds_per_character, config.data.max_seconds_per_character],
+        "n_shards": config.data.n_shards,
+        "data_path": str(source.folder.resolve()),
+        "list_sha256": source.sha256,
+        "recordings_sha256": _fingerprint(source.folder, rows),
+        "split": by_fraction if val_ids is None else {"val_ids": sorted(val_ids), "train_ids": train_ids and sorted(train_ids)},
+    }
+    if config.model.name == "waveglow":
+        settings["waveforms"] = True  # no key otherwise: acoustic models can use either kind of dataset
+    return json.loads(json.dumps(settings))  # as a stats.json that was read compares
+
+
+def _fingerprint(folder: Path, rows: list[Row]) -> str:
+    """A hash of the recordings' names, sizes and times of change, for reading all of them would take long."""
+    digest = hashlib.sha256()
+    for row in rows:
+        try:
+            status = (folder / row.wav).stat()
+            digest.update(f"{row.wav}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+        except OSError:
+            digest.update(f"{row.wav}|missing\n".encode())
+    return digest.hexdigest()
+
+
+def _finished(output_dir: Path, settings: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
+    if not output_dir.exists() or (output_dir.is_dir() and not any(output_dir.iterdir())):
+        return None
+    try:
+        stats = json.loads((output_dir / "stats.json").read_text(encoding="utf-8"))
+        before = {"symbols": SYMBOLS, "end_symbol": ""}  # datasets of the time when there was one alphabet do not name it
+        different = [key for key in settings if {**before, **stats}.get(key) != settings[key]]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{output_dir}: exists and is not a dataset made by this script; choose another --output_dir") from error
+    if different and not overwrite:
+        raise InputError(
+            f"{output_dir}: holds a finished dataset of other recordings or with other settings ({', '.join(different)}); "
+            "pass --overwrite to replace it, or choose another --output_dir"
+        )
+    return None if overwrite else stats
+
+
+def _write(stage: Path, split: str, clips: list[Clip], folder: Path, config: Config) -> dict[str, Any]:
+    """Write one split and describe it."""
+    from src.data.corpus import write_split  # noqa: PLC0415
+
+    with tqdm(total=len(clips), desc=f"writing {split}", unit="clip") as bar:
+
+        def load(clip: Clip) -> np.ndarray:
+            bar.update()
+            return np.load(clip.mel_path)
+
+        waveforms = (load_wav(folder / clip.row.wav, config.audio.sample_rate) for clip in clips)
+        try:
+            files, index = write_split(
+                stage,
+                split,
+                ids=[clip.row.id for clip in clips],
+                wavs=[clip.row.wav for clip in clips],
+                texts=[clip.text for clip in clips],
+                mels=map(load, clips),
+                n_shards=config.data.n_shards,
+                waveforms=waveforms if config.model.name == "waveglow" else None,
+            )
+        except RuntimeError as error:  # MindRecord's, a page long
+            raise InputError(f"{stage}: the records of the {split} split cannot be written; is the disk full?") from error
+    seconds = index["mel_lengths"] * config.audio.hop_length / config.audio.sample_rate
+    return {
+        "clips": len(clips),
+        "hours": round(float(seconds.sum()) / 3600, 4),
+        "frames": int(index["mel_lengths"].sum()),
+        "symbols": int(index["text_lengths"].sum()),
+        "text_length": _distribution(index["text_lengths"]),
+        "mel_length": _distribution(index["mel_lengths"]),
+        "seconds": _distribution(seconds),
+        "files": files,
+    }
+
+
+def _distribution(values: np.ndarray) -> dict[str, float]:
+    points = dict(zip(("min", "p5", "median", "p95", "max"), np.percentile(values, [0, 5, 50, 95, 100]), strict=True))
+    return {name: round(float(value), 3) for name, value in {**points, "mean": values.mean()}.items()}
+
+
+def _write_skipped(path: Path, bad: list[BadRow]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([BadRow._fields, *bad])

@@ -1,0 +1,47 @@
+"""Objective metrics: of a network on recordings that it was not trained on, of a vocoder's sound against the recording."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.audio import load_wav, mel_spectrogram, save_wav
+from src.config import AudioConfig
+from src.errors import InputError
+from src.evaluation.metrics import log_spectral_distance
+from src.plotting import save_mels
+from src.synthesis.vocoder import Vocoder
+
+
+def copy_synthesis(wav_path: Path, vocoder: Vocoder, audio: AudioConfig, output_dir: Path) -> dict[str, Any]:
+    """Turn a recording into its mel and back into sound; writes `copy_synthesis.wav`, and both mels as `copy_synthesis.png`.
+
+    Returns:
+        What a summary says of it; `log_spectral_distance` is in dB.
+
+    Raises:
+        InputError: a recording that cannot be read or is too short, a file that cannot be written.
+    """
+    recording = load_wav(wav_path, audio.sample_rate)
+    try:
+        mel = mel_spectrogram(recording, audio)
+    except InputError as error:
+        raise InputError(f"{wav_path}: {error}") from error
+    began = time.perf_counter()
+    wav = np.clip(vocoder(mel)[: len(recording)], -1, 1)  # as the file will hold it
+    elapsed, seconds = time.perf_counter() - began, len(recording) / audio.sample_rate
+    save_wav(output_dir / "copy_synthesis.wav", wav, audio.sample_rate)
+    distance = log_spectral_distance(wav, recording, audio)
+    title = f"{wav_path.name}, log-spectral distance {distance:.2f} dB"
+    save_mels(output_dir / "copy_synthesis.png", {"copy": mel_spectrogram(wav, audio), "recording": mel}, title, audio)
+    return {
+        "recording": str(wav_path),
+        "wav": "copy_synthesis.wav",
+        "picture": "copy_synthesis.png",
+        "sample_rate": audio.sample_rate,
+        "frames": mel.shape[1],
+        "seconds": seconds,
+        "log_spectral_distance": distance,
+        "elapsed_seconds": elapsed,  # compilation included
+    }

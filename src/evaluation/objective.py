@@ -1,0 +1,211 @@
+"""What a network says of texts that it was not trained on, measured beside the recordings of them."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from src.audio import load_wav, mel_spectrogram, save_wav
+from src.config import AudioConfig
+from src.data.corpus import Corpus
+from src.data.file_list import Row, read_ids, read_source
+from src.errors import InputError, some_of
+from src.evaluation.metrics import Difference, Recogniser, analyse, compare, difference_numbers, word_errors, words
+from src.models.tacotron2.model import Tacotron2
+from src.models.tacotron2.stopping import STOP_REASONS
+from src.synthesis.synthesis import Line, Utterance, synthesise
+from src.synthesis.vocoder import Vocoder
+
+KINDS = ("synthesis", "copy_synthesis", "recording")
+SUFFIXES = {"synthesis": "", "copy_synthesis": "_copy_synthesis", "recording": "_recording"}  # of keys of metrics.json
+CLIPS = 50  # that are measured unless told otherwise
+
+
+@dataclass
+class Clip:
+    """A recording and its text. `row.line` names it in errors."""
+
+    row: Row
+    wav: Path
+    trained_on: bool  # the dataset has it in its training split
+
+
+@dataclass
+class Result:
+    """What was measured of a clip; by kind: what was heard, and the difference to the recording."""
+
+    clip: Clip
+    utterance: Utterance
+    heard: dict[str, str]
+    differences: dict[str, Difference]
+    seconds: float  # of the recording
+
+
+def held_out_clips(data_path: Path, ids_path: Path | None = None, limit: int | None = None) -> list[Clip]:
+    """Clips of the corpus that a dataset was made of, where it was then: those of a list of ids, by default those of the validation split.
+
+    Args:
+        data_path: output folder of `scripts/preprocess.py`.
+        ids_path: file of one id per line; the dataset need not hold them.
+        limit: take so many, evenly spaced in the order of the corpus's list; by default 50, or all of a list of ids.
+
+    One line on stderr tells how many of them the training split has too.
+
+    Raises:
+        InputError: no such dataset, its corpus is gone, none of the ids is in it, or a recording is missing.
+    """
+    corpus = Corpus(data_path, "val")
+    if not (list_file := Path(corpus.stats.get("list_file", ""))).is_file():
+        raise InputError(f"{data_path}: the recordings that it was made of are not at {list_file.parent}; preprocess them anew")
+    folder = Path(corpus.stats["data_path"])
+    rows = read_source(folder, None if list_file == folder / "metadata.csv" else list_file).rows
+    ids = read_ids(ids_path, [row.id for row in rows]) if ids_path else set(corpus.ids)
+    trained = set(Corpus(data_path, "train").ids)
+    clips = [Clip(row, folder / row.wav, row.id in trained) for row in rows if row.id in ids]
+    if not clips:
+        raise InputError(f"{ids_path or data_path}: none of its ids is in {list_file}")
+    limit = limit or (len(clips) if ids_path else CLIPS)
+    if limit < len(clips):
+        clips = [clips[i] for i in np.linspace(0, len(clips) - 1, limit).round().astype(int)]
+    if missing := [clip.wav for clip in clips if not clip.wav.is_file()]:
+        raise InputError(f"{missing[0]}: no such recording ({len(missing)} of {len(clips)} are missing)")
+    if known := [clip.row.id for clip in clips if clip.trained_on]:
+        print(f"warning: {len(known)} of {len(clips)} clips are in the training split: {some_of(known)}", file=sys.stderr)
+    return clips
+
+
+def measure(
+    net: Tacotron2, clips: Sequence[Clip], vocoder: Vocoder, recogniser: Recogniser, output_dir: Path, seed: int = 0
+) -> dict[str, Any]:
+    """Have the clips' texts spoken free running, and measure speech, copy synthesis (mel of the recording through `vocoder`) and recording.
+
+    Writes the first two of each clip into `output_dir/held_out`, where those of a run before are deleted.
+
+    Returns:
+        `summary` of the results, and `sentences`, one row per clip.
+
+    Raises:
+        InputError: a text or recording that cannot be used, output of the network that is not finite, a file that cannot be written.
+    """
+    folder = output_dir / "held_out"
+    folder.mkdir(exist_ok=True)
+    for wav in folder.glob("*.wav"):
+        wav.unlink()
+    results = list(_results(net, clips, vocoder, recogniser, folder, seed))
+    return {**summary(results, net.config.audio), "sentences": [_row(result, net.config.audio) for result in results]}
+
+
+def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
+    """The numbers of all clips together.
+
+    Returns:
+        wer, mcd_dtw_db, f0_rmse_cents and voicing_error of the network's speech, and with the suffix _copy_synthesis those of copy
+        synthesis; wer_recording. Error rates are of all words, distances of all pairs of frames together. max_step_hits and stop_reasons
+        count clips; alignment_score_free_running is the mean of theirs; rtf is seconds of computing, vocoder included and compilation
+        not, per second of speech; seconds_of_speech, seconds_of_recordings, sentences_measured, sentences_trained_on and words tell how
+        much was measured.
+    """
+    numbers: dict[str, Any] = {}
+    for kind in KINDS:
+        wrong, total = np.sum([word_errors(words(each.clip.row.text), each.heard[kind]) for each in results], 0).tolist()
+        numbers[f"wer{SUFFIXES[kind]}"] = wrong / total if total else None
+    for kind in KINDS[:2]:
+        distances = difference_numbers([each.differences[kind] for each in results])
+        numbers |= {name + SUFFIXES[kind]: value for name, value in distances.items()}
+    reasons = Counter(each.utterance.stop_reason for each in results)
+    seconds = sum(len(each.utterance.wav) for each in results) / audio.sample_rate
+    return {
+        **numbers,
+        "max_step_hits": reasons["max_decoder_steps"],
+        "stop_reasons": {reason: reasons[reason] for reason in (*STOP_REASONS[1:], STOP_REASONS[0])},  # the one to avoid last
+        "alignment_score_free_running": float(np.mean([each.utterance.alignment_score for each in results])),
+        "rtf": sum(each.utterance.seconds for each in results) / seconds,
+        "seconds_of_speech": seconds,
+        "seconds_of_recordings": sum(each.seconds for each in results),
+        "sentences_measured": len(results),
+        "sentences_trained_on": sum(each.clip.trained_on for each in results),
+        "words": total,
+    }
+
+
+def table(metrics: dict[str, Any]) -> str:
+    """The numbers of `summary` and the losses of `src.evaluation.evaluate` for people, in Markdown."""
+
+    def cells(name: str, form: str, factor: float = 1) -> list[str]:
+        values = [metrics.get(name + SUFFIXES[kind]) for kind in KINDS]
+        return ["" if value is None else format(factor * value, form) for value in values]
+
+    compared = {
+        "word error rate (%)": cells("wer", ".1f", 100),
+        "mel-cepstral distortion (dB)": cells("mcd_dtw_db", ".2f"),
+        "F0 error (cents, rms)": cells("f0_rmse_cents", ".0f"),
+        "voicing error (%)": cells("voicing_error", ".1f", 100),
+    }
+    rest = {
+        "sentences, words": f"{metrics['sentences_measured']}, {metrics['words']}",
+        "speech, recordings (s)": f"{metrics['seconds_of_speech']:.1f}, {metrics['seconds_of_recordings']:.1f}",
+        "stopped by": ", ".join(f"{reason} {count}" for reason, count in metrics["stop_reasons"].items()),
+        "alignment score, free running": f"{metrics['alignment_score_free_running']:.3f}",
+        "alignment score, teacher forced": f"{metrics['alignment_score']:.3f}",
+        "validation loss": f"{metrics['val_loss']:.4f}",
+        "real-time factor": f"{metrics['rtf']:.2f}",
+    }
+    head = ["", "synthesis", "copy synthesis", "recording"]
+    return "\n\n".join(
+        (_markdown([head, *([name, *row] for name, row in compared.items())]), _markdown([["", ""], *map(list, rest.items())]))
+    )
+
+
+def _results(net: Tacotron2, clips: Sequence[Clip], vocoder: Vocoder, recogniser: Recogniser, folder: Path, seed: int) -> Iterator[Result]:
+    audio, lines = net.config.audio, [Line(clip.row.line, clip.row.text) for clip in clips]
+    utterances = synthesise(net, lines, vocoder, seed, progress=True)
+    for clip, utterance in zip(clips, tqdm(utterances, total=len(clips), unit="sentence", dynamic_ncols=True), strict=True):
+        recording = load_wav(clip.wav, audio.sample_rate)
+        copy = vocoder(mel_spectrogram(recording, audio))[: len(recording)]
+        wavs = {"synthesis": np.clip(utterance.wav, -1, 1), "copy_synthesis": np.clip(copy, -1, 1), "recording": recording}
+        for kind in KINDS[:2]:
+            save_wav(folder / f"{_file_name(clip)}{SUFFIXES[kind]}.wav", wavs[kind], audio.sample_rate)
+        voices = {kind: analyse(wav, audio.sample_rate) for kind, wav in wavs.items()}
+        yield Result(
+            clip,
+            utterance,
+            {kind: recogniser(wav, audio.sample_rate) for kind, wav in wavs.items()},
+            {kind: compare(voices[kind], voices["recording"]) for kind in KINDS[:2]},
+            len(recording) / audio.sample_rate,
+        )
+
+
+def _row(result: Result, audio: AudioConfig) -> dict[str, Any]:
+    utterance, text = result.utterance, words(result.clip.row.text)
+    return {
+        "id": result.clip.row.id,
+        "wav": f"held_out/{_file_name(result.clip)}.wav",
+        "text": result.clip.row.text,
+        "heard": result.heard,
+        "word_errors": {kind: word_errors(text, heard)[0] for kind, heard in result.heard.items()},
+        "words": len(text.split()),
+        **difference_numbers([result.differences["synthesis"]]),
+        "seconds": len(utterance.wav) / audio.sample_rate,
+        "recording_seconds": result.seconds,
+        "stop_reason": utterance.stop_reason,
+        "alignment_score": utterance.alignment_score,
+    }
+
+
+def _file_name(clip: Clip) -> str:
+    return clip.row.id.replace("/", "_")
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        " | ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
+    rule = " | ".join("-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths))
+    return "\n".join(f"| {line} |" for line in (lines[0], rule, *lines[1:]))

@@ -1,0 +1,158 @@
+"""Speech from the ONNX files that export.py writes: numpy and onnxruntime, no MindSpore."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from src.audio import silent_mel
+from src.config import load_config
+from src.errors import InputError, quote
+from src.export.artifact import read_described
+from src.models.sampling import Seed, latents, prenet_keep
+from src.models.tacotron2.stopping import NOT_STOPPED, RESTING_WEIGHT, STOP_REASONS, STOPPED_BY_ATTENTION, STOPPED_BY_GATE
+from src.models.waveglow.inputs import check_inputs
+from src.text import encode_texts, speakable_sentences
+
+try:
+    import onnxruntime
+except ImportError as error:
+    raise InputError("speaking with ONNX files takes onnxruntime: pip install onnxruntime") from error
+
+# What can be chosen when speaking; all else is in the files.
+FREE = {f"model.{key}" for key in ("max_decoder_steps", "gate_threshold", "attention_stop_frames", "prenet_dropout")}
+FREE |= {"text.sentence_pause", "text.max_sentence_length", "audio.griffinlim_iterations", "audio.griffinlim_power"}
+
+
+class Spoken(NamedTuple):
+    """What free running gives for a batch; each item is 0 from its own length on."""
+
+    mel: np.ndarray  # float32 (B, n_mels, T)
+    mel_lengths: np.ndarray  # int32 (B,), frames
+    alignments: np.ndarray  # float32 (B, T / r, L)
+    stop_reasons: list[str]
+
+
+class OnnxFile:
+    """One model: takes its inputs by name, gives its outputs by name."""
+
+    def __init__(self, content: bytes):
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self.session = onnxruntime.InferenceSession(content, options, providers=onnxruntime.get_available_providers())
+        self.outputs = [output.name for output in self.session.get_outputs()]
+
+    def __call__(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return dict(zip(self.outputs, self.session.run(self.outputs, arrays), strict=True))
+
+
+class OnnxTacotron2:
+    """The three files of a Tacotron 2 in a folder; `config` and `generate` are those of `src.models.tacotron2.model.Tacotron2`.
+
+    Raises:
+        InputError: files that are missing, damaged or not of one export; overrides of what is fixed in them.
+    """
+
+    def __init__(self, folder: str | Path, overrides: dict[str, Any] | None = None):
+        self.encoder, self.step, self.postnet, self.config = _load(Path(folder), ("encoder", "decoder_step", "postnet"), overrides or {})
+
+    def generate(self, text: np.ndarray, text_lengths: np.ndarray, seeds: Sequence[Seed]) -> Spoken:
+        """Speak texts int32 (B, L) of lengths (B,), with dropout drawn from a seed for each."""
+        model, audio = self.config.model, self.config.audio
+        r, n_batch, length = model.reduction_factor, len(text), text.shape[1]
+        rest_limit = -(-model.attention_stop_frames // r)
+        encoded = self.encoder({"text": text, "text_lengths": text_lengths})
+        last_symbol = np.arange(length) == text_lengths[:, None] - 1
+        sizes = {"h": model.attention_rnn_dim, "c": model.attention_rnn_dim, "context": model.encoder_dim, "weights": length}
+        sizes |= {"summed": length, "hidden": model.decoder_rnn_dim, "cell": model.decoder_rnn_dim}
+        state = {name: np.zeros((n_batch, size), np.float32) for name, size in sizes.items()}
+        frame = np.zeros((n_batch, r * audio.n_mels), np.float32)
+        steps, resting, reason = (np.zeros(n_batch, np.int32) for _ in range(3))
+        frames, alignments = [], []
+        for keep in prenet_keep(model, seeds, model.max_decoder_steps):
+            found = self.step({"frame": frame, "keep": keep, **state, **encoded})
+            frame, state = found["next_frame"], {name: found[f"next_{name}"] for name in state}
+            frames.append(frame)
+            alignments.append(state["weights"])
+            running = reason == NOT_STOPPED
+            steps += running
+            resting = (resting + 1) * ((state["weights"] * last_symbol).sum(1) > RESTING_WEIGHT)
+            rests = (resting >= rest_limit) & (rest_limit > 0)
+            stop = np.where(found["gate"] > model.gate_threshold, STOPPED_BY_GATE, np.where(rests, STOPPED_BY_ATTENTION, NOT_STOPPED))
+            reason = np.where(running, stop, reason)
+            if (reason != NOT_STOPPED).all():
+                break
+        mel_lengths = steps * r
+        mel = np.stack(frames, 1).reshape(n_batch, -1, audio.n_mels).swapaxes(1, 2)
+        mel = self.postnet({"mel": np.ascontiguousarray(mel), "mel_lengths": mel_lengths})["mel_postnet"]
+        attended = np.stack(alignments, 1) * (np.arange(len(alignments)) < steps[:, None])[:, :, None]
+        return Spoken(mel, mel_lengths, attended.astype(np.float32), [STOP_REASONS[code] for code in reason])
+
+
+def speak(
+    net: OnnxTacotron2, text: str, vocoder: Callable[[np.ndarray], np.ndarray], seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
+    """Speak a text sentence by sentence, each with the stream of random numbers that eval.py gives it.
+
+    Args:
+        vocoder: turns a log mel [n_mels, frames] into its waveform.
+
+    Returns:
+        Waveform [samples] and mel [n_mels, frames] with the pauses, and for each sentence its text, frames and why it stopped.
+
+    Raises:
+        InputError: nothing of the text can be spoken, or the network's output is not finite.
+    """
+    audio = net.config.audio
+    pieces = speakable_sentences(text, net.config.text)
+    if not pieces:
+        raise InputError(f"nothing of {quote(text)} can be spoken")
+    pause = round(net.config.text.sentence_pause * audio.sample_rate / audio.hop_length)
+    silence = np.zeros(pause * audio.hop_length, np.float32), silent_mel(pause, audio)
+    wavs, mels, sentences = [], [], []
+    for position, piece in enumerate(pieces):
+        mel, mel_lengths, _, stop_reasons = net.generate(*encode_texts([piece], net.config), [(seed, position)])
+        if not np.isfinite(mel).all():
+            raise InputError(f"the network's output for {quote(piece)} is not finite: its weights have diverged")
+        wavs += [silence[0], vocoder(mel[0])]
+        mels += [silence[1], mel[0]]
+        sentences.append({"text": piece, "frames": int(mel_lengths[0]), "stop_reason": stop_reasons[0]})
+    return np.concatenate(wavs[1:]), np.concatenate(mels[1:], 1), sentences
+
+
+class OnnxWaveGlow:
+    """The file of a WaveGlow in a folder; `config`, `infer` and `remove_weight_norm` are those of `src.models.waveglow.model.WaveGlow`."""
+
+    def __init__(self, folder: str | Path):
+        self.net, self.config = _load(Path(folder), ("waveglow",), {})
+
+    def infer(self, mel: np.ndarray, sigma: float | None = None, seed: int = 0) -> np.ndarray:
+        """mel (B, n_mels, F) -> float32 (B, F * hop).
+
+        Raises:
+            InputError: a mel or a sigma that `WaveGlow.infer` refuses.
+        """
+        model, hop_length = self.config.model, self.config.audio.hop_length
+        mel, sigma = np.asarray(mel), model.sigma if sigma is None else sigma
+        check_inputs(mel, sigma, self.config.audio.n_mels)
+        noise = latents(seed, len(mel), mel.shape[2] * hop_length // model.n_group, model.n_group) * np.float32(sigma)
+        return self.net({"mel": mel.astype(np.float32), "noise": np.ascontiguousarray(noise.swapaxes(1, 2))})["audio"]
+
+    def remove_weight_norm(self) -> None:
+        """Nothing to do: the export has folded it away."""
+
+
+def _load(folder: Path, names: Sequence[str], overrides: dict[str, Any]) -> list[Any]:
+    """The models of these names, and the configuration they share."""
+    if fixed := sorted(set(overrides) - FREE):
+        raise InputError(f"{', '.join(fixed)}: fixed in ONNX files; only {', '.join(sorted(FREE))} can be chosen")
+    files, origins = [], []
+    for name in names:
+        path = folder / f"{name}.onnx"
+        content, found = read_described(path)
+        origins.append((found["checkpoint"], found["overrides"]))
+        if origins[0] != origins[-1]:
+            raise InputError(f"{path}: comes from another export than {folder / names[0]}.onnx")
+        files.append(OnnxFile(content))
+    return [*files, load_config(found["config"], overrides)]

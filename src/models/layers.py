@@ -1,0 +1,220 @@
+"""The layers both networks are built from. All of them keep channels last, (B, T, C), and weights as [in, out].
+
+A convolution is a gather of shifted frames and one matrix product: on CPU this is far faster than the Conv2D kernel that
+`nn.Conv1d` uses, and matrix products are what the accelerators are best at.
+"""
+
+from typing import Literal
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from src import runtime
+from src.models.ops import depend, met_factors, neighbourhood, read, spread_last, spread_rows
+from src.models.precision import MixedPrecision, cast, single
+
+PYTORCH_BATCH_NORM_EPS = 1e-5
+BATCH_NORM_MOMENTUM = 0.9
+Activation = Literal["linear", "relu", "tanh"]
+ACTIVATIONS = {"linear": ops.identity, "relu": ops.relu, "tanh": ops.tanh}
+INITIAL_GAINS = {"linear": 1.0, "relu": 2**0.5, "tanh": 5 / 3}  # of weights before these activations
+
+
+def xavier_uniform(shape: tuple[int, ...], fan_in: int, fan_out: int, gain: float = 1.0) -> Tensor:
+    """Float32 values of `shape` drawn from NumPy's global generator, as in Glorot & Bengio 2010, eq. 16."""
+    bound = gain * np.sqrt(6.0 / (fan_in + fan_out))
+    return Tensor(np.random.uniform(-bound, bound, shape).astype(np.float32))
+
+
+def uniform(shape: tuple[int, ...], bound: float) -> Tensor:
+    """Float32 values of `shape` drawn evenly from [-bound, bound] by NumPy's global generator."""
+    return Tensor(np.random.uniform(-bound, bound, shape).astype(np.float32))
+
+
+class Product(MixedPrecision):
+    """x (N, n_in), weight [n_in, n_out] -> (N, n_out)."""
+
+    def construct(self, x: Tensor, weight: Tensor) -> Tensor:
+        return self.result(ops.MatMul()(self.factor(x), self.factor(weight)))
+
+    def bprop(self, x, weight, out, dout):  # noqa: ANN001, ANN201
+        dout = self.factor(dout)
+        dweight = cast(ops.MatMul(transpose_a=True)(self.factor(x), dout), weight.dtype)
+        dx = cast(ops.MatMul(transpose_b=True)(dout, self.factor(weight)), x.dtype)
+        return depend(dx, dweight), dweight
+
+
+class AddBias(nn.Cell):
+    """x (N, C) + bias [C], as x's type."""
+
+    def construct(self, x: Tensor, bias: Tensor) -> Tensor:
+        return ops.BiasAdd()(x, cast(bias, x.dtype))
+
+    def bprop(self, x, bias, out, dout):  # noqa: ANN001, ANN201
+        dbias = single(dout).sum(0)
+        return depend(dout, dbias), dbias
+
+
+class Linear(nn.Cell):
+    """x W + b over the last axis: (..., n_in) -> (..., n_out)."""
+
+    def __init__(self, n_in: int, n_out: int, bias: bool = True, gain: float = 1.0):
+        super().__init__()
+        self.weight = Parameter(xavier_uniform((n_in, n_out), n_in, n_out, gain), name="weight")
+        self.bias = Parameter(uniform((n_out,), n_in**-0.5), name="bias") if bias else None
+        self.product, self.add_bias = Product(), AddBias()
+        self.n_in, self.n_out = n_in, n_out
+
+    def construct(self, x: Tensor) -> Tensor:
+        view = read if self.training else ops.identity
+        y = self.product(x.reshape(-1, self.n_in), view(self.weight))
+        if self.bias is not None:
+            y = self.add_bias(y, view(self.bias))
+        return y.reshape((*x.shape[:-1], self.n_out))
+
+
+class Convolution(MixedPrecision):
+    """x (B, T, n_in), weight [kernel_size * n_in, n_out] -> (B * T, n_out); keeps x alone for its gradient, not the gathered taps."""
+
+    def __init__(self, dilation: int = 1):
+        super().__init__()
+        self.dilation = dilation
+
+    def construct(self, x: Tensor, weight: Tensor) -> Tensor:
+        taps = neighbourhood(self.factor(x), weight.shape[0] // x.shape[2], self.dilation)
+        return self.result(ops.MatMul()(taps, self.factor(weight)))
+
+    def bprop(self, x, weight, out, dout):  # noqa: ANN001, ANN201
+        n_batch, n_time, n_in = x.shape
+        n_out = weight.shape[1]
+        kernel_size = weight.shape[0] // n_in
+        # Without the dependence the graph would find that it has had the neighbourhood before, and keep that, kernel_size times x.
+        x_factor, weight_factor = depend(self.factor(x), dout), depend(self.factor(weight), dout)
+        dout = self.factor(dout)
+        dweight = ops.MatMul(transpose_a=True)(neighbourhood(x_factor, kernel_size, self.dilation), dout)
+        dout = depend(dout, dweight)  # one neighbourhood at a time
+        # By x: the same convolution over dout, with the taps in reverse order and in and out exchanged.
+        taps = ops.Unstack(0)(weight_factor.reshape(kernel_size, n_in, n_out))
+        reversed_weight = ops.Concat(1)(taps[::-1])  # [n_in, kernel_size * n_out]
+        columns = neighbourhood(dout.reshape(n_batch, n_time, n_out), kernel_size, self.dilation)
+        dx = ops.MatMul(transpose_b=True)(columns, reversed_weight)
+        return cast(dx, x.dtype).reshape(x.shape), cast(dweight, weight.dtype)
+
+
+class Conv1d(nn.Cell):
+    """Convolution that keeps the length: (B, T, n_in) -> (B, T, n_out). Row k * n_in + i of `weight` is tap k, channel i.
+
+    Raises:
+        ValueError: even kernel size, which has no middle.
+    """
+
+    def __init__(self, n_in: int, n_out: int, kernel_size: int, gain: float = 1.0):
+        super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel size {kernel_size} is even; an odd one keeps the length")
+        fan_in = n_in * kernel_size
+        self.weight = Parameter(xavier_uniform((fan_in, n_out), fan_in, n_out * kernel_size, gain), name="weight")
+        self.bias = Parameter(uniform((n_out,), fan_in**-0.5), name="bias")
+        self.convolution, self.add_bias = Convolution(), AddBias()
+        self.n_out, self.kernel_size = n_out, kernel_size
+
+    def construct(self, x: Tensor) -> Tensor:
+        view = read if self.training else ops.identity
+        return self.add_bias(self.convolution(x, view(self.weight)), view(self.bias)).reshape((*x.shape[:2], self.n_out))
+
+
+class BatchNorm(nn.Cell):
+    """Batch normalisation (Ioffe & Szegedy 2015) of (B, T, C) whose training statistics leave padded positions out and are those of
+    the batches of all ranks together, then an activation and, while training, dropout. The three belong together because their
+    common gradient needs less memory."""
+
+    def __init__(self, n_channels: int, activation: Activation = "linear", dropout: float = 0.0):
+        super().__init__()
+        self.gamma = Parameter(Tensor(np.ones(n_channels, np.float32)), name="gamma")
+        self.beta = Parameter(Tensor(np.zeros(n_channels, np.float32)), name="beta")
+        self.moving_mean = Parameter(Tensor(np.zeros(n_channels, np.float32)), name="moving_mean", requires_grad=False)
+        self.moving_variance = Parameter(Tensor(np.ones(n_channels, np.float32)), name="moving_variance", requires_grad=False)
+        self.activate = ACTIVATIONS[activation]
+        self.normalize = MaskedNormalization(activation, dropout)
+        self.assign = ops.Assign()
+
+    def construct(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x (B, T, C) and mask (B, T, 1), 1 at real positions, 0 at padding -> (B, T, C), 0 at padding."""
+        if self.training:
+            y, mean, variance, count = self.normalize(x, mask, read(self.gamma), read(self.beta))
+            self._update(ops.stop_gradient(mean), ops.stop_gradient(variance), ops.stop_gradient(count))
+            return y
+        rows = x.reshape(-1, x.shape[2])
+        scale = self.gamma * ops.rsqrt(self.moving_variance + PYTORCH_BATCH_NORM_EPS)
+        y = self.activate(ops.BiasAdd()(rows * spread_rows(scale, rows.shape[0]), self.beta - self.moving_mean * scale))
+        return (y * spread_last(mask.reshape(-1, 1), x.shape[2])).reshape(x.shape)
+
+    def _update(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        unbiased = variance * count / ops.maximum(count - 1.0, Tensor(1.0, ms.float32))
+        self.assign(self.moving_mean, BATCH_NORM_MOMENTUM * self.moving_mean + (1 - BATCH_NORM_MOMENTUM) * mean)
+        self.assign(self.moving_variance, BATCH_NORM_MOMENTUM * self.moving_variance + (1 - BATCH_NORM_MOMENTUM) * unbiased)
+
+
+class MaskedNormalization(nn.Cell):
+    """dropout(activation((x - mean) / sqrt(variance + eps) * gamma + beta)) over the real positions of (B, T, C), with its own gradient.
+
+    Automatic differentiation would keep many arrays of the size of x; this keeps x and the result, which tells by its zeros what
+    dropout took. Also returns mean and biased variance (C,) and the number of positions, through which no gradient flows. Float32
+    inside; y is of x's type.
+    """
+
+    def __init__(self, activation: Activation, dropout: float):
+        super().__init__()
+        self.activation, self.dropout = activation, dropout
+        self.activate = ACTIVATIONS[activation]
+        self.sum_over_ranks = runtime.all_reduce()
+
+    def construct(self, x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        shape, dtype = x.shape, x.dtype
+        x = single(x).reshape(-1, shape[2])  # (B * T, C): sums over one leading axis are many times as fast as over two
+        count = ops.maximum(self.sum_over_ranks(mask.sum()), Tensor(1.0, ms.float32))
+        everywhere = spread_last(mask.reshape(-1, 1), x.shape[1])
+        mean = self.sum_over_ranks((x * everywhere).sum(0)) / count
+        centred = ops.BiasAdd()(x, -mean) * everywhere
+        variance = self.sum_over_ranks((centred * centred).sum(0)) / count
+        scale = gamma * ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
+        y = self.activate(ops.BiasAdd()(centred * spread_rows(scale, x.shape[0]), beta)) * everywhere
+        return ops.dropout(cast(y, dtype).reshape(shape), self.dropout, True), mean, variance, count
+
+    def bprop(self, x, mask, gamma, beta, out, dout):  # noqa: ANN001, ANN201
+        y, mean, variance, count = out
+        dy, shape, dtype = dout[0], x.shape, x.dtype
+        # Without the dependence the graph would keep what it has spread and centred in the forward pass.
+        x, mask, mean, variance = depend(x, dy), depend(mask, dy), depend(mean, dy), depend(variance, dy)
+        x, y, dy = (single(array).reshape(-1, shape[2]) for array in (x, depend(y, dy), dy))
+        everywhere = spread_last(mask.reshape(-1, 1), x.shape[1])
+        if self.activation == "tanh":
+            undropped = y * (1 - self.dropout)
+            dy = dy * (1 - undropped * undropped)
+        # y is 0 where nothing passed. A kept value that is exactly 0 (a channel constant over the batch) counts as dropped too.
+        dy = dy * (met_factors(y, self.dropout) if self.activation == "relu" or self.dropout > 0 else everywhere)
+        # Ioffe & Szegedy 2015, sec. 3, the derivatives by gamma, beta and x put together.
+        scale = ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
+        normalized = ops.BiasAdd()(x, -mean) * spread_rows(scale, x.shape[0])  # not 0 at padding, unlike all it meets
+        dbeta = dy.sum(0)
+        dgamma = (dy * normalized).sum(0)
+        through_mean, through_variance = self.sum_over_ranks(dbeta) / count, self.sum_over_ranks(dgamma) / count
+        dx = ops.BiasAdd()(dy - normalized * spread_rows(through_variance, x.shape[0]), -through_mean)
+        dx = dx * spread_rows(gamma * scale, x.shape[0]) * everywhere
+        return cast(dx, dtype).reshape(shape), ops.zeros_like(mask), dgamma, dbeta
+
+
+class ConvBatchNorm(nn.Cell):
+    """What encoder and postnet stack: convolution, batch normalisation, activation, dropout.
+
+    (B, T, n_in) -> (B, T, n_out), 0 at padding.
+    """
+
+    def __init__(self, n_in: int, n_out: int, kernel_size: int, activation: Activation, dropout: float):
+        super().__init__()
+        self.conv = Conv1d(n_in, n_out, kernel_size, INITIAL_GAINS[activation])
+        self.norm = BatchNorm(n_out, activation, dropout)
+
+    def construct(self, x: Tensor, mask: Tensor) -> Tensor:
+        return self.norm(self.conv(x), mask)

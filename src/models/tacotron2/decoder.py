@@ -1,0 +1,189 @@
+"""The decoder (Shen et al. 2018, sec. 2.2): mel frames and a stop gate from the encoder's memory, r frames a step."""
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+from src.config import Config
+from src.models.layers import INITIAL_GAINS, Linear
+from src.models.lstm import LSTM, lstm_step
+from src.models.ops import (
+    concat_last,
+    concat_rows,
+    filled,
+    matmul,
+    met_factors,
+    one_step_later,
+    part,
+    read,
+    spread_last,
+    state_times,
+    times,
+    transposed,
+    zeros,
+)
+from src.models.precision import cast, single
+from src.models.scan import DropoutFactors
+from src.models.tacotron2.attention import Attention, attend
+from src.models.tacotron2.stopping import NOT_STOPPED, RESTING_WEIGHT, STOPPED_BY_ATTENTION, STOPPED_BY_GATE
+
+
+def turned(n_batch: int) -> bool:
+    """Whether `Decoder.step` takes weights of LSTMs transposed: a sentence alone would gain nothing."""
+    return n_batch > 1
+
+
+class DroppedRelu(nn.Cell):
+    """relu(x) * keep, both (N, C); keeps the result alone for its gradient, which tells by its zeros what passed."""
+
+    def __init__(self, dropout: float):
+        super().__init__()
+        self.dropout = dropout
+
+    def construct(self, x: Tensor, keep: Tensor) -> Tensor:
+        return ops.relu(x) * cast(keep, x.dtype)
+
+    def bprop(self, x, keep, out, dout):  # noqa: ANN001, ANN201
+        return cast(single(dout) * met_factors(out, self.dropout), x.dtype), zeros(keep.shape, dout, keep.dtype)
+
+
+class Prenet(nn.Cell):
+    """Two ReLU layers without bias, (N, n_in) -> (N, prenet_dim). Dropout stays on at inference: it is what varies the speech."""
+
+    def __init__(self, n_in: int, n_out: int, dropout: float):
+        super().__init__()
+        self.first = Linear(n_in, n_out, bias=False, gain=INITIAL_GAINS["relu"])
+        self.second = Linear(n_out, n_out, bias=False, gain=INITIAL_GAINS["relu"])
+        self.dropout, self.dropped_relu = DropoutFactors(dropout, always=True), DroppedRelu(dropout)
+        self.n_out = n_out
+
+    def construct(self, frames: Tensor, keep: Tensor) -> Tensor:
+        """`keep` (N, 2 * n_out), drawn by `self.dropout`, multiplies the outputs of the first and the second layer."""
+        x = self.dropped_relu(self.first(frames), keep[:, : self.n_out])
+        return self.dropped_relu(self.second(x), keep[:, self.n_out :])
+
+
+class Decoder(nn.Cell):
+    """Teacher forced (`construct`) and free running (`free_run`) decoding with the same weights; frames are (r * n_mels) wide."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        model = config.model
+        self.n_frame = config.audio.n_mels * model.reduction_factor
+        self.reduction_factor = model.reduction_factor
+        self.prenet = Prenet(self.n_frame, model.prenet_dim, model.prenet_dropout)
+        self.teacher_dropout = config.train.teacher_dropout
+        self.teacher_factors = DropoutFactors(self.teacher_dropout)
+        self.attention = Attention(model)
+        n_state = model.attention_rnn_dim + model.encoder_dim
+        self.lstm = LSTM(n_state, model.decoder_rnn_dim, model.decoder_dropout)
+        self.projection = Linear(model.decoder_rnn_dim + model.encoder_dim, self.n_frame + 1)  # r mel frames, then the gate
+        self.gate_threshold = model.gate_threshold
+        self.rest_limit = -(-model.attention_stop_frames // model.reduction_factor)  # in steps
+
+    def construct(self, frames: Tensor, memory: Tensor, energy_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Frames of the teacher (T, B, r * n_mels), memory (B, L, E), energy mask (B, L).
+
+        Returns frames (T, B, r * n_mels), gate logits (T, B) and attention weights (T, B, L).
+        """
+        n_steps, n_batch, _ = frames.shape
+        teacher = one_step_later(frames.reshape(-1, self.n_frame), n_batch)
+        if self.teacher_dropout and self.training:
+            heard = self.teacher_factors((n_steps * n_batch, 1), teacher) * (1 - self.teacher_dropout)  # 0 or 1
+            teacher = teacher * spread_last(heard, self.n_frame)
+        keep = self.prenet.dropout((n_steps * n_batch, 2 * self.prenet.n_out), teacher)
+        x = self.prenet(teacher, keep).reshape(n_steps, n_batch, -1)
+        states, weights = self.attention(x, memory, energy_mask)
+        # What attention heard does not depend on the decoder LSTM, so that LSTM runs over the whole sequence at once.
+        hidden = self.lstm(states)
+        outputs = single(self._project(hidden, states))
+        return outputs[:, :, : self.n_frame], outputs[:, :, self.n_frame], weights
+
+    def _project(self, hidden: Tensor, states: Tensor) -> Tensor:
+        """`projection` of hidden (T, B, decoder_rnn_dim) and the context in states (T, B, attention_rnn_dim + E), of which training would
+        have to keep a copy side by side: the rest of the states meets rows of zeros instead. (T, B, r * n_mels + 1)."""
+        layer, n_hidden = self.projection, self.lstm.n_hidden
+        weight = read(layer.weight)
+        by_states = concat_rows((ops.zeros((self.attention.n_hidden, layer.n_out), weight.dtype), weight[n_hidden:]))
+        y = layer.product(hidden.reshape(-1, n_hidden), weight[:n_hidden])
+        y = y + layer.product(states.reshape(-1, states.shape[-1]), by_states)
+        return layer.add_bias(y, read(layer.bias)).reshape((*hidden.shape[:-1], layer.n_out))
+
+    def state_weights(self, n_batch: int) -> tuple[Tensor, Tensor]:
+        """Weights of both LSTMs as `step` multiplies by them."""
+        weights = self.attention.weight, self.lstm.weight
+        return (transposed(weights[0]), transposed(weights[1])) if turned(n_batch) else weights
+
+    def step(self, frame: Tensor, keep: Tensor, state: tuple[Tensor, ...], fixed: tuple[Tensor, ...]):  # noqa: ANN201
+        """One free-running step.
+
+        Args:
+            frame: the frames before, (B, r * n_mels).
+            keep: the prenet's dropout factors, (B, 2 * prenet_dim).
+            state: what the step before left: h and c (B, attention_rnn_dim), context (B, E), attention weights and their sum (B, L),
+                hidden and cell (B, decoder_rnn_dim).
+            fixed: memory (B, L, E), its keys (B, L, A), energy mask (B, L), location filters, `state_weights`.
+
+        Returns:
+            The next frames, the gate's probability (B,), the new state.
+        """
+        h, c, context, weights, summed, hidden, cell = state
+        memory, keys, energy_mask, location, attention_weight, lstm_weight = fixed
+        attention, lstm = self.attention, self.lstm
+        product = state_times if turned(frame.shape[0]) else times
+        x = self.prenet(frame, keep)
+        h, c = lstm_step(product(concat_last((x, context, h)), attention_weight) + attention.bias, c)
+        weights, summed, context = attend(matmul(h, attention.query), weights, summed, memory, keys, energy_mask, attention.v, location)
+        hidden, cell = lstm_step(product(concat_last((h, context, hidden)), lstm_weight) + lstm.bias, cell)
+        output = self.projection(concat_last((hidden, context)))
+        return output[:, : self.n_frame], ops.sigmoid(output[:, self.n_frame]), (h, c, context, weights, summed, hidden, cell)
+
+    def free_run(self, memory: Tensor, energy_mask: Tensor, last_symbol: Tensor, keep: Tensor):  # noqa: ANN201
+        """Decode each item from its own output until it stops; one loop in the graph that ends when all have.
+
+        Args:
+            memory: (B, L, E).
+            energy_mask: (B, L).
+            last_symbol: (B, L), 1 at each item's last symbol.
+            keep: prenet dropout factors (T, B, 2 * prenet_dim), T = max_decoder_steps.
+
+        Returns:
+            frames (T, B, r * n_mels) and attention weights (T, B, L), unspecified beyond the end of the speech; steps int32 (B,); why each
+            item stopped int32 (B,).
+        """
+        n_batch, length, n_memory = memory.shape
+        max_steps = keep.shape[0]
+        attention, lstm = self.attention, self.lstm
+        fixed = (memory, attention.keys(memory), energy_mask, attention.location(), *self.state_weights(n_batch))
+        all_frames = zeros((max_steps, n_batch, self.n_frame), memory)
+        all_weights = zeros((max_steps, n_batch, length), energy_mask)  # not `memory`: they may have the shape of frames
+        frame = ops.zeros((n_batch, self.n_frame), ms.float32)
+        h = ops.zeros((n_batch, attention.n_hidden), ms.float32)
+        c = ops.zeros((n_batch, attention.n_hidden), ms.float32)
+        context = ops.zeros((n_batch, n_memory), ms.float32)
+        weights = ops.zeros((n_batch, length), ms.float32)
+        summed = ops.zeros((n_batch, length), ms.float32)
+        hidden = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
+        cell = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
+        resting = ops.zeros((n_batch,), ms.int32)
+        steps = ops.zeros((n_batch,), ms.int32)
+        reason = ops.zeros((n_batch,), ms.int32)
+        t = Tensor(0, ms.int32)
+        while ops.logical_and(t < max_steps, (reason == NOT_STOPPED).any()):
+            state = (h, c, context, weights, summed, hidden, cell)
+            frame, gate, state = self.step(frame, part(keep, t), state, fixed)
+            h, c, context, weights, summed, hidden, cell = state
+            here = t.reshape(1)
+            all_frames = filled(all_frames, here, frame.expand_dims(0))
+            all_weights = filled(all_weights, here, weights.expand_dims(0))
+
+            running = (reason == NOT_STOPPED).astype(ms.int32)
+            steps = steps + running
+            rests = ((weights * last_symbol).sum(-1) > RESTING_WEIGHT).astype(ms.int32)
+            resting = (resting + 1) * rests
+            by_gate = (gate > self.gate_threshold).astype(ms.int32)
+            stop = STOPPED_BY_GATE * by_gate
+            if self.rest_limit > 0:
+                stop = stop + STOPPED_BY_ATTENTION * (1 - by_gate) * (resting >= self.rest_limit).astype(ms.int32)
+            reason = reason + running * stop
+            t = t + 1
+        return all_frames, all_weights, steps, reason

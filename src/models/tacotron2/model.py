@@ -1,0 +1,164 @@
+"""The whole network: text ids in, mel spectrogram, gate and alignment out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from src.config import Config
+from src.models.constants import positions
+from src.models.layers import uniform
+from src.models.ops import filled, last_mask, length_mask, spread_last, transpose, zeros
+from src.models.sampling import Seed, prenet_keep
+from src.models.tacotron2.attention import MASKED
+from src.models.tacotron2.decoder import Decoder
+from src.models.tacotron2.encoder import Encoder
+from src.models.tacotron2.postnet import Postnet
+from src.models.tacotron2.stopping import STOP_REASONS
+from src.runtime.graph_cache import graph_cache
+
+TEXT_MULTIPLE = 32  # free running compiles one graph per batch size and text length rounded up to this
+POSTNET_CHUNK = 256  # frames the postnet treats at once when running free
+
+
+class Speech(NamedTuple):
+    """What free running gives for a batch, in input order; each item is 0 from its own length on."""
+
+    mel: Tensor  # float32 (B, n_mels, T)
+    mel_lengths: Tensor  # int32 (B,), frames
+    alignments: Tensor  # float32 (B, T / r, L)
+    stop_reasons: list[str]  # of STOP_REASONS, one per item
+
+
+class Tacotron2(nn.Cell):
+    """Tacotron 2 as `config.model` and `config.audio.n_mels` shape it; `config` stays readable as an attribute."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        model = config.model
+        self.config = config
+        self.n_mels = config.audio.n_mels
+        self.reduction_factor = model.reduction_factor
+        bound = (6.0 / (model.n_symbols + model.encoder_dim)) ** 0.5
+        self.embedding = Parameter(uniform((model.n_symbols, model.encoder_dim), bound), name="embedding")
+        self.encoder = Encoder(model)
+        self.decoder = Decoder(config)
+        self.postnet = Postnet(model, self.n_mels)
+        self.free_running = FreeRunning(self)
+
+    def encode(self, text: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """text int32 (B, L) and lengths (B,) -> memory (B, L, E) and energy mask (B, L), 0 at symbols and MASKED at padding."""
+        embedded = ops.gather(self.embedding, text, 0)
+        return self.encoder(embedded, text_lengths), (1 - length_mask(text_lengths, text.shape[1])) * MASKED
+
+    def construct(self, text: Tensor, text_lengths: Tensor, mel_target: Tensor, mel_lengths: Tensor):  # noqa: ANN201
+        """Teacher forced.
+
+        Args:
+            text: int32 (B, L).
+            text_lengths: int32 (B,).
+            mel_target: float32 (B, n_mels, T), T any number of frames; the last step is filled up with zeros.
+            mel_lengths: int32 (B,), frames.
+
+        Returns:
+            mel and mel after the postnet (B, n_mels, T), 0 at padding; gate logits (B, ceil(T / r)); alignments (B, ceil(T / r), L).
+        """
+        n_batch, n_mels, n_frames = mel_target.shape
+        r = self.reduction_factor
+        n_steps = -(-n_frames // r)
+        mask = length_mask(mel_lengths, n_frames).expand_dims(2)  # (B, T, 1)
+        target = mel_target.swapaxes(1, 2) * spread_last(mask, n_mels)
+        if n_steps * r > n_frames:
+            target = ops.concat((target, ops.zeros((n_batch, n_steps * r - n_frames, n_mels), target.dtype)), 1)
+        memory, energy_mask = self.encode(text, text_lengths)
+        frames, gate, alignments = self.decoder(target.reshape(n_batch, n_steps, r * n_mels).swapaxes(0, 1), memory, energy_mask)
+        mel = frames.swapaxes(0, 1).reshape(n_batch, n_steps * r, n_mels)[:, :n_frames] * spread_last(mask, n_mels)
+        mel_postnet = self.postnet(mel, mask)
+        return mel.swapaxes(1, 2), mel_postnet.swapaxes(1, 2), gate.swapaxes(0, 1), alignments.swapaxes(0, 1)
+
+    def generate(self, text: Tensor, text_lengths: Tensor, seed: int | Sequence[Seed] = 0) -> Speech:
+        """Speak free running.
+
+        Args:
+            text: int32 (B, L).
+            text_lengths: int32 (B,).
+            seed: draws the prenet's dropout; one for all, or one per item. Each item has a stream of its own: with a seed per item
+                it gets what it would get alone, in whatever batch it is.
+        """
+        text, text_lengths = text.asnumpy(), text_lengths.asnumpy()
+        n_batch, length = text.shape
+        seeds = [(seed, item) for item in range(n_batch)] if isinstance(seed, int | np.integer) else seed
+        inputs = self._free_running_inputs(text, text_lengths, self._prenet_keep(seeds))
+        self.set_train(False)
+        mel, steps, alignments, reason = self.free_running(*inputs)
+        steps = steps.asnumpy()
+        mel_lengths = (steps * self.reduction_factor).astype(np.int32)
+        mel = mel.asnumpy()[:, : mel_lengths.max()].swapaxes(1, 2)
+        alignments = alignments.asnumpy()[:, : steps.max(), :length]
+        alignments = alignments * (np.arange(steps.max()) < steps[:, None])[:, :, None]
+        reasons = [STOP_REASONS[code] for code in reason.asnumpy()]
+        return Speech(Tensor(np.ascontiguousarray(mel)), Tensor(mel_lengths), Tensor(alignments.astype(np.float32)), reasons)
+
+    def infer(self, text: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`generate` without the reasons: mel after the postnet (B, n_mels, T), lengths int32 (B,), alignments (B, T / r, L)."""
+        speech = self.generate(text, text_lengths)
+        return speech.mel, speech.mel_lengths, speech.alignments
+
+    def compile_generate(self, n_batch: int, length: int) -> None:
+        """Compile what `generate` runs for texts (n_batch, length), or load it from the cache: a caller can time the two apart."""
+        text, text_lengths = np.zeros((n_batch, length), np.int32), np.full(n_batch, length, np.int32)
+        self.set_train(False)
+        inputs = self._free_running_inputs(text, text_lengths, self._prenet_keep([0] * n_batch))
+        with graph_cache(f"speak {[each.shape for each in inputs]} {self.config.to_yaml()}"):
+            self.free_running.compile(*inputs)
+
+    def _free_running_inputs(self, text: np.ndarray, text_lengths: np.ndarray, keep: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        padded = np.zeros((len(text), -(-text.shape[1] // TEXT_MULTIPLE) * TEXT_MULTIPLE), np.int32)
+        padded[:, : text.shape[1]] = text
+        return Tensor(padded), Tensor(text_lengths), Tensor(keep)
+
+    def _prenet_keep(self, seeds: Sequence[Seed]) -> np.ndarray:
+        return prenet_keep(self.config.model, seeds, self.config.model.max_decoder_steps)
+
+
+class FreeRunning(nn.Cell):
+    """Text to mel as one graph: encoder, decoder loop, and the postnet chunk by chunk, so that cost follows the speech's length."""
+
+    def __init__(self, net: Tacotron2):
+        super().__init__(auto_prefix=False)
+        self.net = [net]  # in a list: the network owns this cell, not the other way round
+
+    def parameters_dict(self, recurse: bool = True) -> dict[str, Parameter]:
+        """The network's, by whose names a graph from the cache finds its weights."""
+        return self.net[0].parameters_dict(recurse)
+
+    def construct(self, text: Tensor, text_lengths: Tensor, keep: Tensor):  # noqa: ANN201
+        """text int32 (B, L), lengths int32 (B,), prenet keep (T, B, 2 * prenet_dim).
+
+        Returns mel (B, T * r, n_mels), steps (B,), alignments (B, T, L), reason (B,); T is the size of `keep`.
+        """
+        net = self.net[0]
+        n_batch, length = text.shape
+        memory, energy_mask = net.encode(text, text_lengths)
+        frames, alignments, steps, reason = net.decoder.free_run(memory, energy_mask, last_mask(text_lengths, length), keep)
+        mel = transpose(frames, (1, 0, 2)).reshape(n_batch, -1, net.n_mels)
+        mel_lengths = steps * net.reduction_factor
+        reach = net.postnet.reach
+        n_chunks = -(-mel.shape[1] // POSTNET_CHUNK)
+        n_after = n_chunks * POSTNET_CHUNK - mel.shape[1] + reach
+        edges = ops.zeros((n_batch, reach, net.n_mels), ms.float32), ops.zeros((n_batch, n_after, net.n_mels), ms.float32)
+        padded = ops.concat((edges[0], mel, edges[1]), 1)
+        chunks = zeros((n_chunks, n_batch, POSTNET_CHUNK, net.n_mels), memory)
+        offsets = positions(POSTNET_CHUNK + 2 * reach)
+        longest = mel_lengths.max()
+        t = Tensor(0, ms.int32)
+        while t * POSTNET_CHUNK < longest:
+            rows = t * POSTNET_CHUNK + offsets  # in `padded`; frame = row - reach
+            real = ops.logical_and(rows >= reach, rows - reach < mel_lengths.reshape(-1, 1)).astype(ms.float32)
+            chunk = net.postnet(ops.gather(padded, rows, 1), real.expand_dims(2))[:, reach : reach + POSTNET_CHUNK]
+            chunks = filled(chunks, t.reshape(1), chunk.expand_dims(0))
+            t = t + 1
+        mel = transpose(chunks, (1, 0, 2, 3)).reshape(n_batch, -1, net.n_mels)[:, : mel.shape[1]]
+        return mel, steps, transpose(alignments, (1, 0, 2)), reason

@@ -1,0 +1,56 @@
+"""Takes away the hum that WaveGlow adds to everything: what it says to a mel spectrogram of zeros when there is no noise."""
+
+from typing import Protocol
+
+import librosa
+import numpy as np
+
+from src.config import Config
+from src.errors import InputError
+
+BIAS_FRAMES = 88  # about a second
+
+
+class NeuralVocoder(Protocol):
+    """A network that turns mel spectrograms into sound: `WaveGlow`, or its exported file."""
+
+    config: Config
+
+    def infer(self, mel: np.ndarray, sigma: float | None = None, *, seed: int = 0) -> np.ndarray:
+        """mel float32 (B, n_mels, F) -> audio float32 (B, F * hop_length)."""
+
+    def remove_weight_norm(self) -> None:
+        """Fold weight norm into plain weights."""
+
+
+class Denoiser:
+    """Spectral subtraction of a network's bias: the mean magnitudes of what it makes of a mel of zeros with sigma 0.
+
+    Raises:
+        InputError: a network whose weights have diverged.
+    """
+
+    def __init__(self, net: NeuralVocoder):
+        audio = net.config.audio
+        self.lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
+        hum = np.asarray(net.infer(np.zeros((1, audio.n_mels, BIAS_FRAMES), np.float32), sigma=0.0))[0]
+        if not np.isfinite(hum).all():
+            raise InputError("the vocoder's output is not finite: its weights have diverged, take an earlier checkpoint")
+        middle = self._spectrum(hum)[:, BIAS_FRAMES // 4 : -BIAS_FRAMES // 4]  # the ends sound otherwise
+        self.bias = np.abs(middle).mean(1, keepdims=True)  # (n_fft / 2 + 1, 1)
+
+    def __call__(self, wav: np.ndarray, strength: float) -> np.ndarray:
+        """Subtract `strength` times the bias from the magnitudes of `wav`, float32 [samples], and keep its phases.
+
+        Raises:
+            InputError: a strength that is negative or no number.
+        """
+        if not (np.isfinite(strength) and strength >= 0):
+            raise InputError(f"the strength of the denoiser is {strength}, but must be at least 0")
+        spectrum = self._spectrum(wav)
+        magnitude = np.abs(spectrum)
+        share = np.maximum(magnitude - strength * self.bias, 0) / np.maximum(magnitude, np.finfo(np.float32).tiny)
+        return librosa.istft(spectrum * share, **self.lengths, length=len(wav)).astype(np.float32)
+
+    def _spectrum(self, wav: np.ndarray) -> np.ndarray:
+        return librosa.stft(wav, **self.lengths, pad_mode="constant")

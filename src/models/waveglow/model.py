@@ -1,0 +1,134 @@
+"""The whole network: waveform and mel spectrogram in, noise and log-determinants out; and from noise back to a waveform."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from src.config import Config
+from src.errors import InputError
+from src.models.constants import neighbours
+from src.models.layers import uniform
+from src.models.ops import spread
+from src.models.precision import MixedPrecision, single
+from src.models.sampling import latents
+from src.models.waveglow.flow import Flow, WeightNormConv
+from src.models.waveglow.inference import Synthesis
+from src.models.waveglow.inputs import check_inputs
+
+
+class Upsample(MixedPrecision):
+    """Transposed convolution from mel frames to groups of samples: (B, F, n_mels) -> (B * F * hop / group, n_mels * group).
+
+    Every frame adds `kernel_size` samples from its own place on, so that a sample hears the frame it lies in and the
+    kernel_size / hop - 1 before; as a matrix product of these frames, `weight` [kernel_size / hop * n_mels, hop * n_mels].
+    The product's columns are ordered as the couplings take them: group of samples, mel band, sample in the group.
+    """
+
+    def __init__(self, n_mels: int, hop_length: int, kernel_size: int, n_group: int):
+        super().__init__()
+        self.n_mels, self.n_group, self.n_groups = n_mels, n_group, hop_length // n_group
+        self.n_frames = kernel_size // hop_length
+        bound = (n_mels * kernel_size) ** -0.5  # as PyTorch has it, though only n_frames * n_mels products meet in a sample
+        self.weight = Parameter(uniform((self.n_frames * n_mels, hop_length * n_mels), bound), name="weight")
+        self.bias = Parameter(uniform((n_mels,), bound), name="bias")
+
+    def construct(self, frames: Tensor) -> Tensor:
+        """frames (B, n_frames - 1 + F, n_mels), the first n_frames - 1 of which are only heard by those after them."""
+        n_batch, n_all, _ = frames.shape
+        n_time = n_all - self.n_frames + 1
+        index = neighbours(n_time, self.n_frames, 1)
+        windows = ops.gather(frames, index, 1).reshape(n_batch * n_time, -1)
+        bias = spread(self.bias.reshape(1, -1, 1), (self.n_groups, self.n_mels, self.n_group)).reshape(-1)
+        upsampled = ops.BiasAdd()(single(ops.MatMul()(self.factor(windows), self.factor(self.weight))), bias)
+        return self.result(upsampled).reshape(-1, self.n_mels * self.n_group)
+
+
+class WaveGlow(nn.Cell):
+    """WaveGlow as `config.model` and `config.audio` shape it; `config` stays readable as an attribute."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        model, audio = config.model, config.audio
+        self.config = config
+        self.hop_length = audio.hop_length
+        self.n_group, self.n_early_every, self.n_early_size = model.n_group, model.n_early_every, model.n_early_size
+        self.upsample = Upsample(audio.n_mels, audio.hop_length, model.upsample_kernel_size, model.n_group)
+        left = [model.n_group - k // model.n_early_every * model.n_early_size for k in range(model.n_flows)]
+        self.flows = nn.CellList([Flow(n_channels, audio.n_mels * model.n_group, model) for n_channels in left])
+        self.synthesis = Synthesis(self)
+
+    def construct(self, mel: Tensor, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The training direction.
+
+        Args:
+            mel: float32 (B, n_mels, F).
+            audio: float32 (B, S), S at most F hops and a multiple of `n_group`.
+
+        Returns:
+            z (B, n_group, S / n_group), early outputs first; the sums over flows, batch, channels and time of log s and of log |det W|.
+
+        Raises:
+            ValueError: S is not such a number.
+        """
+        n_batch, n_samples = audio.shape
+        if n_samples % self.n_group or n_samples > mel.shape[2] * self.hop_length:
+            raise ValueError("the audio must have a multiple of n_group samples, and at most hop_length for each frame of the mel")
+        x = audio.reshape(n_batch, -1, self.n_group)
+        n_time = x.shape[1]
+        before = ops.zeros((n_batch, self.upsample.n_frames - 1, mel.shape[1]), mel.dtype)
+        condition = self.upsample(ops.Concat(1)((before, mel.swapaxes(1, 2))))
+        condition = condition.reshape(n_batch, -1, condition.shape[1])[:, :n_time].reshape(n_batch * n_time, -1)
+        outputs, log_s_sum, log_det_sum = (), 0.0, 0.0
+        for k, flow in enumerate(self.flows):
+            if k > 0 and k % self.n_early_every == 0:
+                outputs = (*outputs, x[:, :, : self.n_early_size])
+                x = x[:, :, self.n_early_size :]
+            x, log_s, log_det = flow(x, condition)
+            log_s_sum = log_s_sum + log_s.sum()
+            log_det_sum = log_det_sum + n_batch * n_time * log_det
+        return ops.Concat(2)((*outputs, x)).swapaxes(1, 2), log_s_sum, log_det_sum
+
+    def infer(self, mel: Tensor, sigma: float | None = None, noise: Sequence[Tensor] | None = None, seed: int = 0) -> Tensor:
+        """Turn noise into sound.
+
+        Args:
+            mel: float32 (B, n_mels, F), F at least 2.
+            sigma: what the noise is multiplied by; by default `config.model.sigma`.
+            noise: standard normal values (B, channels, F * hop / n_group) in order of use: the innermost flow's channels, then those
+                that join on the way out. Without it each item has a stream of its own, drawn from `seed`.
+
+        Returns:
+            float32 (B, F * hop).
+
+        Raises:
+            InputError: a mel of another shape, of one frame or with NaN or infinities in it; a sigma that is negative or no number;
+                weights that have diverged.
+        """
+        mel = mel.asnumpy() if isinstance(mel, Tensor) else np.asarray(mel)
+        sigma = self.config.model.sigma if sigma is None else sigma
+        check_inputs(mel, sigma, self.config.audio.n_mels)
+        shape = len(mel), mel.shape[2] * self.hop_length // self.n_group, self.n_group
+        z = latents(seed, *shape) if noise is None else self._given(noise, shape)
+        self.set_train(False)
+        return Tensor(self.synthesis(mel.astype(np.float32), z * np.float32(sigma)))
+
+    def remove_weight_norm(self) -> None:
+        """Fold weight norm away, for good: `infer` then keeps its weights ready instead of preparing them at every call.
+
+        Later changes of the parameters do not reach it.
+        """
+        for _, cell in self.cells_and_names():
+            if isinstance(cell, WeightNormConv):
+                cell.remove_weight_norm()
+        self.compile_cache.clear()  # graphs compiled before read the parameters that are gone
+        self.synthesis.prepare(keep=True)
+
+    def _given(self, noise: Sequence[Tensor], shape: tuple[int, int, int]) -> np.ndarray:
+        arrays = [part.asnumpy() if isinstance(part, Tensor) else np.asarray(part) for part in noise]
+        n_batch, n_time, _ = shape
+        wanted = [(n_batch, n_channels, n_time) for n_channels in self.synthesis.joining]
+        if [array.shape for array in arrays] != wanted:
+            found = ", ".join(str(list(array.shape)) for array in arrays)
+            raise InputError(f"the noise has shapes {found}; expected {', '.join(str(list(each)) for each in wanted)}")
+        return np.concatenate(arrays, 1).swapaxes(1, 2).astype(np.float32)

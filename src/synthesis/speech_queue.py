@@ -1,0 +1,192 @@
+"""Texts of many threads spoken by one, as MindSpore wants it; the others watch how far they are."""
+
+import math
+import secrets
+import tempfile
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.errors import InputError
+from src.models.tacotron2.model import Tacotron2
+from src.synthesis.synthesis import Line, padded_length, save, synthesise
+from src.synthesis.vocoder import Vocoder
+from src.text import speakable_sentences
+
+MOST_WAITING = 8  # texts
+KEPT = 16  # texts that are done with
+PATIENCE = 120  # seconds without a question after which a text is given up; browsers let hidden pages ask once a minute
+FINISHED = ("done", "failed", "stopped")
+UNEXPECTED = "something went wrong; the server's terminal tells what"
+FIRST_TEXT = "This is the first sentence, which nobody will hear."
+
+
+class Stopped(Exception):
+    """Nobody waits for the text any more."""
+
+
+@dataclass
+class Task:
+    """A text on its way to speech."""
+
+    text: str
+    seed: int
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    stage: str = "waiting"  # then compiling, speaking, vocoder, drawing, in the end one of FINISHED
+    done: int = 0  # sentences, in this stage
+    total: int = 0
+    error: str = ""
+    result: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)  # the sound as .wav, mel and alignment as .png
+    asked: float = field(default_factory=time.monotonic)  # when somebody last wanted to know
+    stop: bool = False
+
+    @property
+    def unwanted(self) -> bool:
+        """Somebody has stopped it, or nobody has asked for it in a while."""
+        return self.stop or time.monotonic() - self.asked > PATIENCE
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Go on to a stage.
+
+        Raises:
+            Stopped: it is unwanted.
+        """
+        if self.unwanted:
+            raise Stopped
+        self.stage, self.done, self.total = stage, done, total
+
+
+class SpeechQueue:
+    """Texts that wait, the one that is being spoken, and the last ones that were.
+
+    Args:
+        net: speaks; touched by no thread but the one that calls `work`.
+        vocoder: makes a vocoder for a seed.
+    """
+
+    def __init__(self, net: Tacotron2, vocoder: Callable[[int], Vocoder]):
+        self.config, self.preparing = net.config, "speaks its first sentence"  # what keeps texts waiting, if not other texts
+        self._net, self._vocoder = net, lru_cache(1)(vocoder)  # a denoiser takes a while to make
+        self._tasks: dict[str, Task] = {}  # oldest first
+        self._changed, self._until = threading.Condition(), bool
+
+    def add(self, text: str, seed: int) -> Task | None:
+        """Have a text spoken; None if too many are waiting. Of texts that are done with, the oldest are forgotten."""
+        with self._changed:
+            if len(self._waiting()) >= MOST_WAITING:
+                return None
+            finished = [task.id for task in self._tasks.values() if task.stage in FINISHED]
+            for name in finished[: max(0, len(finished) - KEPT + 1)]:
+                del self._tasks[name]
+            task = Task(text, seed)
+            self._tasks[task.id] = task
+            self._changed.notify()
+            return task
+
+    def get(self, name: str) -> Task | None:
+        """The text of this id, for somebody who wants to know of it."""
+        with self._changed:
+            if task := self._tasks.get(name):
+                task.asked = time.monotonic()
+            return task
+
+    def ahead(self, task: Task) -> int:
+        """How many texts come before a task."""
+        with self._changed:
+            before = list(self._tasks.values())
+            return sum(each.stage not in FINISHED for each in before[: before.index(task)]) if task in before else 0
+
+    def stop(self, task: Task) -> None:
+        """Give a task up: at once if it waits, otherwise after the sentence that is being spoken."""
+        with self._changed:
+            task.stop = True
+            self._waiting()
+
+    def work(self, until: Callable[[], object]) -> None:
+        """Speak something, so that everything is compiled once; then what comes, and compile for other lengths while nothing comes.
+
+        Args:
+            until: asked before each sentence and, while nothing is computed, once a second; whether to return.
+
+        Raises:
+            InputError: the network's output cannot be used.
+        """
+        self._until = until
+        if speakable_sentences(FIRST_TEXT, self.config.text):  # not in every alphabet
+            with suppress(Stopped):
+                self._speak(Task(FIRST_TEXT, 0, asked=math.inf))
+        lengths = sorted({padded_length(n) for n in range(1, self.config.text.max_sentence_length + 1)})
+        while not until():
+            self.preparing = ""
+            if task := self._next(0 if lengths else 1):
+                self._attempt(task)
+            elif lengths:
+                self.preparing = f"compiles for sentences of up to {lengths[0]} symbols"
+                self._net.compile_generate(1, lengths.pop(0))
+
+    def _next(self, seconds: float) -> Task | None:
+        """The task that has waited longest, if there is one within so many seconds."""
+        with self._changed:
+            if seconds and not self._waiting():
+                self._changed.wait(seconds)
+            for task in self._waiting()[:1]:
+                task.stage = "compiling"
+                return task
+            return None
+
+    def _waiting(self) -> list[Task]:
+        waiting = [task for task in self._tasks.values() if task.stage == "waiting"]
+        for task in waiting:
+            if task.unwanted:
+                task.stage = "stopped"
+        return [task for task in waiting if task.stage == "waiting"]
+
+    def _attempt(self, task: Task) -> None:
+        try:
+            self._speak(task)
+            task.stage = "done"
+        except Stopped:
+            task.stage = "stopped"
+        except InputError as error:
+            task.error, task.stage = str(error), "failed"
+        except Exception:  # whatever it was, the next text may be spoken
+            traceback.print_exc()
+            task.error, task.stage = UNEXPECTED, "failed"
+
+    def _speak(self, task: Task) -> None:
+        """Batches of one take few graphs, and one hears of each sentence."""
+        vocoder, calls = self._vocoder(task.seed), count(-1)
+
+        def report(stage: str, done: int, total: int) -> None:
+            if self._until():
+                raise Stopped
+            task.report(stage, done, total)
+
+        def reporting(mel: np.ndarray) -> np.ndarray:
+            if (done := next(calls)) >= 0:  # the first call is there to load what is needed
+                report("vocoder", done, task.total)
+            return vocoder(mel)
+
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            (utterance,) = synthesise(self._net, [Line(1, task.text)], reporting, task.seed, batch_size=1, report=report)
+        report("drawing", task.total, task.total)
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # that the picture's font lacks
+            row = save(utterance, Path(folder), "speech", self.config.audio)
+            task.files = {suffix: Path(folder, f"speech{suffix}").read_bytes() for suffix in (".wav", ".png")}
+        ours = Path(__file__).parents[1]
+        notes = dict.fromkeys(str(each.message) for each in caught if Path(each.filename).is_relative_to(ours))
+        beside = {"seed": task.seed, "max_decoder_steps": self.config.model.max_decoder_steps, "notes": list(notes)}
+        task.result = {name: row[name] for name in ("text", "seconds", "real_time_factor", "sentences")} | beside

@@ -1,0 +1,274 @@
+"""Text to speech: lines of text -> sentences -> batches -> mel -> waveform, and everything back together line by line."""
+
+import io
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from mindspore import Tensor
+from tqdm import tqdm
+
+from src.audio import save_wav, silent_mel
+from src.config import AudioConfig, Config
+from src.errors import InputError, quote
+from src.files import write_atomically
+from src.models.tacotron2.model import Tacotron2
+from src.plotting import save_alignment_and_mel
+from src.synthesis.vocoder import SILENT_FRAMES, Vocoder
+from src.text import prepare_input_sequence, speakable_sentences
+
+BATCH_SIZE = 8  # sentences spoken at once, which takes less time than one by one
+WINDOW = 16 * BATCH_SIZE  # sentences that are sorted by length and held in memory together
+SHORTEST_TEXT = 32  # texts are padded to this or a power of two times it, so that few graphs are compiled
+
+
+Report = Callable[[str, int, int], None]  # takes "compiling" or "speaking", how many batches are done, how many there are
+
+
+class Line(NamedTuple):
+    """A text to be spoken into one wav."""
+
+    number: int  # from 1; names its files and its errors
+    text: str
+
+
+class Piece(NamedTuple):
+    """A part of a line that the network speaks in one go."""
+
+    line: int  # index of the line
+    position: int  # in the line, from 0
+    text: str
+
+
+class Sentence(NamedTuple):
+    """What the network made of a piece."""
+
+    text: str
+    mel: np.ndarray  # [n_mels, frames]
+    alignment: np.ndarray  # [decoder steps, symbols]
+    stop_reason: str  # "gate", "attention" or "max_decoder_steps"
+    seconds: float  # of computing: its share of its batch's time, by frames
+
+    @property
+    def alignment_score(self) -> float:
+        """Mean over decoder steps of the largest attention weight, as in validation: 1 is a sharp alignment."""
+        return float(self.alignment.max(1).mean())
+
+
+@dataclass
+class Utterance:
+    """A spoken line."""
+
+    line: Line
+    sentences: list[Sentence]
+    mel: np.ndarray  # float32 [n_mels, frames], the pauses included
+    wav: np.ndarray  # float32 [frames * hop_length]
+    seconds: float  # of computing by network and vocoder; compilation is left out, but for what WaveGlow compiles at its first longer mels
+
+    @property
+    def stop_reason(self) -> str:
+        """The most worrying one of its sentences'."""
+        return max((sentence.stop_reason for sentence in self.sentences), key=("gate", "attention", "max_decoder_steps").index)
+
+    @property
+    def alignment(self) -> np.ndarray:
+        """The alignments of the sentences one after the other, [decoder steps, symbols]."""
+        sizes = np.array([sentence.alignment.shape for sentence in self.sentences])
+        joined = np.zeros(sizes.sum(0), np.float32)
+        for sentence, (step, symbol) in zip(self.sentences, sizes.cumsum(0) - sizes, strict=True):
+            n_steps, n_symbols = sentence.alignment.shape
+            joined[step : step + n_steps, symbol : symbol + n_symbols] = sentence.alignment
+        return joined
+
+    @property
+    def alignment_score(self) -> float:
+        """Mean over decoder steps of the largest attention weight, as in validation: 1 is a sharp alignment."""
+        return float(np.concatenate([sentence.alignment.max(1) for sentence in self.sentences]).mean())
+
+
+def read_lines(path: str | Path) -> tuple[list[Line], list[int]]:
+    """The lines of a text file, numbered as an editor does, and the numbers of blank ones between them, which are left out.
+
+    Raises:
+        InputError: no such file, not UTF-8, no text in it.
+    """
+    try:
+        texts = Path(path).read_text(encoding="utf-8-sig").rstrip().split("\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    lines = [Line(number, text.strip()) for number, text in enumerate(texts, 1)]
+    if not lines[-1].text:
+        raise InputError(f"{path}: there is no text in it")
+    return [line for line in lines if line.text], [line.number for line in lines if not line.text]
+
+
+def speakable_pieces(line: Line, config: Config) -> list[str]:
+    """A line in pieces for the network. One without a letter or phoneme, such as a row of dots, has no sound and is left out.
+
+    Raises:
+        InputError: nothing of the line can be spoken; names it.
+    """
+    pieces = speakable_sentences(line.text, config.text)
+    if not pieces:
+        raise InputError(f"line {line.number}: nothing of {quote(line.text)} can be spoken")
+    return pieces
+
+
+def synthesise(
+    net: Tacotron2,
+    lines: Sequence[Line],
+    vocoder: Vocoder,
+    seed: int = 0,
+    progress: bool = False,
+    batch_size: int = BATCH_SIZE,
+    report: Report = lambda stage, done, total: None,
+) -> Iterator[Utterance]:
+    """Speak `lines`, one utterance each, in their order.
+
+    Long lines are spoken sentence by sentence. Sentences of similar length share a batch, wherever they come from, and each has its
+    own stream of random numbers, drawn from `seed` and its position in its line: what a line sounds like does not depend on the others.
+
+    Args:
+        vocoder: turns the log mel of a sentence into its waveform.
+        progress: show a progress bar over the batches.
+        batch_size: sentences spoken at once. 1 takes the fewest graphs; what a sentence sounds like does not depend on it.
+        report: called before each batch is compiled for, if that was not done in this call, and before it is spoken; may raise to stop.
+
+    Raises:
+        InputError: nothing of a line can be spoken, the network's output is not finite, or the vocoder refuses it.
+    """
+    pieces = [Piece(i, position, text) for i, line in enumerate(lines) for position, text in enumerate(speakable_pieces(line, net.config))]
+    ids, lengths = (value.asnumpy() for value in prepare_input_sequence([piece.text for piece in pieces], net.config))
+    plan = plan_batches(pieces, lengths, batch_size)
+    total = sum(map(len, plan))
+    shapes, done = set(), 0
+    with tqdm(total=total, unit="batch", dynamic_ncols=True, disable=not progress) as bar:
+        for window in plan:
+            spoken: dict[int, Sentence] = {}
+            for batch in window:
+                text = _pad(ids[batch], lengths[batch])
+                if text.shape not in shapes:
+                    report("compiling", done, total)
+                    bar.set_postfix_str(f"compiling for {text.shape[0]} texts of up to {text.shape[1]} symbols")
+                    net.compile_generate(*text.shape)
+                    if not shapes:
+                        vocoder(silent_mel(SILENT_FRAMES, net.config.audio))  # untimed; one that loads elsewhere has done so meanwhile
+                    shapes.add(text.shape)
+                    bar.set_postfix_str("")
+                report("speaking", done, total)
+                seeds = [(seed, pieces[i].position) for i in batch]
+                members = list(dict.fromkeys(batch))  # repeats that fill the batch stand at its end
+                spoken |= zip(members, _speak(net, [pieces[i].text for i in members], text, lengths[batch], seeds), strict=True)
+                bar.update()
+                done += 1
+            for i, members in itertools.groupby(sorted(spoken), key=lambda member: pieces[member].line):
+                yield _join(lines[i], [spoken[member] for member in members], vocoder, net.config)
+
+
+def plan_batches(pieces: Sequence[Piece], lengths: np.ndarray, batch_size: int = BATCH_SIZE) -> list[list[list[int]]]:
+    """Which pieces are spoken together: windows of whole lines, which bound the memory, and in them batches of similar length.
+
+    All batches have one size, so that graphs are shared; what is missing to the last of a window is filled with repeats of one piece.
+    """
+    windows: list[list[int]] = [[]]
+    for i, piece in enumerate(pieces):
+        if piece.position == 0 and len(windows[-1]) >= WINDOW:
+            windows.append([])
+        windows[-1].append(i)
+    n_batches = -(-len(pieces) // batch_size)
+    size = -(-len(pieces) // n_batches)
+    plan = []
+    for window in windows:
+        ordered = sorted(window, key=lambda i: lengths[i])
+        ordered += ordered[-1:] * (-len(ordered) % size)
+        plan.append([ordered[start : start + size] for start in range(0, len(ordered), size)])
+    return plan
+
+
+def save(utterance: Utterance, output_dir: Path, name: str, audio: AudioConfig) -> dict[str, Any]:
+    """Write `{name}.wav`, `{name}_mel.npy` and `{name}.png`, and return what a summary says about the utterance.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    save_wav(output_dir / f"{name}.wav", utterance.wav, audio.sample_rate)
+    mel = io.BytesIO()
+    np.save(mel, utterance.mel)
+    write_atomically(output_dir / f"{name}_mel.npy", mel.getvalue())
+    save_alignment_and_mel(output_dir / f"{name}.png", utterance.mel, utterance.alignment, utterance.line.text, audio)
+    seconds = len(utterance.wav) / audio.sample_rate
+    return {
+        "line": utterance.line.number,
+        "wav": f"{name}.wav",
+        "mel": f"{name}_mel.npy",
+        "picture": f"{name}.png",
+        "text": utterance.line.text,
+        "frames": utterance.mel.shape[1],
+        "seconds": seconds,
+        "stop_reason": utterance.stop_reason,
+        "alignment_score": utterance.alignment_score,
+        "real_time_factor": utterance.seconds / seconds,
+        "sentences": [
+            {"text": each.text, "frames": each.mel.shape[1], "stop_reason": each.stop_reason, "alignment_score": each.alignment_score}
+            for each in utterance.sentences
+        ],
+    }
+
+
+def padded_length(length: int) -> int:
+    """What texts of up to `length` symbols are padded to; a graph is compiled for each."""
+    padded = SHORTEST_TEXT
+    while padded < length:
+        padded *= 2
+    return padded
+
+
+def _pad(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    padded = np.zeros((len(ids), padded_length(lengths.max())), np.int32)
+    padded[:, : lengths.max()] = ids[:, : lengths.max()]
+    return padded
+
+
+def _speak(net: Tacotron2, texts: list[str], text: np.ndarray, lengths: np.ndarray, seeds: list[tuple[int, int]]) -> list[Sentence]:
+    """Speak a batch [B, L], of which the first `texts` are wanted; they share its time."""
+    began = time.perf_counter()
+    speech = net.generate(Tensor(text), Tensor(lengths), seeds)
+    seconds = time.perf_counter() - began
+    mels, frames, alignments = (array.asnumpy()[: len(texts)] for array in (speech.mel, speech.mel_lengths, speech.alignments))
+    steps = frames // net.config.model.reduction_factor
+    for mel, sentence in zip(mels, texts, strict=True):
+        if not np.isfinite(mel).all():
+            raise InputError(
+                f"the network's output for {quote(sentence)} is not finite: its weights have diverged, take an earlier checkpoint"
+            )
+    return [
+        Sentence(
+            texts[i],
+            mels[i, :, : frames[i]],
+            alignments[i, : steps[i], : lengths[i]],
+            speech.stop_reasons[i],
+            seconds * frames[i] / frames.sum(),
+        )
+        for i in range(len(texts))
+    ]
+
+
+def _join(line: Line, sentences: list[Sentence], vocoder: Vocoder, config: Config) -> Utterance:
+    audio = config.audio
+    pause = round(config.text.sentence_pause * audio.sample_rate / audio.hop_length)  # frames, so that mel and wav stay in step
+    silence = np.zeros(pause * audio.hop_length, np.float32)
+    began = time.perf_counter()
+    try:
+        wavs = [vocoder(sentence.mel) for sentence in sentences]
+    except InputError as error:
+        raise InputError(f"line {line.number}: {error}") from error
+    seconds = time.perf_counter() - began + sum(sentence.seconds for sentence in sentences)
+    mel = np.concatenate([part for sentence in sentences for part in (silent_mel(pause, audio), sentence.mel)][1:], 1)
+    wav = np.concatenate([part for each in wavs for part in (silence, each)][1:])
+    return Utterance(line, sentences, mel, wav, seconds)

@@ -1,0 +1,93 @@
+"""The vocoder on the command line of what speaks: its flags, what is wrong with them, and the vocoder that they describe."""
+
+from __future__ import annotations
+
+import functools
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from src import runtime
+from src.audio import griffin_lim, silent_mel
+from src.cli import CommandLine, amount
+from src.config import AudioConfig
+from src.errors import InputError
+from src.models.factory import create_model
+from src.synthesis.vocoder import SILENT_FRAMES, Vocoder, check_signature, griffin_lim_vocoder, waveglow_vocoder
+
+if TYPE_CHECKING:
+    from mindspore import nn  # at run time `src` comes first, which quiets it
+
+NAMES = ("vocoder", "waveglow_checkpoint", "sigma", "denoiser_strength")
+
+
+def add_vocoder_flags(command: CommandLine) -> None:
+    """Let `command` take a flag for each of `NAMES`; those not given are None."""
+    command.add_argument(
+        "--vocoder",
+        choices=["griffinlim", "waveglow"],
+        help="what turns mel spectrograms into sound (default: waveglow with --waveglow_checkpoint, otherwise griffinlim)",
+    )
+    command.add_argument("--waveglow_checkpoint", type=Path, help="the vocoder's network")
+    command.add_argument("--sigma", type=amount, help="of WaveGlow: standard deviation of the noise that becomes sound (default: its own)")
+    command.add_argument(
+        "--denoiser_strength", type=amount, help="of WaveGlow: how much of its own hum is taken off, such as 0.01 (default: 0)"
+    )
+
+
+def check_vocoder_flags(arguments: Namespace, copying: bool = False) -> None:
+    """Make sure that the flags fit together.
+
+    Args:
+        copying: copy synthesis, which may take its audio settings from WaveGlow's checkpoint and still use Griffin-Lim.
+
+    Raises:
+        InputError: they do not.
+    """
+    if arguments.vocoder == "waveglow" and not arguments.waveglow_checkpoint:
+        raise InputError("--vocoder waveglow needs --waveglow_checkpoint")
+    by_griffin_lim = arguments.vocoder == "griffinlim" or not arguments.waveglow_checkpoint
+    if by_griffin_lim and (arguments.sigma is not None or arguments.denoiser_strength is not None):
+        raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --waveglow_checkpoint")
+    if arguments.vocoder == "griffinlim" and arguments.waveglow_checkpoint and not copying:
+        raise InputError("--vocoder griffinlim has no use for --waveglow_checkpoint; leave one of them out")
+
+
+def griffin_lim_aside(arguments: Namespace) -> Callable[..., np.ndarray]:
+    """`griffin_lim`, by a process of its own where the flags mean it: that one loads librosa while this one compiles.
+
+    To be called before a network is made, which starts MindSpore's threads: then no process can be copied.
+    """
+    if arguments.waveglow_checkpoint:
+        return griffin_lim
+    return runtime.in_child(griffin_lim, silent_mel(SILENT_FRAMES, AudioConfig()), AudioConfig())
+
+
+def vocoder_for(
+    net: nn.Cell, arguments: Namespace, compute: Callable[..., np.ndarray] = griffin_lim
+) -> tuple[Callable[[int], Vocoder], dict[str, Any]]:
+    """The vocoder for the mel spectrograms of `net`, which in copy synthesis is WaveGlow itself.
+
+    Args:
+        compute: of Griffin-Lim, see `griffin_lim_vocoder`.
+
+    Returns:
+        What makes it for a seed, and what a summary says of it.
+
+    Raises:
+        InputError: WaveGlow's checkpoint cannot be used, or is of other mel spectrograms than `net`.
+    """
+    path = arguments.waveglow_checkpoint
+    if arguments.vocoder == "griffinlim" or not path:
+        return functools.partial(griffin_lim_vocoder, net.config.audio, compute=compute), {"vocoder": "griffinlim"}
+    waveglow = net if net.config.model.name == "waveglow" else create_model(checkpoint=path, overrides={})
+    if waveglow.config.model.name != "waveglow":
+        raise InputError(f"{path}: is a {waveglow.config.model.name}, no WaveGlow")
+    check_signature(path, waveglow.config.audio, arguments.checkpoint, net.config.audio)
+    sigma = waveglow.config.model.sigma if arguments.sigma is None else arguments.sigma
+    strength = arguments.denoiser_strength or 0.0
+    names = {"vocoder": "waveglow", "waveglow_checkpoint": str(path), "sigma": sigma, "denoiser_strength": strength}
+    return functools.partial(waveglow_vocoder, waveglow, sigma, strength), names
