@@ -21,7 +21,7 @@ from src.audio import griffin_lim
 from src.cli import CommandLine, positive, run, seed
 from src.errors import InputError, some_of
 from src.evaluation.copy_synthesis import copy_synthesis
-from src.evaluation.metrics import Recogniser, running_on
+from src.evaluation.metrics import Recogniser, find_runaways
 from src.evaluation.objective import Clip, held_out_clips, measure, table
 from src.evaluation.validation import evaluate
 from src.files import write_atomically
@@ -42,13 +42,19 @@ def main() -> None:
     """Parse the command line, then speak or measure."""
     command = CommandLine(__doc__.splitlines()[0])
     command.add_argument(
-        "--checkpoint", type=Path, help="the network, its configuration inside (default, to speak: the voice that hub_meta.md names)"
+        "--checkpoint",
+        type=Path,
+        help="the network, its configuration inside (default, to speak: the voice that hub_meta.md names)",
     )
     command.add_argument("--text", type=str, help="what to say")
     command.add_argument(
-        "--text_file", type=Path, help="file of lines, each spoken into a wav of its own; lines without a sound are left out"
+        "--text_file",
+        type=Path,
+        help="file of lines, each spoken into a wav of its own; lines without a sound are left out",
     )
-    command.add_argument("--data_path", type=Path, help="instead of speaking, measure on this dataset made by scripts/preprocess.py")
+    command.add_argument(
+        "--data_path", type=Path, help="instead of speaking, measure on this dataset made by scripts/preprocess.py"
+    )
     command.add_argument(
         "--metrics",
         action="store_true",
@@ -56,10 +62,16 @@ def main() -> None:
         "mel-cepstral distortion, pitch, real-time factor; needs requirements-eval.txt",
     )
     command.add_argument(
-        "--ids", type=Path, metavar="FILE", help="of --metrics: ids of the clips, one per line (default: the validation split)"
+        "--ids",
+        type=Path,
+        metavar="FILE",
+        help="of --metrics: ids of the clips, one per line (default: the validation split)",
     )
     command.add_argument(
-        "--clips", type=positive, metavar="N", help="of --metrics: so many of the clips, evenly spaced (default: 50; with --ids all)"
+        "--clips",
+        type=positive,
+        metavar="N",
+        help="of --metrics: so many of the clips, evenly spaced (default: 50; with --ids all)",
     )
     command.add_argument(
         "--copy_synthesis",
@@ -68,7 +80,9 @@ def main() -> None:
         help="instead of speaking, turn this recording into its mel spectrogram and back, to judge the vocoder alone; "
         "audio settings are those of --waveglow_checkpoint or --checkpoint",
     )
-    command.add_argument("--output_dir", type=Path, required=True, help="folder for the results; those of a run before are replaced")
+    command.add_argument(
+        "--output_dir", type=Path, required=True, help="folder for the results; those of a run before are replaced"
+    )
     add_vocoder_flags(command)
     command.add_argument("--seed", type=seed, default=0, help="of the prenet's dropout and of the vocoder")
     arguments, overrides = command.parse()
@@ -84,7 +98,9 @@ def main() -> None:
     checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
     net = create_model(checkpoint=checkpoint, overrides=overrides)
     if (lines or arguments.metrics) and not isinstance(net, Tacotron2):
-        raise InputError(f"{checkpoint}: is a {net.config.model.name}, which speaks no text; it may be meant as --waveglow_checkpoint")
+        raise InputError(
+            f"{checkpoint}: is a {net.config.model.name}, which speaks no text; it may be meant as --waveglow_checkpoint"
+        )
     if arguments.text_file:
         lines = _with_sound(lines, net, arguments.text_file)
     facts = {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
@@ -128,7 +144,10 @@ def _with_sound(lines: list[Line], net: Tacotron2, text_file: Path) -> list[Line
     """The lines in which something can be spoken; as they are if there is none, for an error to name the first."""
     silent = [line.number for line in lines if not speakable_sentences(line.text, net.config.text)]
     if 0 < len(silent) < len(lines):
-        print(f"{text_file}: nothing can be spoken of these lines, they are left out: {some_of(silent, 5)}", file=sys.stderr)
+        print(
+            f"{text_file}: nothing can be spoken of these lines, they are left out: {some_of(silent, 5)}",
+            file=sys.stderr,
+        )
         return [line for line in lines if line.number not in silent]
     return lines
 
@@ -163,13 +182,21 @@ def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path
     spoken = sum(row["seconds"] for row in rows)
     whole = {"seconds": spoken, "real_time_factor": seconds / spoken, "elapsed_seconds": time.perf_counter() - began}
     _write(output_dir / "summary.json", {**facts, "sample_rate": audio.sample_rate, **whole, "lines": rows})
-    slow = [f"line {rows[i]['line']}" for i in running_on([row["text"] for row in rows], [row["seconds"] for row in rows])]
+    slow = [
+        f"line {rows[i]['line']}"
+        for i in find_runaways([row["text"] for row in rows], [row["seconds"] for row in rows])
+    ]
     if slow:
-        print(f"warning: took more than 3 times the median seconds per character, it may babble: {some_of(slow, 5)}", file=sys.stderr)
+        print(
+            f"warning: took more than 3 times the median seconds per character, it may babble: {some_of(slow, 5)}",
+            file=sys.stderr,
+        )
     if cut:
         limit = net.config.model.max_decoder_steps
         print(f"warning: did not end before model.max_decoder_steps ({limit}): {some_of(cut, 5)}", file=sys.stderr)
-    print(f"{output_dir}: {len(rows)} wav, {spoken:.1f} s of speech at {whole['real_time_factor']:.2f} x real time, see summary.json")
+    print(
+        f"{output_dir}: {len(rows)} wav, {spoken:.1f} s of speech at {whole['real_time_factor']:.2f} x real time, see summary.json"
+    )
 
 
 def _clear(output_dir: Path) -> None:
@@ -183,15 +210,24 @@ def _clear(output_dir: Path) -> None:
 
 
 def _cut_off(utterance: Utterance) -> list[str]:
-    n, all_of_them = sum(each.stop_reason == "max_decoder_steps" for each in utterance.sentences), len(utterance.sentences)
-    return [f"line {utterance.line.number}" + (f" ({n} of {all_of_them} sentences)" if all_of_them > 1 else "")] if n else []
+    n, all_of_them = (
+        sum(each.stop_reason == "max_decoder_steps" for each in utterance.sentences),
+        len(utterance.sentences),
+    )
+    return (
+        [f"line {utterance.line.number}" + (f" ({n} of {all_of_them} sentences)" if all_of_them > 1 else "")]
+        if n
+        else []
+    )
 
 
 def _copy(net: nn.Cell, recording: Path, vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:
     result = copy_synthesis(recording, vocoder, net.config.audio, output_dir)
     _write(output_dir / "summary.json", {**facts, **result})
     distance = f"{result['log_spectral_distance']:.2f} dB"
-    print(f"{output_dir / result['wav']}: by {facts['vocoder']}, log-spectral distance to the recording {distance}, see summary.json")
+    print(
+        f"{output_dir / result['wav']}: by {facts['vocoder']}, log-spectral distance to the recording {distance}, see summary.json"
+    )
 
 
 def _validate(net: nn.Cell, data_path: Path, output_dir: Path) -> dict[str, Any]:
@@ -202,7 +238,12 @@ def _validate(net: nn.Cell, data_path: Path, output_dir: Path) -> dict[str, Any]
 
 
 def _measure(
-    net: Tacotron2, clips: list[Clip], vocoder: Vocoder, recogniser: Recogniser, arguments: Namespace, validation: dict[str, Any]
+    net: Tacotron2,
+    clips: list[Clip],
+    vocoder: Vocoder,
+    recogniser: Recogniser,
+    arguments: Namespace,
+    validation: dict[str, Any],
 ) -> dict[str, Any]:
     metrics = measure(net, clips, vocoder, recogniser, arguments.output_dir, arguments.seed)
     text = table(validation | metrics)

@@ -10,7 +10,7 @@ from typing import get_args
 
 from src.cli import CommandLine, run
 from src.errors import InputError
-from src.export.writing import FileFormat, NotTheSame, export
+from src.export.writing import ExportMismatch, FileFormat, export
 
 
 def main() -> None:
@@ -18,20 +18,35 @@ def main() -> None:
     command = CommandLine(__doc__.splitlines()[0])
     command.add_argument("--checkpoint", type=Path, required=True, help="the network, a Tacotron 2 or a WaveGlow")
     command.add_argument(
-        "--file_format", choices=get_args(FileFormat), required=True, help="ONNX takes requirements-onnx.txt, AIR an Ascend"
+        "--file_format",
+        choices=get_args(FileFormat),
+        required=True,
+        help="ONNX takes requirements-onnx.txt, AIR an Ascend",
     )
-    command.add_argument("--output_dir", type=Path, required=True, help="folder for the files, each with a description (.json) beside it")
-    command.add_argument("--max_symbols", type=int, help="of Tacotron 2 as MINDIR or AIR: longest text (default: text.max_sentence_length)")
-    command.add_argument("--verify", action=BooleanOptionalAction, default=True, help="run what was written and compare (default: yes)")
+    command.add_argument(
+        "--output_dir", type=Path, required=True, help="folder for the files, each with a description (.json) beside it"
+    )
+    command.add_argument(
+        "--max_symbols",
+        type=int,
+        help="of Tacotron 2 as MINDIR or AIR: longest text (default: text.max_sentence_length)",
+    )
+    command.add_argument(
+        "--verify", action=BooleanOptionalAction, default=True, help="run what was written and compare (default: yes)"
+    )
     arguments, overrides = command.parse()
     if arguments.max_symbols is not None and arguments.max_symbols < 1:
         raise InputError("--max_symbols must be at least 1")
     try:
         done = export(**vars(arguments), overrides=overrides)
-    except NotTheSame as error:
+    except ExportMismatch as error:
         raise SystemExit(f"error: {error}") from None
     for file, difference in done:
-        checked = "not compared with the network" if difference is None else f"largest relative difference to the network {difference:.1e}"
+        checked = (
+            "not compared with the network"
+            if difference is None
+            else f"largest relative difference to the network {difference:.1e}"
+        )
         print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {checked}")
 
 

@@ -15,17 +15,25 @@ def main() -> None:
     command = CommandLine(
         "Train a network on a corpus made by scripts/preprocess.py. Ctrl-C saves a checkpoint and leaves with exit code 130 or 143."
     )
-    command.add_argument("--config", type=str, help="YAML file of the configuration (default when resuming: the run's own)")
-    command.add_argument("--data_path", type=str, help="folder made by scripts/preprocess.py (default when resuming: the run's own)")
+    command.add_argument(
+        "--config", type=str, help="YAML file of the configuration (default when resuming: the run's own)"
+    )
+    command.add_argument(
+        "--data_path", type=str, help="folder made by scripts/preprocess.py (default when resuming: the run's own)"
+    )
     command.add_argument("--output_dir", type=str, help="new folder for log, pictures and checkpoints")
-    command.add_argument("--resume", type=str, metavar="OUTPUT_DIR", help="go on with the run in this folder from its newest checkpoint")
+    command.add_argument(
+        "--resume", type=str, metavar="OUTPUT_DIR", help="go on with the run in this folder from its newest checkpoint"
+    )
     command.add_argument(
         "--warm_start",
         type=str,
         metavar="CKPT",
         help="begin with the weights of this checkpoint, embeddings symbol by symbol (no use when resuming)",
     )
-    command.add_argument("--ignore_layers", type=str, metavar="A,B", help="parameters that --warm_start leaves fresh, such as embedding")
+    command.add_argument(
+        "--ignore_layers", type=str, metavar="A,B", help="parameters that --warm_start leaves fresh, such as embedding"
+    )
     command.add_argument("--target_val_loss", type=float, help="stop when the validation loss is not above this")
     arguments, overrides = command.parse()
 
@@ -36,7 +44,9 @@ def main() -> None:
         resume = latest(arguments.resume) if arguments.resume else None
     output_dir = Path(arguments.output_dir or arguments.resume or "")
     if resume and output_dir.resolve() != Path(arguments.resume).resolve():
-        raise InputError(f"--output_dir {output_dir} is not the run to --resume, {arguments.resume}; leave one of them out")
+        raise InputError(
+            f"--output_dir {output_dir} is not the run to --resume, {arguments.resume}; leave one of them out"
+        )
     data_path = arguments.data_path or (resume and resume.extra.get("data_path"))
     if not (data_path and (arguments.output_dir or arguments.resume)):
         raise InputError("--data_path and --output_dir are needed, or --resume")

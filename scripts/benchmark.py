@@ -26,7 +26,19 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.process import MEL, OURS, PEER, PLAIN, Worker, WorkerFailed, add_peer_flags, alternate, commands, prepare, read_shape
+from benchmarks.process import (
+    MEL,
+    OURS,
+    PEER,
+    PLAIN,
+    Worker,
+    WorkerFailed,
+    add_peer_flags,
+    alternate,
+    commands,
+    prepare,
+    read_shape,
+)
 from benchmarks.report import Row, describe_machine
 from tqdm import tqdm
 
@@ -48,7 +60,9 @@ def seconds_to_wav(cache: Path, output_dir: Path) -> float:
     command = [sys.executable, ROOT / "eval.py", "--text", "Hello world.", "--output_dir", output_dir]
     wav, began = output_dir / "0001.wav", time.perf_counter()
     with tempfile.TemporaryFile(mode="w+") as errors:
-        with subprocess.Popen(command, env=os.environ | {"GRAPH_CACHE": str(cache)}, stdout=subprocess.DEVNULL, stderr=errors) as process:
+        with subprocess.Popen(
+            command, env=os.environ | {"GRAPH_CACHE": str(cache)}, stdout=subprocess.DEVNULL, stderr=errors
+        ) as process:
             while process.poll() is None and not wav.is_file():
                 time.sleep(0.01)
             seconds = time.perf_counter() - began
@@ -108,16 +122,26 @@ class Benchmark:
         with ExitStack() as stack:
             workers = prepare(stack, self.commands, "free_running", self.config, sides)
             samples = alternate(workers, self.arguments.free_running_repeats, "free running")
-        frame = {label: [1e3 * seconds / (n_frames * sides[label][1]) for seconds in samples[label]] for label in sides}  # ms, of one text
+        frame = {
+            label: [1e3 * seconds / (n_frames * sides[label][1]) for seconds in samples[label]] for label in sides
+        }  # ms, of one text
         for ours, peer in ((1, 1), (8, 1), (8, 8)):
             name = f"free_running_batch_{ours}" + (f"_against_batch_{peer}" if peer != ours else "")
             labels = f"{OURS}, batch {ours}", f"{PEER}, batch {peer}"
-            yield Row(name, f"free running, {n_frames} frames, a frame", "ms", {label: frame[label] for label in labels})
+            yield Row(
+                name, f"free running, {n_frames} frames, a frame", "ms", {label: frame[label] for label in labels}
+            )
 
     def _compilation(self) -> Row:
         """Seconds that the training step takes to compile, each time in new processes; with many clips, as growth shows there."""
-        length, frames, batch_size = self.arguments.text_length, self.arguments.compile_frames, self.arguments.shapes[-1][0]
-        sides = {f"{OURS}, T {n_frames}": (OURS, batch_size, n_frames, length) for n_frames in sorted(frames, reverse=True)}
+        length, frames, batch_size = (
+            self.arguments.text_length,
+            self.arguments.compile_frames,
+            self.arguments.shapes[-1][0],
+        )
+        sides = {
+            f"{OURS}, T {n_frames}": (OURS, batch_size, n_frames, length) for n_frames in sorted(frames, reverse=True)
+        }
         samples: dict[str, list[float]] = {label: [] for label in sides}
         for _ in tqdm(range(self.arguments.compile_repeats), desc="compilation", leave=False):
             with ExitStack() as stack:
@@ -128,7 +152,10 @@ class Benchmark:
     def _vocoding(self) -> Row:
         """Of one mel spectrogram, fresh weights, without weight norm; by second of sound."""
         n_frames, config = self.arguments.vocoder_frames, Config(model=WaveGlowConfig())
-        request = {"task": "vocoding", "arguments": {"config": config.to_dict(), "seed": config.train.seed, "n_frames": n_frames}}
+        request = {
+            "task": "vocoding",
+            "arguments": {"config": config.to_dict(), "seed": config.train.seed, "n_frames": n_frames},
+        }
         with ExitStack() as stack:
             workers = {side: stack.enter_context(Worker(self.commands[side])) for side in (OURS, PLAIN)}
             for worker in workers.values():
@@ -175,14 +202,18 @@ class Benchmark:
         frame = {side: [1e3 * seconds / n_frames for seconds in samples[side]] for side in samples}
         for side, file_format in FORMATS.items():
             title = f"{file_format} file, {n_frames} frames, a frame"
-            yield Row(f"exported_{file_format.lower()}", title, "ms", {side: frame[side], f"{OURS}, graph": frame[OURS]})
+            yield Row(
+                f"exported_{file_format.lower()}", title, "ms", {side: frame[side], f"{OURS}, graph": frame[OURS]}
+            )
 
 
 def main() -> None:
     """Parse, measure, print the rows and write them."""
     parser = CommandLine(__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, help="YAML file of the network; without it, full width")
-    parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="file to write machine, settings and rows to")
+    parser.add_argument(
+        "--json", type=Path, default=Path("benchmark.json"), help="file to write machine, settings and rows to"
+    )
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -197,8 +228,12 @@ def main() -> None:
         help="training: batch x frames x text, such as 16x400x100; the last batch also compiles",
     )
     parser.add_argument("--frames", type=positive, default=200, help="free running: frames to speak")
-    parser.add_argument("--text_length", type=positive, default=100, help="free running and compilation: symbols of a text")
-    parser.add_argument("--compile_frames", type=positive, nargs=2, default=[200, 800], help="compilation: the two sizes to compare")
+    parser.add_argument(
+        "--text_length", type=positive, default=100, help="free running and compilation: symbols of a text"
+    )
+    parser.add_argument(
+        "--compile_frames", type=positive, nargs=2, default=[200, 800], help="compilation: the two sizes to compare"
+    )
     parser.add_argument("--vocoder_frames", type=positive, default=400, help="WaveGlow: frames to turn into sound")
     parser.add_argument("--repeats", type=positive, default=5, help="counted training steps of each side")
     parser.add_argument("--free_running_repeats", type=positive, default=10, help="counted runs of each side")

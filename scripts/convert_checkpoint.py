@@ -23,21 +23,33 @@ def main() -> None:
     parser.add_argument("source", metavar="SOURCE", help="checkpoint to convert: a PyTorch file or a MindSpore .ckpt")
     parser.add_argument("destination", metavar="DEST", help="path of the .ckpt to write, or with --to torch of the .pt")
     parser.add_argument(
-        "--source", dest="layout", choices=("auto", *LAYOUTS), default="auto", help="layout of SOURCE; auto tells it by names (default)"
+        "--source",
+        dest="layout",
+        choices=("auto", *LAYOUTS),
+        default="auto",
+        help="layout of SOURCE; auto tells it by names (default)",
     )
     parser.add_argument(
         "--config",
         help="YAML file with what tensors do not tell, such as the audio settings; sizes in it give way to theirs. Keys can be flags",
     )
-    parser.add_argument("--symbols", metavar="FILE", help="symbols in the order of the embedding's rows: a JSON list, or one to a line")
-    parser.add_argument("--to", choices=("mindspore", "torch"), default="mindspore", help="torch: write our SOURCE in NVIDIA's layout")
+    parser.add_argument(
+        "--symbols", metavar="FILE", help="symbols in the order of the embedding's rows: a JSON list, or one to a line"
+    )
+    parser.add_argument(
+        "--to", choices=("mindspore", "torch"), default="mindspore", help="torch: write our SOURCE in NVIDIA's layout"
+    )
     arguments, overrides = parser.parse()
     if arguments.to == "torch":
         if arguments.config or arguments.symbols or overrides or arguments.layout != "auto":
-            raise InputError("--to torch takes everything from the checkpoint; leave --source, --config, --symbols and keys out")
+            raise InputError(
+                "--to torch takes everything from the checkpoint; leave --source, --config, --symbols and keys out"
+            )
         done = to_torch(arguments.source, arguments.destination)
     else:
-        done = convert(arguments.source, arguments.destination, arguments.layout, arguments.config, overrides, arguments.symbols)
+        done = convert(
+            arguments.source, arguments.destination, arguments.layout, arguments.config, overrides, arguments.symbols
+        )
     config = done.config
     if isinstance(config.model, Tacotron2Config):
         network = f"reduction factor {config.model.reduction_factor}, {config.model.n_symbols} symbols"
@@ -48,7 +60,9 @@ def main() -> None:
         f"step {done.step}; layout: {done.layout}"
     )
     if done.layout == "zoo" and not arguments.config:
-        print("taken for the model zoo's `research` flavour; for the `official` one add --config config/tacotron2_zoo_official.yaml")
+        print(
+            "taken for the model zoo's `research` flavour; for the `official` one add --config config/tacotron2_zoo_official.yaml"
+        )
     if done.left_out:
         print(f"left out, as it belongs to a training: {some_of(done.left_out)}")
 

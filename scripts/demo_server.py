@@ -33,7 +33,7 @@ from src.hub.card import shipped_voice
 from src.models.factory import create_model
 from src.models.tacotron2.model import Tacotron2
 from src.runtime.interruption import Interruption
-from src.synthesis.speech_queue import UNEXPECTED, SpeechQueue, Task
+from src.synthesis.speech_queue import UNEXPECTED, Job, SpeechQueue
 from src.synthesis.vocoder_flags import add_vocoder_flags, check_vocoder_flags, vocoder_for
 from src.text import speakable_sentences
 
@@ -41,7 +41,10 @@ PAGE = Path(__file__).with_name("demo_page.html").read_text(encoding="utf-8")
 LONGEST_TEXT = 1000  # characters
 LARGEST_BODY = 16 * LONGEST_TEXT  # bytes; JSON takes at most 12 for a character
 TYPES = {".png": "image/png", ".wav": "audio/wav"}
-HASHES = {tag: hashlib.sha256(re.search(f"<{tag}>(.*?)</{tag}>", PAGE, re.DOTALL)[1].encode()).digest() for tag in ("style", "script")}
+HASHES = {
+    tag: hashlib.sha256(re.search(f"<{tag}>(.*?)</{tag}>", PAGE, re.DOTALL)[1].encode()).digest()
+    for tag in ("style", "script")
+}
 POLICY = [f"{tag}-src 'sha256-{base64.b64encode(digest).decode()}'" for tag, digest in HASHES.items()]
 POLICY += ["default-src 'none'", "connect-src 'self'", "img-src blob: data:", "media-src blob:"]
 POLICY += ["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]
@@ -75,7 +78,9 @@ class Server(ThreadingHTTPServer):
             super().__init__((host, port), Handler)
         except (OSError, OverflowError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise InputError(f"cannot listen at {host}, port {port} ({reason}); choose another --port or --host") from error
+            raise InputError(
+                f"cannot listen at {host}, port {port} ({reason}); choose another --port or --host"
+            ) from error
         self.private = ipaddress.ip_address(self.server_address[0]).is_loopback
 
     def answers_to(self, host: str) -> bool:
@@ -113,7 +118,10 @@ class Handler(BaseHTTPRequestHandler):
     def _check_source(self) -> None:
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
         if not self.server.answers_to(host):
-            raise Refused(HTTPStatus.FORBIDDEN, f"this server does not go by the name {quote(host)}; open it by the address it printed")
+            raise Refused(
+                HTTPStatus.FORBIDDEN,
+                f"this server does not go by the name {quote(host)}; open it by the address it printed",
+            )
         if origin is not None and origin.partition("//")[2] != host:
             raise Refused(HTTPStatus.FORBIDDEN, f"this server does not take requests from pages of {quote(origin)}")
 
@@ -130,7 +138,11 @@ class Handler(BaseHTTPRequestHandler):
                 method = "GET" if self.command == "HEAD" else self.command
                 if method not in methods:
                     allowed = ", ".join(methods)
-                    raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"this address takes {allowed}, not {self.command}", Allow=allowed)
+                    raise Refused(
+                        HTTPStatus.METHOD_NOT_ALLOWED,
+                        f"this address takes {allowed}, not {self.command}",
+                        Allow=allowed,
+                    )
                 methods[method](*match.groups())
                 return
         raise Refused(HTTPStatus.NOT_FOUND, "there is nothing at this address; the page is at /")
@@ -146,27 +158,27 @@ class Handler(BaseHTTPRequestHandler):
         seed = wish.get("seed", 0)
         if type(seed) is not int or not 0 <= seed < 2**32:
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the seed must be a whole number from 0 to 4294967295")
-        task = self.server.queue.add(speakable(wish.get("text"), self.server.queue.config.text), seed)
-        if task is None:
+        job = self.server.queue.add(speakable(wish.get("text"), self.server.queue.config.text), seed)
+        if job is None:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many texts are waiting already; try again in a while")
-        self._answer({"id": task.id}, HTTPStatus.ACCEPTED)
+        self._answer({"id": job.id}, HTTPStatus.ACCEPTED)
 
-    def _task(self, name: str) -> Task:
-        if task := self.server.queue.get(name):
-            return task
+    def _job(self, name: str) -> Job:
+        if job := self.server.queue.get(name):
+            return job
         raise Refused(HTTPStatus.NOT_FOUND, "this text is not known here, or not any more")
 
     def _progress(self, name: str) -> None:
-        task, queue = self._task(name), self.server.queue
-        state = {key: getattr(task, key) for key in ("stage", "done", "total", "error", "result")}
-        self._answer(state | {"ahead": queue.ahead(task), "preparing": queue.preparing})
+        job, queue = self._job(name), self.server.queue
+        state = {key: getattr(job, key) for key in ("stage", "done", "total", "error", "result")}
+        self._answer(state | {"ahead": queue.ahead(job), "preparing": queue.preparing})
 
     def _stop(self, name: str) -> None:
-        self.server.queue.stop(self._task(name))
+        self.server.queue.stop(self._job(name))
         self._answer({}, HTTPStatus.ACCEPTED)
 
     def _file(self, name: str, suffix: str) -> None:
-        if content := self._task(name).files.get(suffix):
+        if content := self._job(name).files.get(suffix):
             self._answer(content, headers={"Content-Type": TYPES[suffix]})
         else:
             raise Refused(HTTPStatus.NOT_FOUND, "this text is not spoken yet")
@@ -178,17 +190,24 @@ class Handler(BaseHTTPRequestHandler):
         if not re.fullmatch(r"[0-9]{1,18}", length):
             raise Refused(HTTPStatus.LENGTH_REQUIRED, "the request must tell its length")
         if int(length) > LARGEST_BODY:
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request of {length} bytes is too large, {LARGEST_BODY} are allowed")
+            raise Refused(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"a request of {length} bytes is too large, {LARGEST_BODY} are allowed",
+            )
         try:
             wish = json.loads(self.rfile.read(int(length)))
         except (ValueError, RecursionError):
             wish = None
         del self.headers["Content-Length"]  # nothing is left to take
         if not isinstance(wish, dict):
-            raise Refused(HTTPStatus.BAD_REQUEST, 'the request must be JSON such as {"text": "Hello world.", "seed": 0}')
+            raise Refused(
+                HTTPStatus.BAD_REQUEST, 'the request must be JSON such as {"text": "Hello world.", "seed": 0}'
+            )
         return wish
 
-    def _answer(self, content: dict[str, Any] | bytes, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> None:
+    def _answer(
+        self, content: dict[str, Any] | bytes, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None
+    ) -> None:
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         for key, value in (HEADERS | {"Content-Length": str(len(body))} | (headers or {})).items():
@@ -229,9 +248,14 @@ def speakable(text: object, config: TextConfig) -> str:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "there is no text; type what should be said")
     text = text.strip()
     if len(text) > LONGEST_TEXT:
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"the text has {len(text)} characters, at most {LONGEST_TEXT} are spoken at once")
+        raise Refused(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"the text has {len(text)} characters, at most {LONGEST_TEXT} are spoken at once",
+        )
     if control := [
-        f"U+{ord(each):04X}" for each in dict.fromkeys(text) if unicodedata.category(each) in ("Cc", "Cs") and each not in "\t\r\n"
+        f"U+{ord(each):04X}"
+        for each in dict.fromkeys(text)
+        if unicodedata.category(each) in ("Cc", "Cs") and each not in "\t\r\n"
     ]:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"the text has control characters: {some_of(control)}")
     try:
@@ -246,7 +270,9 @@ def main() -> None:
     """Parse, load, serve until Ctrl-C."""
     command = CommandLine(__doc__.splitlines()[0])
     command.add_argument("--checkpoint", type=Path, help="the network (default: the voice that hub_meta.md names)")
-    command.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 lets other machines in (default: 127.0.0.1)")
+    command.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 lets other machines in (default: 127.0.0.1)"
+    )
     command.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
     add_vocoder_flags(command)
     arguments, overrides = command.parse()

@@ -160,7 +160,9 @@ def example(config: Config) -> Batch | SegmentBatch:
     n_mels, lengths, indices = config.audio.n_mels, np.array([3, 2], np.int32), np.arange(2, dtype=np.int32)
     if config.model.name == "tacotron2":
         return Batch(np.ones((2, 3), np.int32), lengths, np.ones((2, n_mels, 3), np.float32), lengths, indices)
-    return SegmentBatch(np.ones((2, n_mels, 8), np.float32), np.ones((2, 8 * config.audio.hop_length), np.float32), indices)
+    return SegmentBatch(
+        np.ones((2, n_mels, 8), np.float32), np.ones((2, 8 * config.audio.hop_length), np.float32), indices
+    )
 
 
 def compile_graphs(graphs: Iterable[Graph] = GRAPHS) -> list[Found]:

@@ -20,16 +20,22 @@ DEMO = Path(__file__).resolve().parents[1] / "demo_corpus"
 def main() -> None:
     """Parse, speak, report."""
     parser = CommandLine(__doc__.splitlines()[0])
-    parser.add_argument("--sentences", type=Path, default=DEMO / "sentences.txt", help="lines of text, id|text or id|text|spoken")
+    parser.add_argument(
+        "--sentences", type=Path, default=DEMO / "sentences.txt", help="lines of text, id|text or id|text|spoken"
+    )
     parser.add_argument("--ids", type=Path, help="file with one id per line: speak only these")
     parser.add_argument("--output_dir", type=Path, default=DEMO, help="the corpus folder to make")
-    parser.add_argument("--config", type=Path, help="YAML file to take audio.sample_rate from; without it 16000, as the voice has it")
+    parser.add_argument(
+        "--config", type=Path, help="YAML file to take audio.sample_rate from; without it 16000, as the voice has it"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes of flite at a time")
     arguments, overrides = parser.parse()
     config = load_config(arguments.config or {"audio": {"sample_rate": 16000}}, overrides)
     sentences = read_sentences(arguments.sentences, arguments.ids)
     seconds = make_corpus(sentences, arguments.output_dir, config.audio.sample_rate, max(1, arguments.workers))
-    print(f"{arguments.output_dir}: {len(sentences)} clips, {seconds / 60:.1f} minutes at {config.audio.sample_rate} Hz")
+    print(
+        f"{arguments.output_dir}: {len(sentences)} clips, {seconds / 60:.1f} minutes at {config.audio.sample_rate} Hz"
+    )
 
 
 if __name__ == "__main__":

@@ -17,14 +17,20 @@ def main() -> None:
     """Parse, bundle, report."""
     parser = CommandLine(__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, required=True, help="our .ckpt of either network")
-    parser.add_argument("--output_dir", type=Path, required=True, help="folder to make; what is there of the other network stays")
+    parser.add_argument(
+        "--output_dir", type=Path, required=True, help="folder to make; what is there of the other network stays"
+    )
     arguments, overrides = parser.parse()
     card = make_bundle(arguments.checkpoint, arguments.output_dir, overrides)
     header = read_header(card)
     asset = header["asset"][0]
-    print(f"{card}: {header['model-name']}, {asset['asset-link'].strip('<>').split('/')[-1]}, sha256 {asset['asset-sha256']}")
+    print(
+        f"{card}: {header['model-name']}, {asset['asset-link'].strip('<>').split('/')[-1]}, sha256 {asset['asset-sha256']}"
+    )
     if "//example.com/" in header["repo-link"]:
-        print(f"before publishing, put the repository's address and your user-id into {card.name} of this repository, and run this again")
+        print(
+            f"before publishing, put the repository's address and your user-id into {card.name} of this repository, and run this again"
+        )
 
 
 if __name__ == "__main__":

@@ -24,19 +24,28 @@ from src.synthesis.vocoder import check_signature, waveglow_vocoder
 def main() -> None:
     """Parse the command line, speak, write the files."""
     command = CommandLine(__doc__.splitlines()[0])
-    command.add_argument("--onnx_dir", type=Path, required=True, help="folder with encoder, decoder_step and postnet (.onnx, .onnx.json)")
+    command.add_argument(
+        "--onnx_dir", type=Path, required=True, help="folder with encoder, decoder_step and postnet (.onnx, .onnx.json)"
+    )
     command.add_argument("--text", required=True, help="what to say")
-    command.add_argument("--output_dir", type=Path, required=True, help="folder for 0001.wav, 0001_mel.npy and summary.json")
+    command.add_argument(
+        "--output_dir", type=Path, required=True, help="folder for 0001.wav, 0001_mel.npy and summary.json"
+    )
     command.add_argument("--seed", type=int, default=0, help="of the prenet's dropout and of the vocoder (default: 0)")
-    command.add_argument("--waveglow_dir", type=Path, help="folder with waveglow.onnx; without it, Griffin-Lim makes the sound")
+    command.add_argument(
+        "--waveglow_dir", type=Path, help="folder with waveglow.onnx; without it, Griffin-Lim makes the sound"
+    )
     command.add_argument("--sigma", type=float, help="of WaveGlow: standard deviation of the noise (default: its own)")
-    command.add_argument("--denoiser_strength", type=float, help="of WaveGlow: how much of its hum is taken off (default: 0)")
+    command.add_argument(
+        "--denoiser_strength", type=float, help="of WaveGlow: how much of its hum is taken off (default: 0)"
+    )
     arguments, overrides = command.parse()
     if arguments.seed < 0:
         raise InputError("--seed must not be negative")
     if not arguments.waveglow_dir and (arguments.sigma is not None or arguments.denoiser_strength is not None):
         raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --waveglow_dir")
-    from src.export.onnx.inference import OnnxTacotron2, OnnxWaveGlow, speak  # noqa: PLC0415  (says in one line when onnxruntime is missing)
+    # Imported here, so that a missing onnxruntime is one line.
+    from src.export.onnx.inference import OnnxTacotron2, OnnxWaveGlow, speak  # noqa: PLC0415
 
     net = OnnxTacotron2(arguments.onnx_dir, overrides)
     audio = net.config.audio
@@ -56,8 +65,16 @@ def main() -> None:
     np.save(content, mel)
     write_atomically(arguments.output_dir / "0001_mel.npy", content.getvalue())
     seconds = len(wav) / audio.sample_rate
-    summary = {"text": arguments.text, "seed": arguments.seed, "overrides": overrides, "seconds": seconds, "sentences": sentences}
-    write_atomically(arguments.output_dir / "summary.json", (json.dumps(summary, indent=2, ensure_ascii=False) + "\n").encode())
+    summary = {
+        "text": arguments.text,
+        "seed": arguments.seed,
+        "overrides": overrides,
+        "seconds": seconds,
+        "sentences": sentences,
+    }
+    write_atomically(
+        arguments.output_dir / "summary.json", (json.dumps(summary, indent=2, ensure_ascii=False) + "\n").encode()
+    )
     print(f"{arguments.output_dir / '0001.wav'}: {seconds:.1f} s of speech")
 
 

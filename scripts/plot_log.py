@@ -18,8 +18,16 @@ from src.train.log import TrainingLog
 def main() -> None:
     """Parse, read, draw, say where."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("output_dir", type=Path, nargs="+", metavar="OUTPUT_DIR", help="output folder of train.py; its run may still go on")
-    parser.add_argument("--output", type=Path, metavar="FILE.png", help="the picture (default: log.png in the first folder)")
+    parser.add_argument(
+        "output_dir",
+        type=Path,
+        nargs="+",
+        metavar="OUTPUT_DIR",
+        help="output folder of train.py; its run may still go on",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE.png", help="the picture (default: log.png in the first folder)"
+    )
     arguments = parser.parse_args()
     picture = arguments.output or arguments.output_dir[0] / "log.png"
     if picture.suffix.lower() != ".png":

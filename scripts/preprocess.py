@@ -20,22 +20,37 @@ def main() -> None:
     """Parse, preprocess, report."""
     parser = CommandLine(__doc__.splitlines()[0])
     parser.add_argument(
-        "--data_path", type=Path, help="folder with metadata.csv and wavs/, or the folder that the paths of --file_list start from"
+        "--data_path",
+        type=Path,
+        help="folder with metadata.csv and wavs/, or the folder that the paths of --file_list start from",
     )
     parser.add_argument(
-        "--file_list", type=Path, help="list of path|text, instead of metadata.csv; paths start from --data_path or the list's folder"
+        "--file_list",
+        type=Path,
+        help="list of path|text, instead of metadata.csv; paths start from --data_path or the list's folder",
     )
     parser.add_argument("--output_dir", type=Path, required=True, help="the dataset folder to make")
     parser.add_argument("--config", type=Path, help="YAML file; every key can also be given as a flag")
-    parser.add_argument("--val_ids", type=Path, help="file with one validation id per line, instead of data.val_fraction")
-    parser.add_argument("--train_ids", type=Path, help="file with one training id per line; without it, all ids that are not in --val_ids")
+    parser.add_argument(
+        "--val_ids", type=Path, help="file with one validation id per line, instead of data.val_fraction"
+    )
+    parser.add_argument(
+        "--train_ids",
+        type=Path,
+        help="file with one training id per line; without it, all ids that are not in --val_ids",
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
-    parser.add_argument("--skip_bad", action="store_true", help="leave bad rows out and list them in skipped.csv, instead of stopping")
-    parser.add_argument("--overwrite", action="store_true", help="replace a dataset made of other recordings or with other settings")
+    parser.add_argument(
+        "--skip_bad", action="store_true", help="leave bad rows out and list them in skipped.csv, instead of stopping"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a dataset made of other recordings or with other settings"
+    )
     arguments, overrides = parser.parse()
     config = load_config(arguments.config, overrides)
     options = {
-        key: getattr(arguments, key) for key in ("data_path", "file_list", "val_ids", "train_ids", "workers", "skip_bad", "overwrite")
+        key: getattr(arguments, key)
+        for key in ("data_path", "file_list", "val_ids", "train_ids", "workers", "skip_bad", "overwrite")
     }
     try:
         stats, already_done = preprocess(arguments.output_dir, config, **options)
@@ -43,7 +58,9 @@ def main() -> None:
         print(*error.lines, sep="\n", file=sys.stderr)
         raise
     if already_done:
-        print(f"{arguments.output_dir} is already done, of these recordings and with these settings; --overwrite makes it again")
+        print(
+            f"{arguments.output_dir} is already done, of these recordings and with these settings; --overwrite makes it again"
+        )
     for split, numbers in stats["splits"].items():
         print(f"{split}: {numbers['clips']} clips, {numbers['hours']:.2f} hours, {numbers['frames']} frames")
     if stats["skipped"]:

@@ -25,7 +25,10 @@ PR_SET_CHILD_SUBREAPER = 36  # of Linux's prctl: orphaned descendants become chi
 FAILURE_SECONDS = 3  # that ranks have to end by themselves when another one has failed
 SCHEDULER_SECONDS = 60  # that the scheduler has to end after the ranks of this machine; those of the others need it
 LAST_LINES = 20
-STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit status of a rank that was asked to stop and has saved its checkpoint
+STOPPED = (
+    128 + signal.SIGINT,
+    128 + signal.SIGTERM,
+)  # exit status of a rank that was asked to stop and has saved its checkpoint
 SCHEDULER = "scheduler"
 
 
@@ -96,7 +99,11 @@ class Ranks:
         """Say what went wrong. Returns the exit status of the whole: that of the rank that failed first."""
         for name, status in self._failures()[:1]:
             how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"failed with exit status {status}"
-            lines = self._log(name).read_text(errors="replace").splitlines()[-LAST_LINES:] if self._log(name).exists() else []
+            lines = (
+                self._log(name).read_text(errors="replace").splitlines()[-LAST_LINES:]
+                if self._log(name).exists()
+                else []
+            )
             _say(f"{_title(name)} {how}; its last lines, of {self._log(name)}:", *(f"    {line}" for line in lines))
             return status if status > 0 else 128 - status
         if self.killed - {SCHEDULER}:
@@ -122,7 +129,9 @@ class Ranks:
             self._within(self.grace_seconds if self._is_stop(status) else FAILURE_SECONDS)
 
     def _is_stop(self, status: int) -> bool:
-        return status in STOPPED or (self.stopped_by is not None and status == -signal.SIGTERM)  # it had not begun to train
+        return status in STOPPED or (
+            self.stopped_by is not None and status == -signal.SIGTERM
+        )  # it had not begun to train
 
     def _failures(self) -> list[tuple[str, int]]:
         ended = [(name, status) for name, status in self.ended.items() if name not in self.killed]
@@ -139,7 +148,9 @@ class Ranks:
         if again or not self._started:
             self._kill()
             return
-        _say(f"{signal.Signals(number).name}: ranks have {self.grace_seconds} s to save a checkpoint; once more kills them")
+        _say(
+            f"{signal.Signals(number).name}: ranks have {self.grace_seconds} s to save a checkpoint; once more kills them"
+        )
         for pid, name in self.running.items():
             if name != SCHEDULER:
                 with contextlib.suppress(ProcessLookupError):  # it has just ended
@@ -184,7 +195,9 @@ def main() -> int:
     log_dir, first, number, *command = sys.argv[1:]
     numbers = range(int(first), int(first) + int(number))
     ranks = Ranks(Path(log_dir), numbers, int(os.environ["GRACE_SECONDS"]))
-    lock = os.open(Path(log_dir, f".lock_{first}"), os.O_CREAT | os.O_WRONLY)  # held until this process ends; machines may share the folder
+    lock = os.open(
+        Path(log_dir, f".lock_{first}"), os.O_CREAT | os.O_WRONLY
+    )  # held until this process ends; machines may share the folder
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -14,7 +14,9 @@ from src.config import AudioConfig
 from src.errors import InputError
 from src.files import write_atomically
 
-LOUDEST = 10.0  # log mel; no recording within [-1, 1] comes near it, and squares of its exponential are far from overflowing
+LOUDEST = (
+    10.0  # log mel; no recording within [-1, 1] comes near it, and squares of its exponential are far from overflowing
+)
 _STREAMED = 0x7FFFF000  # a program that writes to a pipe declares this size or more, for it does not know better
 
 
@@ -34,7 +36,9 @@ def load_wav(path: str | Path, sample_rate: int) -> np.ndarray:
             wav = file.read(dtype="float32", always_2d=True).mean(1)  # (samples,)
             rate, header = file.samplerate, file.extra_info
     except (soundfile.SoundFileError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as audio, it may be damaged ({getattr(error, 'error_string', error)})") from error
+        raise InputError(
+            f"{path}: cannot be read as audio, it may be damaged ({getattr(error, 'error_string', error)})"
+        ) from error
     # libsndfile reads what is there of a truncated wav and only notes in its log that there should be more.
     sizes = re.search(r"^data : (\d+) \(should be (\d+)\)", header, re.MULTILINE)
     if sizes and int(sizes[2]) < int(sizes[1]) < _STREAMED:
@@ -59,7 +63,13 @@ def save_wav(path: str | Path, wav: np.ndarray, sample_rate: int) -> None:
     if not np.isfinite(wav).all():
         raise ValueError(f"{path}: the waveform has samples that are not finite")
     content = io.BytesIO()
-    soundfile.write(content, np.clip(np.rint(wav * 32768), -32768, 32767).astype(np.int16), sample_rate, format="WAV", subtype="PCM_16")
+    soundfile.write(
+        content,
+        np.clip(np.rint(wav * 32768), -32768, 32767).astype(np.int16),
+        sample_rate,
+        format="WAV",
+        subtype="PCM_16",
+    )
     write_atomically(path, content.getvalue())
 
 
@@ -77,7 +87,9 @@ def mel_spectrogram(wav: np.ndarray, audio: AudioConfig, piece: bool = False) ->
         InputError: a waveform too short to be reflected, or audio settings that contradict each other.
     """
     if len(wav) <= audio.n_fft // 2:
-        raise InputError(f"{len(wav)} samples are too few for a spectrogram, it takes more than n_fft / 2 = {audio.n_fft // 2}")
+        raise InputError(
+            f"{len(wav)} samples are too few for a spectrogram, it takes more than n_fft / 2 = {audio.n_fft // 2}"
+        )
     filters = _mel_filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin, audio.fmax)
     wav = wav.astype(np.float32, copy=False)
     wav = wav if piece else preemphasize(wav, audio)
@@ -102,7 +114,9 @@ def compress(magnitudes: np.ndarray, audio: AudioConfig) -> np.ndarray:
     if audio.compression == "ln":
         return np.log(np.maximum(magnitudes, audio.mel_floor))
     floor, ceiling = np.log(audio.mel_floor), np.log(audio.mel_ceiling)
-    return ((np.log(np.clip(magnitudes, audio.mel_floor, audio.mel_ceiling)) - floor) / (ceiling - floor)).astype(np.float32)
+    return ((np.log(np.clip(magnitudes, audio.mel_floor, audio.mel_ceiling)) - floor) / (ceiling - floor)).astype(
+        np.float32
+    )
 
 
 def decompress(mel: np.ndarray, audio: AudioConfig) -> np.ndarray:
@@ -172,4 +186,6 @@ def _linear_magnitudes(mel: np.ndarray, audio: AudioConfig) -> np.ndarray:
 def _mel_filters(sample_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> np.ndarray:
     if fmax > sample_rate / 2:
         raise InputError(f"audio.fmax ({fmax:g} Hz) must not be above half of audio.sample_rate ({sample_rate} Hz)")
-    return librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)  # [n_mels, n_fft // 2 + 1]
+    return librosa.filters.mel(
+        sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax
+    )  # [n_mels, n_fft // 2 + 1]

@@ -19,7 +19,9 @@ class CommandLine(ArgumentParser):
     """
 
     def __init__(self, description: str):
-        super().__init__(description=description, usage="%(prog)s [--flag value ...] [--section.key value ...]", allow_abbrev=False)
+        super().__init__(
+            description=description, usage="%(prog)s [--flag value ...] [--section.key value ...]", allow_abbrev=False
+        )
         for name, kinds in SECTIONS.items():
             for section in kinds:
                 self._add_section(name, section)

@@ -41,7 +41,7 @@ def sha256_of(content: bytes | Path) -> str:
         raise InputError(f"{content}: cannot be read ({error.strerror})") from error
 
 
-def lock(folder: str | Path) -> IO[str]:
+def claim_folder(folder: str | Path) -> IO[str]:
     """Make `folder` unless it is there, have it for this process alone, and delete what a killed one left half written in it.
 
     Returns:
@@ -59,7 +59,9 @@ def lock(folder: str | Path) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.close()
-        raise InputError(f"{folder}: another process is training into it; let it end, or choose another --output_dir") from error
+        raise InputError(
+            f"{folder}: another process is training into it; let it end, or choose another --output_dir"
+        ) from error
     except OSError:
         return file  # a network file system that knows no locks
     for partial in Path(folder).glob(".*.partial*"):

@@ -17,8 +17,13 @@ import src
 
 sys.path.pop(0)
 # The same package from another folder will do: a second card loaded by the same process brings its own copy.
-if not getattr(src, "__file__", None) or Path(src.__file__).read_bytes() != Path(__file__).with_name("__init__.py").read_bytes():
-    raise ImportError(f"{src!r} is imported already, a package of the same name: load this network before it, or in a process of its own")
+if (
+    not getattr(src, "__file__", None)
+    or Path(src.__file__).read_bytes() != Path(__file__).with_name("__init__.py").read_bytes()
+):
+    raise ImportError(
+        f"{src!r} is imported already, a package of the same name: load this network before it, or in a process of its own"
+    )
 from src.errors import InputError
 from src.hub.card import find_card, verified_checkpoint
 from src.models.factory import create_model
@@ -51,7 +56,9 @@ def create_network(name: str, pretrained: bool = False, overrides: dict[str, Any
     checkpoint = verified_checkpoint(card)
     if checkpoint is None:
         if pretrained:
-            raise InputError(f"{card}: names no checkpoint of {name}; scripts/make_hub_bundle.py makes a card that does")
+            raise InputError(
+                f"{card}: names no checkpoint of {name}; scripts/make_hub_bundle.py makes a card that does"
+            )
         return create_model(name, overrides=overrides)
     net = create_model(name, checkpoint=str(checkpoint), overrides=overrides)
     return net if pretrained else create_model(config=net.config)

@@ -81,17 +81,29 @@ def save_curves(path: str | Path, runs: dict[str, list[dict[str, Any]]]) -> None
     for name, axes in zip(panels, figure.subplots(n_rows, n_columns, squeeze=False).flat, strict=False):
         for each, rows, color in zip(curves, runs.values(), colors, strict=True):
             skipped = [row["step"] for row in rows if "skipped_clips" in row]
-            axes.plot(skipped, np.zeros(len(skipped)), "|", markersize=12, color=color, transform=axes.get_xaxis_transform())
+            axes.plot(
+                skipped, np.zeros(len(skipped)), "|", markersize=12, color=color, transform=axes.get_xaxis_transform()
+            )
             steps, values = each.get(name, ([], []))
             axes.plot(steps, values, linewidth=0.8, marker="." if len(steps) < 50 else "", color=color)
             axes.plot(*each.get(f"val_{name}", ([], [])), "o--", markersize=3, color=color)
-        values = [value for each in curves for key in (name, f"val_{name}") for value in each.get(key, ([], []))[1] if math.isfinite(value)]
+        values = [
+            value
+            for each in curves
+            for key in (name, f"val_{name}")
+            for value in each.get(key, ([], []))[1]
+            if math.isfinite(value)
+        ]
         wide = bool(values) and min(values) > 0 and 20 * np.percentile(values, 2) < max(values)
         axes.set(title=name, xlabel="step", yscale="log" if wide else "linear")
         axes.grid(alpha=0.3)
     for axes in figure.axes[len(panels) :]:
         axes.remove()
-    styles = {"training": {"linestyle": "-"}, "validation": {"linestyle": "--", "marker": "o"}, "skipped": {"linestyle": "", "marker": "|"}}
+    styles = {
+        "training": {"linestyle": "-"},
+        "validation": {"linestyle": "--", "marker": "o"},
+        "skipped": {"linestyle": "", "marker": "|"},
+    }
     handles = [Line2D([], [], color=color, label=run) for run, color in zip(runs, colors, strict=True)]
     handles += [Line2D([], [], color="black", label=name, **style) for name, style in styles.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
@@ -114,7 +126,9 @@ def _curves(rows: list[dict[str, Any]]) -> dict[str, tuple[list[int], list[float
 def _figure(height: float, title: str, width: float = 10) -> Figure:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(width, height), layout="constrained")  # a bare Figure draws with Agg and leaves pyplot alone
+    figure = Figure(
+        figsize=(width, height), layout="constrained"
+    )  # a bare Figure draws with Agg and leaves pyplot alone
     figure.suptitle(title if len(title) <= 100 else f"{title[:99]}…", parse_math=False)
     return figure
 
@@ -124,7 +138,9 @@ def _draw_mels(figure: Figure, rows: Iterable[Axes], mels: dict[str, np.ndarray]
     longest = max(each.shape[1] for each in mels.values()) * audio.hop_length / audio.sample_rate
     for axes, (name, values) in zip(rows, mels.items(), strict=True):
         seconds = values.shape[1] * audio.hop_length / audio.sample_rate
-        image = axes.imshow(values, aspect="auto", origin="lower", interpolation="none", extent=(0, seconds, 0, len(values)), **scale)
+        image = axes.imshow(
+            values, aspect="auto", origin="lower", interpolation="none", extent=(0, seconds, 0, len(values)), **scale
+        )
         axes.set(title=name, xlim=(0, longest), xlabel="time in seconds", ylabel="mel band")
         figure.colorbar(image, ax=axes, label="ln magnitude" if audio.compression == "ln" else "log magnitude, 0 to 1")
 

@@ -15,7 +15,13 @@ def run_ranks(function: str, *arguments: str | Path, log_dir: Path, n_ranks: int
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    launcher = ["msrun", "--join=True", f"--worker_num={n_ranks}", f"--local_worker_num={n_ranks}", f"--master_port={port}"]
+    launcher = [
+        "msrun",
+        "--join=True",
+        f"--worker_num={n_ranks}",
+        f"--local_worker_num={n_ranks}",
+        f"--master_port={port}",
+    ]
     command = [*launcher, f"--log_dir={log_dir}", __file__, function, *map(str, arguments)]
     search = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = os.environ | {"PATH": search, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "DEVICE_TARGET": "CPU"}

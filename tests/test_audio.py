@@ -30,7 +30,9 @@ def test_mel_is_that_of_the_public_implementation():
 
 def zoo_mel(wav, flavour):
     """What the two flavours of the MindSpore model zoo compute, step by step."""
-    rate, n_fft, hop, win, low, high = (22050, 1024, 256, 1024, 125, 7600) if flavour == "research" else (16000, 2048, 200, 800, 0, 8000)
+    rate, n_fft, hop, win, low, high = (
+        (22050, 1024, 256, 1024, 125, 7600) if flavour == "research" else (16000, 2048, 200, 800, 0, 8000)
+    )
     if flavour == "official":
         wav = np.append(wav[0], wav[1:] - 0.85 * wav[:-1])
     spectrum = np.abs(librosa.stft(wav, n_fft=n_fft, hop_length=hop, win_length=win, pad_mode="reflect"))
@@ -53,7 +55,10 @@ def test_the_mel_of_the_model_zoo_there_and_back(flavour):
     spoken = griffin_lim(mel, audio)
     assert (spoken.shape, spoken.dtype) == ((mel.shape[1] * audio.hop_length,), np.float32)
     inner = slice(5, -5)  # the cut of the clip is no speech
-    wanted, found = decompress(mel, audio)[:, inner], decompress(mel_spectrogram(spoken, audio), audio)[:, :-1][:, inner]
+    wanted, found = (
+        decompress(mel, audio)[:, inner],
+        decompress(mel_spectrogram(spoken, audio), audio)[:, :-1][:, inner],
+    )
     assert np.linalg.norm(found[:, : wanted.shape[1]] - wanted) / np.linalg.norm(wanted) < 0.15
     assert 0.8 < np.std(spoken) / np.std(wav) < 1.25  # pre-emphasis is undone
     assert np.isfinite(griffin_lim(np.full((80, 20), 1e4), audio)).all()
@@ -77,7 +82,9 @@ def test_stereo_is_mixed_and_resampled(tmp_path):
 
 def test_loud_samples_are_clipped_not_wrapped(tmp_path):
     save_wav(tmp_path / "a.wav", np.array([1.5, 1.0, -1.0, -1.5]), 22050)
-    np.testing.assert_array_equal(load_wav(tmp_path / "a.wav", 22050), np.array([32767, 32767, -32768, -32768]) / np.float32(32768))
+    np.testing.assert_array_equal(
+        load_wav(tmp_path / "a.wav", 22050), np.array([32767, 32767, -32768, -32768]) / np.float32(32768)
+    )
     soundfile.write(tmp_path / "b.wav", np.array([1.2, 0.5]), 22050, subtype="FLOAT")
     assert load_wav(tmp_path / "b.wav", 22050).tolist() == [1.0, 0.5]
 
@@ -177,7 +184,16 @@ def test_griffin_lim_of_one_frame():
 
 def test_signature_tells_any_two_kinds_of_mel_apart():
     signature = mel_signature(AUDIO)
-    assert set(signature) == {"sample_rate", "n_fft", "hop_length", "win_length", "n_mels", "fmin", "fmax", "compression"}
+    assert set(signature) == {
+        "sample_rate",
+        "n_fft",
+        "hop_length",
+        "win_length",
+        "n_mels",
+        "fmin",
+        "fmax",
+        "compression",
+    }
     assert signature == mel_signature(AudioConfig(griffinlim_iterations=5, griffinlim_power=1.5))
     assert signature["compression"] == "ln(max(mel, 1e-05))"  # as in the checkpoints of before there was a choice
     assert signature != mel_signature(AudioConfig(mel_floor=1e-3))

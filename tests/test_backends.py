@@ -48,7 +48,11 @@ def page():
 
 def rows(page):
     """Primitive, a cell for each platform, graphs and documentation."""
-    found = [tuple(cell.strip(" `") for cell in line.strip("|").split(" | ")) for line in page.splitlines() if line.startswith("| `")]
+    found = [
+        tuple(cell.strip(" `") for cell in line.strip("|").split(" | "))
+        for line in page.splitlines()
+        if line.startswith("| `")
+    ]
     assert found
     return found
 
@@ -99,7 +103,11 @@ def test_the_script_writes_between_the_marks(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(list_primitives, "compile_graphs", lambda: [Found({"Abs"}, {"Abs"})] * len(GRAPHS))
     page.write_text(f"before\n{list_primitives.BEGIN}\nold\n{list_primitives.END}\nafter\n")
     list_primitives.main()
-    assert re.fullmatch(r"before\n<!--.*-->\n\n1\. .*\| `Abs` \| yes \| yes \| yes \|.*\n\n<!--.*-->\nafter\n", page.read_text(), re.DOTALL)
+    assert re.fullmatch(
+        r"before\n<!--.*-->\n\n1\. .*\| `Abs` \| yes \| yes \| yes \|.*\n\n<!--.*-->\nafter\n",
+        page.read_text(),
+        re.DOTALL,
+    )
     page.write_text("no marks")
     with pytest.raises(list_primitives.InputError, match="marks"):
         list_primitives.main()

@@ -125,7 +125,9 @@ def test_corpus_smaller_than_a_batch(tmp_path):
 
 
 def test_a_clip_that_fits_no_bucket_is_named(corpus):
-    with pytest.raises(InputError, match=r"train clip it's \d+ \(\d+ symbols, \d+ frames\) is larger than every batch shape"):
+    with pytest.raises(
+        InputError, match=r"train clip it's \d+ \(\d+ symbols, \d+ frames\) is larger than every batch shape"
+    ):
         Batches(corpus, 8, [(16, 100)], seed=1, shuffle=True)
 
 

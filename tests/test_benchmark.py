@@ -51,7 +51,9 @@ def test_workers_run_in_turn_after_one_run_that_does_not_count(stand_in, tmp_pat
     assert min(samples["a"] + samples["b"]) > 0
 
 
-@pytest.mark.parametrize(("code", "error"), [("print('no torch', file=sys.stderr); sys.exit(2)", InputError), ("1 / 0", WorkerFailed)])
+@pytest.mark.parametrize(
+    ("code", "error"), [("print('no torch', file=sys.stderr); sys.exit(2)", InputError), ("1 / 0", WorkerFailed)]
+)
 def test_a_worker_that_ends_says_why(code, error, tmp_path):
     script = tmp_path / "worker.py"
     script.write_text(f"import sys; {code}")
@@ -109,7 +111,9 @@ def test_every_printed_ratio_is_in_the_json(flags, names, stand_in, tmp_path, mo
 
     monkeypatch.setattr(benchmark.Benchmark, "__init__", with_stand_ins)
     monkeypatch.setattr(benchmark, "ROOT", tmp_path)
-    (tmp_path / "eval.py").write_text("import pathlib, sys; path = pathlib.Path(sys.argv[-1]); path.mkdir(); (path / '0001.wav').touch()")
+    (tmp_path / "eval.py").write_text(
+        "import pathlib, sys; path = pathlib.Path(sys.argv[-1]); path.mkdir(); (path / '0001.wav').touch()"
+    )
     benchmark.main()
     result = json.loads(path.read_text())
     printed = [float(line.split("ratio ")[1]) for line in capsys.readouterr().out.splitlines() if "ratio " in line]
@@ -131,7 +135,9 @@ def test_a_start_that_leaves_no_wav_is_an_error(script, tmp_path, monkeypatch):
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
 def test_a_missing_package_is_known_before_the_measurements(package, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--peer_python", "/nowhere/python", "--json", str(tmp_path / "benchmark.json")])
+    monkeypatch.setattr(
+        sys, "argv", ["benchmark.py", "--peer_python", "/nowhere/python", "--json", str(tmp_path / "benchmark.json")]
+    )
     with pytest.raises(InputError, match=f"{package} is missing here: pip install -r requirements-onnx.txt"):
         benchmark.main()
 
@@ -178,7 +184,9 @@ def test_growth_measures_each_shape_once_and_draws_it(stand_in, tmp_path, monkey
     files = {"--json": tmp_path / "growth.json", "--picture": tmp_path / "growth.png"}
     sizes = ["--shape", "2x3x4", "--batch", "1", "2", "--frames", "3", "5", "--text", "4"]
     monkeypatch.setattr(sys, "argv", ["growth.py", *sizes, *(str(part) for pair in files.items() for part in pair)])
-    monkeypatch.setattr(benchmark_growth, "commands", lambda _: {side: stand_in(side) for side in ("ours", "torchaudio")})
+    monkeypatch.setattr(
+        benchmark_growth, "commands", lambda _: {side: stand_in(side) for side in ("ours", "torchaudio")}
+    )
     benchmark_growth.main()
     rows = json.loads(files["--json"].read_text())["rows"]
     assert [row["shape"] for row in rows] == [[1, 3, 4], [2, 3, 4], [2, 5, 4]]

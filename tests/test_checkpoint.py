@@ -90,7 +90,9 @@ def test_embeddings_are_copied_symbol_by_symbol(tmp_path):
     matched, new, unused = match_embedding(target, ours, loaded)
     assert (new, unused) == (["é", "B"], ["a"])  # theirs is the phoneme
     load_weights(target, matched)
-    np.testing.assert_array_equal(target.embedding.asnumpy(), [trained[0], trained[2], before[2], trained[3], before[4], trained[4]])
+    np.testing.assert_array_equal(
+        target.embedding.asnumpy(), [trained[0], trained[2], before[2], trained[3], before[4], trained[4]]
+    )
     assert match_embedding(source, theirs, loaded) == (loaded, [], [])
     with pytest.raises(InputError, match=r"embedding is \[5, 2\], expected \[6, 3\]"):
         load_weights(Reader(ours, 3), match_embedding(Reader(ours, 3), ours, loaded)[0])
@@ -189,7 +191,9 @@ def test_a_network_of_another_size_or_kind_is_refused_and_left_alone(saved):
     loaded = load_checkpoint(saved)
     net = Net(width=5)
     before = weights_of(net)
-    with pytest.raises(InputError, match=r"tacotron2-7\.ckpt: .*first\.weight is \[4, 3\], expected \[5, 3\].* and \d+ more"):
+    with pytest.raises(
+        InputError, match=r"tacotron2-7\.ckpt: .*first\.weight is \[4, 3\], expected \[5, 3\].* and \d+ more"
+    ):
         load_weights(net, loaded)
     assert all(np.array_equal(before[name], value) for name, value in weights_of(net).items())
     with pytest.raises(InputError, match=r"weight is missing, bias is missing, .* is not known here"):
@@ -226,7 +230,9 @@ def test_a_failed_write_keeps_the_file_that_was_there(saved, config, monkeypatch
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="mounting needs root")
 def test_a_disk_that_fills(tmp_path, config):
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], check=False, capture_output=True
+    ).returncode:
         pytest.skip("this machine does not allow mounting")
     try:
         save_checkpoint(tmp_path / "tacotron2-1.ckpt", Net(), config)

@@ -13,7 +13,11 @@ from src.errors import InputError
     [
         (None, 0, ""),
         (InputError("a.wav: is\nempty"), 2, "error: a.wav: is empty\n"),
-        (PermissionError(errno.EACCES, "Permission denied", "outdir"), 2, "error: [Errno 13] Permission denied: 'outdir'\n"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "outdir"),
+            2,
+            "error: [Errno 13] Permission denied: 'outdir'\n",
+        ),
         (KeyboardInterrupt(), 130, ""),
     ],
 )

@@ -42,8 +42,12 @@ def test_a_constant_is_the_same_inside_a_graph(name):
 def arrays_in_graphs(source):
     """Line numbers of `Tensor(np. ...)` in what graphs are made of: `construct`, `bprop`, and functions that do not draw weights."""
     tree = ast.parse(source)
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and "np.random" not in ast.unparse(node)]
-    functions += [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in ("construct", "bprop")]
+    functions = [
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and "np.random" not in ast.unparse(node)
+    ]
+    functions += [
+        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in ("construct", "bprop")
+    ]
     calls = {node for function in functions for node in ast.walk(function) if isinstance(node, ast.Call)}
     return sorted(call.lineno for call in calls if ast.unparse(call).startswith("Tensor(np."))
 

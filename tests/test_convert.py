@@ -14,7 +14,7 @@ from src.config import load_config
 from src.convert.conversion import OUR_CONFIG, convert, to_torch
 from src.convert.layouts import LAYOUTS, recognise, rename_torchaudio, rename_zoo, to_nvidia_names
 from src.convert.mapping import to_ours, to_theirs
-from src.convert.tacotron2 import tacotron2_sizes, tacotron2_table
+from src.convert.tacotron2 import tacotron2_mapping, tacotron2_sizes
 from src.errors import InputError
 from src.models.factory import create_model
 from src.text import SYMBOLS
@@ -22,7 +22,18 @@ from src.text.symbols import read_symbols
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data"
-E, P, A_RNN, D_RNN, A, F, K, POST, M, R = 8, 6, 10, 12, 4, 3, 7, 9, 5, 2  # every width another number, so that mix-ups show
+E, P, A_RNN, D_RNN, A, F, K, POST, M, R = (
+    8,
+    6,
+    10,
+    12,
+    4,
+    3,
+    7,
+    9,
+    5,
+    2,
+)  # every width another number, so that mix-ups show
 QUERY = "decoder.attention_layer.query_layer.linear_layer.weight"
 DROPOUT_OFF = {f"model.{part}_dropout": 0.0 for part in ("encoder", "prenet", "attention", "decoder", "postnet")}
 OUTPUTS = ("mel", "mel_postnet", "gate", "alignments")
@@ -41,7 +52,10 @@ def nvidia_tensors(r: int = R) -> dict[str, np.ndarray]:
     cells = [("encoder.lstm", "_l0", E, E // 2), ("encoder.lstm", "_l0_reverse", E, E // 2)]
     cells += [("decoder.attention_rnn", "", P + E, A_RNN), ("decoder.decoder_rnn", "", A_RNN + E, D_RNN)]
     for prefix, suffix, n_in, n_hidden in cells:
-        shapes |= {f"{prefix}.weight_ih{suffix}": (4 * n_hidden, n_in), f"{prefix}.weight_hh{suffix}": (4 * n_hidden, n_hidden)}
+        shapes |= {
+            f"{prefix}.weight_ih{suffix}": (4 * n_hidden, n_in),
+            f"{prefix}.weight_hh{suffix}": (4 * n_hidden, n_hidden),
+        }
         shapes |= {f"{prefix}.bias_ih{suffix}": (4 * n_hidden,), f"{prefix}.bias_hh{suffix}": (4 * n_hidden,)}
     shapes |= {
         "decoder.prenet.layers.0.linear_layer.weight": (P, M * r),
@@ -60,7 +74,7 @@ def nvidia_tensors(r: int = R) -> dict[str, np.ndarray]:
 
 
 def table_of(tensors):
-    return tacotron2_table(load_config(overrides=tacotron2_sizes(tensors)))
+    return tacotron2_mapping(load_config(overrides=tacotron2_sizes(tensors)))
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +88,15 @@ def zoo_file(zoo, tmp_path):
     """The model zoo's network as its own training saves it."""
     tensors = {name[2:]: value for name, value in zoo.items() if name.startswith("w/")}
     beside = {"moment1.model.embedding.embedding_table": np.ones((149, 24), np.float32), "loss_scale": np.float32(4096)}
-    beside |= {"learning_rate": np.ones(9, np.float32), "global_step": np.array([321], np.int32), "beta1_power": np.float32(0.9)}
-    ms.save_checkpoint([{"name": name, "data": Tensor(value)} for name, value in {**tensors, **beside}.items()], str(tmp_path / "zoo.ckpt"))
+    beside |= {
+        "learning_rate": np.ones(9, np.float32),
+        "global_step": np.array([321], np.int32),
+        "beta1_power": np.float32(0.9),
+    }
+    ms.save_checkpoint(
+        [{"name": name, "data": Tensor(value)} for name, value in {**tensors, **beside}.items()],
+        str(tmp_path / "zoo.ckpt"),
+    )
     return tmp_path / "zoo.ckpt"
 
 
@@ -103,24 +124,36 @@ def test_the_layers_compute_what_they_did():
 
     state = np.random.default_rng(2).standard_normal(A_RNN + E + D_RNN).astype(np.float32)
     cell = {name: tensors[f"decoder.decoder_rnn.{name}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
-    gates = cell["weight_ih"] @ state[: A_RNN + E] + cell["bias_ih"] + cell["weight_hh"] @ state[A_RNN + E :] + cell["bias_hh"]
-    np.testing.assert_allclose(state @ weights["decoder.lstm.weight"] + weights["decoder.lstm.bias"], gates, rtol=1e-4, atol=1e-5)
+    gates = (
+        cell["weight_ih"] @ state[: A_RNN + E]
+        + cell["bias_ih"]
+        + cell["weight_hh"] @ state[A_RNN + E :]
+        + cell["bias_hh"]
+    )
+    np.testing.assert_allclose(
+        state @ weights["decoder.lstm.weight"] + weights["decoder.lstm.bias"], gates, rtol=1e-4, atol=1e-5
+    )
 
     hidden = state[: D_RNN + E]
-    gate = tensors["decoder.gate_layer.linear_layer.weight"][0] @ hidden + tensors["decoder.gate_layer.linear_layer.bias"][0]
-    np.testing.assert_allclose((hidden @ weights["decoder.projection.weight"] + weights["decoder.projection.bias"])[-1], gate, rtol=1e-5)
+    gate = (
+        tensors["decoder.gate_layer.linear_layer.weight"][0] @ hidden
+        + tensors["decoder.gate_layer.linear_layer.bias"][0]
+    )
+    np.testing.assert_allclose(
+        (hidden @ weights["decoder.projection.weight"] + weights["decoder.projection.bias"])[-1], gate, rtol=1e-5
+    )
 
 
 def test_there_and_back_is_the_same_to_the_bit():
     tensors = nvidia_tensors()
-    table = table_of(tensors)
-    weights = to_ours(table, tensors)
-    back = to_theirs(table, weights)
+    mapping = table_of(tensors)
+    weights = to_ours(mapping, tensors)
+    back = to_theirs(mapping, weights)
     assert {name: value.shape for name, value in back.items()} == {name: value.shape for name, value in tensors.items()}
     for name, value in tensors.items():
         if "bias_" not in name and "num_batches" not in name:  # ours are the sum of two biases
             np.testing.assert_array_equal(back[name], value)
-    for name, value in to_ours(table, back).items():
+    for name, value in to_ours(mapping, back).items():
         assert value.tobytes() == weights[name].tobytes(), name
 
 
@@ -129,7 +162,11 @@ def test_a_training_checkpoint_from_file_to_file(torch_files, tmp_path):
     (tmp_path / "c.yaml").write_text("audio: {sample_rate: 16000}\nmodel: {encoder_dim: 512, max_decoder_steps: 77}\n")
     done = convert(source, tmp_path / "x.ckpt", config=tmp_path / "c.yaml")
     loaded = load_checkpoint(tmp_path / "x.ckpt")
-    assert (loaded.config.audio.sample_rate, loaded.config.model.max_decoder_steps, loaded.config.model.encoder_dim) == (16000, 77, E)
+    assert (
+        loaded.config.audio.sample_rate,
+        loaded.config.model.max_decoder_steps,
+        loaded.config.model.encoder_dim,
+    ) == (16000, 77, E)
     assert (done.layout, done.step, loaded.step, loaded.extra["converted_from"]) == ("nvidia", 12, 12, "x.pt")
     net = create_model(checkpoint=str(tmp_path / "x.ckpt"))
     np.testing.assert_array_equal(net.embedding.asnumpy(), nvidia_tensors()["embedding.weight"])
@@ -138,14 +175,26 @@ def test_a_training_checkpoint_from_file_to_file(torch_files, tmp_path):
 @pytest.mark.parametrize("prefix", ["module.", "module.1."])
 def test_the_configuration_of_deep_learning_examples_is_used_and_checked(torch_files, tmp_path, prefix):
     tensors = {f"{prefix}{name}": value for name, value in nvidia_tensors().items()}
-    config = {"n_mel_channels": M, "attention_dim": A, "gate_threshold": 0.4, "max_decoder_steps": 50, "mask_padding": True}
-    done = convert(torch_files("x.pt", tensors, config=config, epoch=3), tmp_path / "x.ckpt", overrides={"model.max_decoder_steps": 60})
+    config = {
+        "n_mel_channels": M,
+        "attention_dim": A,
+        "gate_threshold": 0.4,
+        "max_decoder_steps": 50,
+        "mask_padding": True,
+    }
+    done = convert(
+        torch_files("x.pt", tensors, config=config, epoch=3),
+        tmp_path / "x.ckpt",
+        overrides={"model.max_decoder_steps": 60},
+    )
     assert done.layout == "dle" and (done.config.model.gate_threshold, done.config.model.max_decoder_steps) == (0.4, 60)
     assert load_checkpoint(tmp_path / "x.ckpt").epoch == 3
     with pytest.raises(InputError, match=f"config says attention_dim 99, its tensors {A}"):
         convert(torch_files("y.pt", tensors, config={**config, "attention_dim": 99}), tmp_path / "y.ckpt")
     assert not (tmp_path / "y.ckpt").exists()
-    convert(torch_files("y.pt", tensors, config={"attention_dim": np.ones(2), "n_symbols": None}), tmp_path / "y.ckpt")  # no numbers
+    convert(
+        torch_files("y.pt", tensors, config={"attention_dim": np.ones(2), "n_symbols": None}), tmp_path / "y.ckpt"
+    )  # no numbers
 
 
 def test_torchaudio_computes_what_it_did(torch_files, tmp_path):
@@ -161,9 +210,16 @@ def test_torchaudio_computes_what_it_did(torch_files, tmp_path):
     text, mel = np.zeros((2, lengths[:, 0].max()), np.int32), np.zeros((2, 6, lengths[:, 1].max()), np.float32)
     for i, (n_symbols, n_frames) in enumerate(lengths):
         text[i, :n_symbols], mel[i, :, :n_frames] = reference[f"text{i}"], reference[f"mel{i}"]
-    found = [output.asnumpy() for output in net(Tensor(text), Tensor(lengths[:, 0]), Tensor(mel), Tensor(lengths[:, 1]))]
+    found = [
+        output.asnumpy() for output in net(Tensor(text), Tensor(lengths[:, 0]), Tensor(mel), Tensor(lengths[:, 1]))
+    ]
     for i, (n_symbols, n_frames) in enumerate(lengths):
-        cut = found[0][i, :, :n_frames], found[1][i, :, :n_frames], found[2][i, :n_frames], found[3][i, :n_frames, :n_symbols]
+        cut = (
+            found[0][i, :, :n_frames],
+            found[1][i, :, :n_frames],
+            found[2][i, :n_frames],
+            found[3][i, :n_frames, :n_symbols],
+        )
         for name, output in zip(OUTPUTS, cut, strict=True):
             assert_close(output, reference[f"out{i}_{name}"], f"{i} {name}")
     ids, _ = prepare_input_sequence(["Ab?"], net.config)
@@ -173,7 +229,11 @@ def test_torchaudio_computes_what_it_did(torch_files, tmp_path):
 def test_the_model_zoo_computes_what_it_did(zoo, zoo_file, tmp_path, convert_script):
     code, out, _ = convert_script(zoo_file, tmp_path / "x.ckpt")
     assert code == 0 and "reduction factor 3, 149 symbols, 22050 Hz, step 321; layout: zoo" in out
-    assert "`research` flavour" in out and "left out, as it belongs to a training: moment1.model.embedding" in out and "and 2 more" in out
+    assert (
+        "`research` flavour" in out
+        and "left out, as it belongs to a training: moment1.model.embedding" in out
+        and "and 2 more" in out
+    )
     net = create_model(checkpoint=str(tmp_path / "x.ckpt"), overrides=DROPOUT_OFF)
     lengths = [Tensor(np.full(2, zoo[name].shape[-1], np.int32)) for name in ("text", "mel")]
     outputs = net(Tensor(zoo["text"]), lengths[0], Tensor(zoo["mel"]), lengths[1])
@@ -181,12 +241,20 @@ def test_the_model_zoo_computes_what_it_did(zoo, zoo_file, tmp_path, convert_scr
         assert_close(output.asnumpy(), zoo[f"out_{name}"], name)
     assert (net.config.audio.fmin, net.config.audio.compression, net.config.text.end_symbol) == (125.0, "unit", "~")
     ids, ends = prepare_input_sequence(["Hi."], net.config)
-    assert [SYMBOLS[i] for i in ids.asnumpy()[0][:-1]] == ["h", "i", "."] and ids.asnumpy()[0][-1] == 148 and ends.asnumpy() == [4]
+    assert (
+        [SYMBOLS[i] for i in ids.asnumpy()[0][:-1]] == ["h", "i", "."]
+        and ids.asnumpy()[0][-1] == 148
+        and ends.asnumpy() == [4]
+    )
 
     official = ROOT / "config" / "tacotron2_zoo_official.yaml"
     code, out, _ = convert_script(zoo_file, tmp_path / "o.ckpt", "--source", "zoo", "--config", official)
     audio = load_checkpoint(tmp_path / "o.ckpt").config.audio
-    assert code == 0 and "flavour" not in out and (audio.sample_rate, audio.hop_length, audio.preemphasis) == (16000, 200, 0.85)
+    assert (
+        code == 0
+        and "flavour" not in out
+        and (audio.sample_rate, audio.hop_length, audio.preemphasis) == (16000, 200, 0.85)
+    )
     with pytest.raises(InputError, match="choose another name"):
         convert(zoo_file, zoo_file)
 
@@ -211,7 +279,15 @@ def test_names_of_the_layouts_are_of_one_network(zoo):
         lambda tensors: tensors.update({"decoder.prenet.layers.0.linear_layer.weight": np.zeros((P, M + 1))}),
         lambda tensors: tensors.update({"postnet.convolutions.0.0.conv.weight": np.zeros((POST, 0, 5))}),
     ],
-    ids=["missing", "missing from a layer", "left over", "misshapen", "misshapen so that numpy would not mind", "impossible", "empty"],
+    ids=[
+        "missing",
+        "missing from a layer",
+        "left over",
+        "misshapen",
+        "misshapen so that numpy would not mind",
+        "impossible",
+        "empty",
+    ],
 )
 def test_tensors_that_make_no_network_are_named_and_nothing_is_written(torch_files, tmp_path, spoil):
     tensors = nvidia_tensors()
@@ -235,11 +311,16 @@ def test_all_that_is_wrong_is_listed(torch_files, tmp_path):
     tensors = nvidia_tensors()
     tensors["extra"] = tensors.pop("decoder.attention_rnn.bias_ih")
     tensors["encoder.convolutions.1.0.conv.weight"] = np.zeros((E, E, 3))
-    with pytest.raises(InputError, match=r"attention_rnn.bias_ih is missing, there is no use for extra, .*1.0.conv.weight is \[8, 8, 3\]"):
+    with pytest.raises(
+        InputError,
+        match=r"attention_rnn.bias_ih is missing, there is no use for extra, .*1.0.conv.weight is \[8, 8, 3\]",
+    ):
         convert(torch_files("x.pt", tensors), tmp_path / "x.ckpt")
     tensors.pop("embedding.weight")
     tensors["decoder.decoder_rnn.weight_hh"] = np.zeros(3)
-    with pytest.raises(InputError, match=r"embedding.weight is missing, decoder.decoder_rnn.weight_hh is \[3\], expected 2 dimensions"):
+    with pytest.raises(
+        InputError, match=r"embedding.weight is missing, decoder.decoder_rnn.weight_hh is \[3\], expected 2 dimensions"
+    ):
         convert(torch_files("x.pt", tensors), tmp_path / "x.ckpt")
 
 
@@ -310,7 +391,9 @@ def test_with_pytorch_there_and_back(tmp_path, convert_script):
     for arguments in (("x.pt", "x.ckpt"), ("x.ckpt", "y.pt", "--to", "torch"), ("y.pt", "y.ckpt")):
         assert convert_script(tmp_path / arguments[0], tmp_path / arguments[1], *arguments[2:])[0] == 0
     state = torch.load(tmp_path / "y.pt", weights_only=True)["state_dict"]
-    assert {name: value.shape for name, value in state.items()} == {name: value.shape for name, value in tensors.items()}
+    assert {name: value.shape for name, value in state.items()} == {
+        name: value.shape for name, value in tensors.items()
+    }
     first, last = load_checkpoint(tmp_path / "x.ckpt"), load_checkpoint(tmp_path / "y.ckpt")
     assert first.config == last.config
     assert all(value.tobytes() == last.weights[name].tobytes() for name, value in first.weights.items())
@@ -335,16 +418,31 @@ def test_the_script(torch_files, tmp_path, convert_script):
         ((source, destination, "--source", "zoo"), "not named like zoo; but like nvidia"),
         ((source, destination, "--audio.sample_rte", 1), "did you mean 'audio.sample_rate'?"),
         ((source, destination, "--model.encoder_dim", 512), f"model.encoder_dim is {E} by the tensors, not 512"),
-        ((source, destination, "--symbols", tmp_path / "one.json"), "its embedding is of 148 symbols, text.symbols lists 1"),
-        ((source, destination, "--symbols", tmp_path / "gone.json"), f"error: {tmp_path / 'gone.json'}: cannot be read (No such file"),
-        ((source, destination, "--config", tmp_path / "key.yaml"), f"error: {tmp_path / 'key.yaml'}: unknown key 'audio.sample_rte'"),
+        (
+            (source, destination, "--symbols", tmp_path / "one.json"),
+            "its embedding is of 148 symbols, text.symbols lists 1",
+        ),
+        (
+            (source, destination, "--symbols", tmp_path / "gone.json"),
+            f"error: {tmp_path / 'gone.json'}: cannot be read (No such file",
+        ),
+        (
+            (source, destination, "--config", tmp_path / "key.yaml"),
+            f"error: {tmp_path / 'key.yaml'}: unknown key 'audio.sample_rte'",
+        ),
         ((source, destination, "--config", tmp_path / "type.yaml"), f"error: {tmp_path / 'type.yaml'}: "),
         ((source, tmp_path / "x.pth"), "ends in .ckpt"),
         ((tmp_path / "gone.pt", destination), "gone.pt: no such file"),
         ((cut, destination), "cut.ckpt: the checkpoint is damaged, cut off"),
         ((tmp_path / "empty.ckpt", destination), "empty.ckpt: the checkpoint is empty"),
-        ((tmp_path / "text.ckpt", destination), "text.ckpt: the checkpoint is damaged, cut off or not a MindSpore checkpoint"),
-        ((source, tmp_path / "x.pt", "--to", "torch", "--audio.fmin", 3), "leave --source, --config, --symbols and keys out"),
+        (
+            (tmp_path / "text.ckpt", destination),
+            "text.ckpt: the checkpoint is damaged, cut off or not a MindSpore checkpoint",
+        ),
+        (
+            (source, tmp_path / "x.pt", "--to", "torch", "--audio.fmin", 3),
+            "leave --source, --config, --symbols and keys out",
+        ),
     ):
         code, _, errors = convert_script(*arguments)
         assert code == 2 and message in errors and len(errors.splitlines()) == 1 and not destination.exists(), errors

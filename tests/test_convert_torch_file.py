@@ -133,9 +133,16 @@ def test_tensors_of_a_file(save, torch, place):
     optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(2))])
     optimizer.param_groups[0]["params"][0].grad = torch.ones(2)
     optimizer.step()
-    beside = {"iteration": 5, "optimizer": optimizer.state_dict(), "learning_rate": np.float64(1e-3), "hparams": Foreign(x=1)}
+    beside = {
+        "iteration": 5,
+        "optimizer": optimizer.state_dict(),
+        "learning_rate": np.float64(1e-3),
+        "hparams": Foreign(x=1),
+    }
     file = read_torch(save({place: tensors, **beside} if place else tensors))
-    assert file.tensors["a"].tolist() == [[1.5], [2.0]] and file.tensors["b"] == 3 and file.tensors["c"].tolist() == [0.5]
+    assert (
+        file.tensors["a"].tolist() == [[1.5], [2.0]] and file.tensors["b"] == 3 and file.tensors["c"].tolist() == [0.5]
+    )
     assert {array.dtype for array in file.tensors.values()} == {np.dtype("float32")}
     if place:
         assert (file.rest["iteration"], file.rest["learning_rate"], file.rest["hparams"].state) == (5, 1e-3, {"x": 1})
@@ -180,7 +187,10 @@ def test_files_that_cannot_be_used(save, torch, tmp_path):
             read_torch(save(content))
     torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
     program = path.read_bytes()
-    for content in (program, program + b"PK\x05\x06"):  # with these behind it, zipfile sees no archive, and torch.load a program
+    for content in (
+        program,
+        program + b"PK\x05\x06",
+    ):  # with these behind it, zipfile sees no archive, and torch.load a program
         path.write_bytes(content)
         with pytest.raises(InputError, match="TorchScript"):
             read_torch(path)
@@ -196,8 +206,15 @@ def test_what_is_odd_about_tensors_and_their_dict(save, torch):
 
 
 def test_what_is_written_can_be_read_by_pytorch_alone(torch, tmp_path):
-    write_torch(tmp_path / "x.pt", {"iteration": 3, "state_dict": {"a": np.eye(2, 3, dtype=np.float32), "n": np.zeros((), np.int64)}})
+    write_torch(
+        tmp_path / "x.pt",
+        {"iteration": 3, "state_dict": {"a": np.eye(2, 3, dtype=np.float32), "n": np.zeros((), np.int64)}},
+    )
     content = torch.load(tmp_path / "x.pt", weights_only=True)
-    assert content["iteration"] == 3 and content["state_dict"]["n"].shape == () and content["state_dict"]["n"].dtype == torch.int64
+    assert (
+        content["iteration"] == 3
+        and content["state_dict"]["n"].shape == ()
+        and content["state_dict"]["n"].dtype == torch.int64
+    )
     np.testing.assert_array_equal(content["state_dict"]["a"].numpy(), np.eye(2, 3))
     assert os.listdir(tmp_path) == ["x.pt"]

@@ -16,7 +16,14 @@ from src.models.factory import create_model
 
 N_LAYERS, WIDTH = 3, 16
 WN_CONFIG = {"n_layers": N_LAYERS, "n_channels": WIDTH, "kernel_size": 3}
-CONFIG = {"n_mel_channels": 20, "n_flows": 6, "n_group": 8, "n_early_every": 2, "n_early_size": 2, "WN_config": WN_CONFIG}
+CONFIG = {
+    "n_mel_channels": 20,
+    "n_flows": 6,
+    "n_group": 8,
+    "n_early_every": 2,
+    "n_early_size": 2,
+    "WN_config": WN_CONFIG,
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +52,11 @@ def split_conditions(tensors):
     split = {}
     for name, array in tensors.items():
         parts = np.split(array, N_LAYERS) if ".cond_layer." in name else []
-        split |= {name.replace("cond_layer", f"cond_layers.{i}"): part for i, part in enumerate(parts)} if parts else {name: array}
+        split |= (
+            {name.replace("cond_layer", f"cond_layers.{i}"): part for i, part in enumerate(parts)}
+            if parts
+            else {name: array}
+        )
     return split
 
 
@@ -100,7 +111,9 @@ def test_every_version_makes_the_same_network(torch_files, tensors, tmp_path, ve
         np.testing.assert_allclose(ours, theirs, rtol=1e-5 if without_weight_norm in versions else 0, atol=0)
 
 
-def test_the_script_makes_a_network_that_computes_what_theirs_did(torch_files, tensors, reference, tmp_path, convert_script):
+def test_the_script_makes_a_network_that_computes_what_theirs_did(
+    torch_files, tensors, reference, tmp_path, convert_script
+):
     source = torch_files("x.pt", with_prefix(split_conditions(tensors)), config=CONFIG, epoch=3, iteration=40)
     code, out, _ = convert_script(source, tmp_path / "x.ckpt")
     assert code == 0 and "waveglow, 20 mel bands, 6 flows, 16 channels, hop 256, 22050 Hz, step 40; layout: dle" in out
@@ -114,17 +127,24 @@ def test_the_script_makes_a_network_that_computes_what_theirs_did(torch_files, t
         (("--source", "torchaudio"), "not named like torchaudio; but like dle"),
     ):
         code, _, errors = convert_script(source, tmp_path / "y.ckpt", *arguments)
-        assert code == 2 and message in errors and len(errors.splitlines()) == 1 and not (tmp_path / "y.ckpt").exists(), errors
+        assert (
+            code == 2 and message in errors and len(errors.splitlines()) == 1 and not (tmp_path / "y.ckpt").exists()
+        ), errors
 
 
 def test_the_configuration_in_the_file_is_checked(torch_files, tensors, tmp_path):
     for spoilt, complaint in (
         ({**CONFIG, "n_flows": 12}, "config says n_flows 12, its tensors 6"),
-        ({**CONFIG, "WN_config": {**WN_CONFIG, "n_channels": 512}}, "config says WN_config.n_channels 512, its tensors 16"),
+        (
+            {**CONFIG, "WN_config": {**WN_CONFIG, "n_channels": 512}},
+            "config says WN_config.n_channels 512, its tensors 16",
+        ),
     ):
         with pytest.raises(InputError, match=complaint):
             convert(torch_files("x.pt", tensors, config=spoilt), tmp_path / "x.ckpt")
-    done = convert(torch_files("x.pt", tensors), tmp_path / "x.ckpt", overrides={"audio.hop_length": 128, "audio.fmax": 7600.0})
+    done = convert(
+        torch_files("x.pt", tensors), tmp_path / "x.ckpt", overrides={"audio.hop_length": 128, "audio.fmax": 7600.0}
+    )
     assert (done.config.audio.hop_length, done.config.audio.fmax, done.config.model.sigma) == (128, 7600.0, 0.8)
 
 

@@ -22,7 +22,17 @@ def arguments(monkeypatch, *flags):
 def test_the_larger_time_is_the_bound(gbytes_per_s, bound, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(count_launches, "launches", lambda config: {"speaking": COUNTS, "training": COUNTS})
     path = tmp_path / "launches.json"
-    arguments(monkeypatch, "--config", "config/tacotron2_demo.yaml", "--launch_us", 10, "--gbytes_per_s", gbytes_per_s, "--json", path)
+    arguments(
+        monkeypatch,
+        "--config",
+        "config/tacotron2_demo.yaml",
+        "--launch_us",
+        10,
+        "--gbytes_per_s",
+        gbytes_per_s,
+        "--json",
+        path,
+    )
     count_launches.main()
     result = json.loads(path.read_text())
     assert result["ms_by_launches"] == pytest.approx(0.8)
@@ -31,13 +41,17 @@ def test_the_larger_time_is_the_bound(gbytes_per_s, bound, tmp_path, monkeypatch
 
 
 def test_what_is_counted_has_no_padding():
-    assert all(n % TEXT_MULTIPLE == 0 for n in count_launches.SYMBOLS) and all(n % BLOCK == 0 for n in count_launches.STEPS)
+    assert all(n % TEXT_MULTIPLE == 0 for n in count_launches.SYMBOLS) and all(
+        n % BLOCK == 0 for n in count_launches.STEPS
+    )
 
 
 def test_bytes_are_those_of_the_weights_a_decoder_step_reads():
     model = load_config(None).model
     state = model.attention_rnn_dim + model.encoder_dim
-    lstms = 4 * model.attention_rnn_dim * (model.prenet_dim + state) + 4 * model.decoder_rnn_dim * (state + model.decoder_rnn_dim)
+    lstms = 4 * model.attention_rnn_dim * (model.prenet_dim + state) + 4 * model.decoder_rnn_dim * (
+        state + model.decoder_rnn_dim
+    )
     assert 1 < count_launches.decoder_bytes(load_config(None)) / (4 * lstms) < 1.03  # and prenet, attention, projection
 
 

@@ -25,7 +25,9 @@ STEPS = 20
 def train_toy(data, output_dir, batch_size):
     """20 steps of the network with batch norm and masks, over two batch shapes."""
     loop.create_model = create_toy_network
-    config = toy_config(train__batch_size=int(batch_size), train__max_steps=STEPS, train__validate_every=10, train__keep_checkpoints=9)
+    config = toy_config(
+        train__batch_size=int(batch_size), train__max_steps=STEPS, train__validate_every=10, train__keep_checkpoints=9
+    )
     Training(config, data, output_dir).run()
 
 
@@ -46,7 +48,12 @@ def train_tacotron2(data, output_dir, batch_size):
 def train_waveglow(data, output_dir, batch_size):
     """20 steps over segments, the share of each rank cut out of the same clips at the same places."""
     loop.create_model = create_model
-    settings = {"train.batch_size": int(batch_size), "train.max_steps": STEPS, "train.validate_every": 10, "train.lr": 1e-3}
+    settings = {
+        "train.batch_size": int(batch_size),
+        "train.max_steps": STEPS,
+        "train.validate_every": 10,
+        "train.lr": 1e-3,
+    }
     Training(load_config(overrides=WAVEGLOW | settings), data, output_dir).run()
 
 
@@ -99,7 +106,9 @@ def test_two_ranks_with_half_the_batch_do_what_one_does(train, tmp_path, monkeyp
     write = write_wav_corpus if train is train_waveglow else write_corpus
     data = write(tmp_path / "data", n_train=14)  # the last batch of an epoch is filled up
     train(data, tmp_path / "one", 4)
-    log = run_ranks(f"tests.test_data_parallel:{train.__name__}", data, tmp_path / "two", 2, log_dir=tmp_path / "two" / "logs")
+    log = run_ranks(
+        f"tests.test_data_parallel:{train.__name__}", data, tmp_path / "two", 2, log_dir=tmp_path / "two" / "logs"
+    )
     assert "CPU x 2" in log
     assert "step/s" not in (tmp_path / "two" / "logs" / "worker_1.log").read_text()
 
@@ -109,7 +118,9 @@ def test_two_ranks_with_half_the_batch_do_what_one_does(train, tmp_path, monkeyp
     for mine, theirs in zip(one, two, strict=True):
         assert mine.keys() == theirs.keys()
         for key, value in mine.items():
-            tolerance = 5e-3 if "val_loss" in mine and train is train_tacotron2 else 1e-5  # see below: the biases move the moving means
+            tolerance = (
+                5e-3 if "val_loss" in mine and train is train_tacotron2 else 1e-5
+            )  # see below: the biases move the moving means
             assert theirs[key] == pytest.approx(value, rel=tolerance, abs=1e-6), (mine["step"], key)
     ends = [latest(tmp_path / name).weights for name in ("one", "two")]
     for name, value in ends[0].items():

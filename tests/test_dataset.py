@@ -24,7 +24,9 @@ def test_clips_are_read_in_the_order_asked_for(tmp_path, n_shards):
     assert corpus.wavs[4] == "wavs/4.wav"
     assert corpus.mel_lengths.tolist() == [7, 5, 9, 6, 8]
     order = [3, 3, 0, 4, 1, 2, 2, 2, 2, 0, 1, 4]  # more than the corpus has
-    for clip, (id, text, mel) in zip(order, corpus.read(order).create_tuple_iterator(num_epochs=1, output_numpy=True), strict=True):
+    for clip, (id, text, mel) in zip(
+        order, corpus.read(order).create_tuple_iterator(num_epochs=1, output_numpy=True), strict=True
+    ):
         assert str(id) == f"it's {clip}"
         assert text.tolist() == text_of(clip, corpus.text_lengths[clip])
         np.testing.assert_array_equal(mel, mel_of(clip, corpus.mel_lengths[clip]))

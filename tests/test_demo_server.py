@@ -32,7 +32,9 @@ from src.models.factory import create_model
 from src.synthesis.speech_queue import FINISHED
 
 ROOT = Path(__file__).parents[1]
-WIDTHS = {f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")}
+WIDTHS = {
+    f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")
+}
 LIMITS = {"model.max_decoder_steps": 30, "model.gate_threshold": 1.0}  # so that it never stops
 LIMITS |= {"text.max_sentence_length": 50, "audio.griffinlim_iterations": 5}
 JSON = {"Content-Type": "application/json"}
@@ -57,7 +59,10 @@ def served(*flags):
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         output, complaints = process.communicate(timeout=60)
-        assert (process.returncode, output) == (0, "ended\n") and complaints.strip() == "stopping after this step; once more stops at once"
+        assert (process.returncode, output) == (
+            0,
+            "ended\n",
+        ) and complaints.strip() == "stopping after this step; once more stops at once"
     finally:
         process.kill()
         process.communicate()
@@ -178,7 +183,9 @@ def test_texts_that_cannot_be_spoken(ask, wish, words):
     assert refused(ask("POST", "/api/speech", json.dumps(wish)), 422, words)
 
 
-@pytest.mark.parametrize("body", ["", "{", "null", "[]", '"text"', "[" * 9000, '{"seed": ' + "1" * 9000 + "}", b'{"text": "\xff"}'])
+@pytest.mark.parametrize(
+    "body", ["", "{", "null", "[]", '"text"', "[" * 9000, '{"seed": ' + "1" * 9000 + "}", b'{"text": "\xff"}']
+)
 def test_what_is_no_json_object(ask, body):
     assert refused(ask("POST", "/api/speech", body), 400, "must be JSON")
 
@@ -195,11 +202,21 @@ def test_bodies_that_are_not_read(ask):
 
 
 def test_methods_and_addresses(ask):
-    for method, path, allowed in (("POST", "/", "GET"), ("GET", "/api/speech", "POST"), ("PUT", "/api/speech/x", "GET, DELETE")):
+    for method, path, allowed in (
+        ("POST", "/", "GET"),
+        ("GET", "/api/speech", "POST"),
+        ("PUT", "/api/speech/x", "GET, DELETE"),
+    ):
         answer = ask(method, path)
         assert refused(answer, 405, f"takes {allowed}, not {method}") and answer[1]["Allow"] == allowed
     assert refused(ask("BREW", "/"), 501, "BREW")
-    paths = ["/favicon.ico", "/../demo_server.py", "/%2e%2e/etc/passwd", "/api/speech/../voice", "/api/speech/..%2f..%2fREADME.md"]
+    paths = [
+        "/favicon.ico",
+        "/../demo_server.py",
+        "/%2e%2e/etc/passwd",
+        "/api/speech/../voice",
+        "/api/speech/..%2f..%2fREADME.md",
+    ]
     paths += [
         "/api/speech/nobody",
         "/api/speech/nobody.wav",
@@ -232,7 +249,9 @@ def test_other_sites(ask, port):
     for origin in ("http://evil.example", "null", f"http://localhost:{port}", "http://127.0.0.1:1", "http://[", "evil"):
         answer = ask("POST", "/api/speech", '{"text": "Hello."}', JSON | {"Host": own, "Origin": origin})
         assert refused(answer, 403, "does not take requests from pages of"), origin
-    assert refused(ask("POST", "/api/speech", "{}", JSON | {"Host": own, "Origin": f"http://{own}"}), 422, "no text")  # the page itself
+    assert refused(
+        ask("POST", "/api/speech", "{}", JSON | {"Host": own, "Origin": f"http://{own}"}), 422, "no text"
+    )  # the page itself
 
 
 def test_what_is_hardly_http(ask, port):
@@ -245,7 +264,9 @@ def test_what_is_hardly_http(ask, port):
             connection.sendall(request)
             assert status in connection.makefile("rb").read()
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(b"POST /api/speech HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{")
+        connection.sendall(
+            b"POST /api/speech HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+        )
         assert ask("GET", "/")[0] == 200  # nobody waits for it
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost:")
@@ -287,8 +308,12 @@ def test_bad_input_is_one_line(checkpoint, tmp_path, monkeypatch, capsys):
 
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        assert f"cannot listen at 127.0.0.1, port {port} (Address already in use); choose another" in complaint("--port", port)
-    assert "port 70000" in complaint("--port", 70000) and "no.such.host.invalid" in complaint("--host", "no.such.host.invalid")
+        assert f"cannot listen at 127.0.0.1, port {port} (Address already in use); choose another" in complaint(
+            "--port", port
+        )
+    assert "port 70000" in complaint("--port", 70000) and "no.such.host.invalid" in complaint(
+        "--host", "no.such.host.invalid"
+    )
     assert "gone.ckpt: no such checkpoint" in complaint("--checkpoint", "gone.ckpt")
     assert "which speaks no text" in complaint("--checkpoint", waveglow)
     assert "--vocoder waveglow needs" in complaint("--checkpoint", checkpoint, "--vocoder", "waveglow")
@@ -300,21 +325,32 @@ def test_in_a_browser(checkpoint, tmp_path):
     api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     browser = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    with served("--checkpoint", os.environ.get("DEMO_CHECKPOINT", checkpoint)) as port, api.sync_playwright() as playwright:
+    with (
+        served("--checkpoint", os.environ.get("DEMO_CHECKPOINT", checkpoint)) as port,
+        api.sync_playwright() as playwright,
+    ):
         if not browser and not Path(playwright.chromium.executable_path).exists():
-            pytest.skip("no Chromium: name one by the environment variable CHROMIUM, or run `playwright install chromium`")
-        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])  # it may run as root, and sees our page only
+            pytest.skip(
+                "no Chromium: name one by the environment variable CHROMIUM, or run `playwright install chromium`"
+            )
+        chromium = playwright.chromium.launch(
+            executable_path=browser, args=["--no-sandbox"]
+        )  # it may run as root, and sees our page only
         page = chromium.new_page(viewport={"width": 820, "height": 1000}, device_scale_factor=1.5)
         page.set_default_timeout(300_000)
         api.expect.set_options(timeout=300_000)
         complaints = []
-        page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
         page.goto(f"http://127.0.0.1:{port}/")
         _use(page, api.expect, tmp_path)
         assert complaints == []
-        page.get_by_label("What should it say?").fill("?!")  # which the server refuses, and the browser's console tells of that
+        page.get_by_label("What should it say?").fill(
+            "?!"
+        )  # which the server refuses, and the browser's console tells of that
         page.get_by_role("button", name="Speak").click()
         api.expect(page.get_by_role("alert")).to_have_text("Nothing of '?!' can be spoken; type some words.")
         if picture := os.environ.get("DEMO_SCREENSHOT"):
@@ -323,7 +359,11 @@ def test_in_a_browser(checkpoint, tmp_path):
 
 
 def _use(page, expect, tmp_path):
-    text, speak, articles = page.get_by_label("What should it say?"), page.get_by_role("button", name="Speak"), page.get_by_role("article")
+    text, speak, articles = (
+        page.get_by_label("What should it say?"),
+        page.get_by_role("button", name="Speak"),
+        page.get_by_role("article"),
+    )
     expect(text).to_be_focused()
     speak.click()
     expect(page.get_by_role("alert")).to_have_text("There is no text; type what should be said.")
@@ -333,9 +373,13 @@ def _use(page, expect, tmp_path):
     expect(page.get_by_role("button", name="Stop")).to_be_enabled()
     expect(page.get_by_role("status")).to_have_text("Done.")
     expect(articles).to_have_count(1)
-    expect(articles.get_by_role("heading")).to_have_text("The first sentence is short. The second one is a little longer.")
+    expect(articles.get_by_role("heading")).to_have_text(
+        "The first sentence is short. The second one is a little longer."
+    )
     expect(page.get_by_role("alert")).to_be_empty()
-    page.wait_for_function("document.querySelector('audio').duration > 0 && document.querySelector('img').naturalWidth > 0")
+    page.wait_for_function(
+        "document.querySelector('audio').duration > 0 && document.querySelector('img').naturalWidth > 0"
+    )
     expect(articles.get_by_role("row")).to_have_count(3)
     with page.expect_download() as download:
         articles.get_by_role("link", name="Download the wav").click()
@@ -373,5 +417,7 @@ def _photograph(page, expect, picture):
     page.get_by_label("What should it say?").fill("The quick brown fox jumps over the lazy dog.")
     page.get_by_role("button", name="Speak").click()
     expect(page.get_by_role("status")).to_have_text("Done.")
-    page.wait_for_function("document.querySelector('audio').duration > 0 && document.querySelector('img').naturalWidth > 0")
+    page.wait_for_function(
+        "document.querySelector('audio').duration > 0 && document.querySelector('img').naturalWidth > 0"
+    )
     page.screenshot(path=picture, full_page=True)

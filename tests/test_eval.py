@@ -17,15 +17,24 @@ from src.data.preprocess import preprocess
 from src.evaluation.metrics import _extra as extra
 from src.models.factory import create_model
 
-WIDTHS = {f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")}
-LIMITS = {"model.max_decoder_steps": 30, "model.reduction_factor": 2, "text.max_sentence_length": 50, "audio.griffinlim_iterations": 5}
+WIDTHS = {
+    f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")
+}
+LIMITS = {
+    "model.max_decoder_steps": 30,
+    "model.reduction_factor": 2,
+    "text.max_sentence_length": 50,
+    "audio.griffinlim_iterations": 5,
+}
 LINES = ["Hello world.", "", "A line of two sentences. The second one is longer than the first.", "Yes."]
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     np.random.seed(1)
-    config = load_config(overrides={**WIDTHS, **LIMITS, "audio.n_mels": N_MELS, "model.gate_threshold": 1.0})  # so that it never stops
+    config = load_config(
+        overrides={**WIDTHS, **LIMITS, "audio.n_mels": N_MELS, "model.gate_threshold": 1.0}
+    )  # so that it never stops
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.ckpt"
     save_checkpoint(path, create_model(config=config), config)
     return path
@@ -60,7 +69,9 @@ def evaluate(checkpoint, networks, tmp_path, monkeypatch, capsys):
 def test_a_file_of_lines(evaluate, tmp_path, checkpoint):
     (tmp_path / "lines.txt").write_text("\n".join(LINES))
     for folder in ("one", "two"):
-        code, output, complaints = evaluate("--text_file", tmp_path / "lines.txt", "--output_dir", tmp_path / folder, "--seed", 5)
+        code, output, complaints = evaluate(
+            "--text_file", tmp_path / "lines.txt", "--output_dir", tmp_path / folder, "--seed", 5
+        )
         assert code == 0
     one, two = tmp_path / "one", tmp_path / "two"
     names = [f"{number}{ending}" for number in ("0001", "0003", "0004") for ending in (".png", ".wav", "_mel.npy")]
@@ -68,11 +79,17 @@ def test_a_file_of_lines(evaluate, tmp_path, checkpoint):
     for name in names:
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
     assert "lines.txt: blank lines are left out: 2\n" in complaints
-    assert "warning: did not end before model.max_decoder_steps (30): line 1, line 3 (2 of 2 sentences), line 4\n" in complaints
+    assert (
+        "warning: did not end before model.max_decoder_steps (30): line 1, line 3 (2 of 2 sentences), line 4\n"
+        in complaints
+    )
     summary = json.loads((one / "summary.json").read_text())
     assert (summary["seed"], summary["checkpoint"], summary["vocoder"]) == (5, str(checkpoint), "griffinlim")
     assert [row["text"] for row in summary["lines"]] == [line for line in LINES if line]
-    assert summary["seconds"] == pytest.approx(sum(row["seconds"] for row in summary["lines"])) and summary["real_time_factor"] > 0
+    assert (
+        summary["seconds"] == pytest.approx(sum(row["seconds"] for row in summary["lines"]))
+        and summary["real_time_factor"] > 0
+    )
     for row in summary["lines"]:
         wav = load_wav(one / row["wav"], summary["sample_rate"])
         assert len(wav) == row["frames"] * 256 and np.abs(wav).max() > 0
@@ -87,7 +104,13 @@ def test_a_line_does_not_depend_on_the_others_and_a_new_run_replaces_the_old(eva
     among = np.load(out / "0003_mel.npy")
     (out / "mine.wav").write_bytes(b"")
     assert evaluate("--text", LINES[2], "--output_dir", out, "--seed", 5)[0] == 0
-    assert sorted(path.name for path in out.iterdir()) == ["0001.png", "0001.wav", "0001_mel.npy", "mine.wav", "summary.json"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "0001.png",
+        "0001.wav",
+        "0001_mel.npy",
+        "mine.wav",
+        "summary.json",
+    ]
     np.testing.assert_allclose(np.load(out / "0001_mel.npy"), among, atol=1e-4)
     assert evaluate("--text", LINES[2], "--output_dir", out, "--seed", 6)[0] == 0
     assert np.abs(np.load(out / "0001_mel.npy") - among).max() > 1e-2
@@ -105,7 +128,9 @@ def test_names_sort_as_lines_however_many_there_are(evaluate, tmp_path):
 
 def test_lines_without_sound_are_left_out_and_babble_is_named(evaluate, tmp_path, monkeypatch):
     (tmp_path / "lines.txt").write_text("Hello world.\n!!!\nHello there.\nHow are you?\n")
-    monkeypatch.setattr(script, "running_on", lambda texts, seconds: [i for i, text in enumerate(texts) if text == "How are you?"])
+    monkeypatch.setattr(
+        script, "running_on", lambda texts, seconds: [i for i, text in enumerate(texts) if text == "How are you?"]
+    )
     code, _, complaints = evaluate("--text_file", tmp_path / "lines.txt", "--output_dir", tmp_path / "out")
     assert code == 0 and "lines.txt: nothing can be spoken of these lines, they are left out: 2\n" in complaints
     assert "warning: took more than 3 times the median seconds per character, it may babble: line 4\n" in complaints
@@ -128,11 +153,18 @@ def test_metrics(evaluate, tmp_path, monkeypatch):
         code, output, complaints = evaluate("--data_path", tmp_path / "data", "--metrics", "--output_dir", out, *flags)
         assert code == 0 and output.count("| word error rate (%)") == 1
         metrics = json.loads((out / "metrics.json").read_text())
-        assert metrics["max_step_hits"] == metrics["sentences_measured"] == n_clips and metrics["vocoder"] == "griffinlim"
-        assert {"wer", "wer_copy_synthesis", "wer_recording", "mcd_dtw_db", "alignment_score", "rtf", "val_loss"} < set(metrics)
+        assert (
+            metrics["max_step_hits"] == metrics["sentences_measured"] == n_clips and metrics["vocoder"] == "griffinlim"
+        )
+        assert {"wer", "wer_copy_synthesis", "wer_recording", "mcd_dtw_db", "alignment_score", "rtf", "val_loss"} < set(
+            metrics
+        )
         assert (out / "metrics.md").read_text().strip() in output
         assert ("1 of 1 clips are in the training split: LJ006-0220" in complaints) == ("--ids" in flags)
-    assert sorted(path.name for path in (out / "held_out").iterdir()) == ["LJ006-0220.wav", "LJ006-0220_copy_synthesis.wav"]
+    assert sorted(path.name for path in (out / "held_out").iterdir()) == [
+        "LJ006-0220.wav",
+        "LJ006-0220_copy_synthesis.wav",
+    ]
 
 
 def test_metrics_without_their_packages_is_one_line(evaluate, tmp_path, monkeypatch):
@@ -141,7 +173,10 @@ def test_metrics_without_their_packages_is_one_line(evaluate, tmp_path, monkeypa
     extra.cache_clear()
     code, _, complaints = evaluate("--data_path", tmp_path, "--metrics", "--output_dir", tmp_path / "out")
     extra.cache_clear()
-    assert code == 2 and complaints == "error: --metrics needs pocketsphinx and jiwer; pip install -r requirements-eval.txt\n"
+    assert (
+        code == 2
+        and complaints == "error: --metrics needs pocketsphinx and jiwer; pip install -r requirements-eval.txt\n"
+    )
 
 
 def test_validation_loss_does_not_depend_on_the_batch_size(evaluate, tmp_path):
@@ -200,5 +235,7 @@ def test_help_explains_every_key(evaluate):
     code, output, _ = evaluate("--help")
     text = " ".join(output.split())
     assert code == 0 and "--text TEXT what to say" in text
-    assert "--model.max_decoder_steps VALUE an item that has not stopped by then is cut off (int, default: 1000)" in text
+    assert (
+        "--model.max_decoder_steps VALUE an item that has not stopped by then is cut off (int, default: 1000)" in text
+    )
     assert "CMU dictionary (english_cleaners|basic_cleaners|english_phonemes, default:" in text

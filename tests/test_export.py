@@ -22,20 +22,35 @@ from src.cli import run
 from src.config import load_config
 from src.errors import InputError
 from src.export import writing
-from src.export.artifact import Part, Port, description_of, relative_difference
+from src.export.artifact import Artifact, TensorSpec, description_of, relative_difference
 from src.export.mindir import load_mindir
 from src.export.onnx.inference import OnnxTacotron2, OnnxWaveGlow
 from src.models.factory import create_model
-from src.models.sampling import latents, prenet_keep
+from src.models.sampling import latents, prenet_dropout_mask
 from src.models.tacotron2.stopping import STOP_REASONS
 from src.models.waveglow.denoiser import Denoiser
 from src.text import encode_texts
 
 ROOT = Path(__file__).resolve().parents[1]
 AUDIO = {key: value for key, value in SETTINGS.items() if key.startswith("audio.")}
-SIZES = {"model.encoder_layers": 1, "model.postnet_layers": 2, "model.reduction_factor": 2, "text.max_sentence_length": 30}
-ENDS = {"model.max_decoder_steps": 13, "model.gate_threshold": 1.0, "model.attention_stop_frames": 6}  # its gate never stops it
-TACOTRON2 = {key.replace("__", "."): value for key, value in TINY.items()} | AUDIO | SIZES | ENDS | {"model.prenet_dropout": 0.5}
+SIZES = {
+    "model.encoder_layers": 1,
+    "model.postnet_layers": 2,
+    "model.reduction_factor": 2,
+    "text.max_sentence_length": 30,
+}
+ENDS = {
+    "model.max_decoder_steps": 13,
+    "model.gate_threshold": 1.0,
+    "model.attention_stop_frames": 6,
+}  # its gate never stops it
+TACOTRON2 = (
+    {key.replace("__", "."): value for key, value in TINY.items()}
+    | AUDIO
+    | SIZES
+    | ENDS
+    | {"model.prenet_dropout": 0.5}
+)
 OFF = {"model.prenet_dropout": 0.0}
 SENTENCE = "Two words, or three."
 
@@ -105,9 +120,9 @@ def test_mindir_of_tacotron2_speaks_texts_of_any_length(exported, tacotron2):
     for length, padding in ((3, 0), (32, 0), (11, 4), (1, 2), (39, 0)):
         text = np.zeros((1, length + padding), np.int32)
         text[:, :length] = np.arange(1, length + 1)
-        keep = prenet_keep(tacotron2.config.model, [(5, 0)], tacotron2.config.model.max_decoder_steps)
+        dropout_mask = prenet_dropout_mask(tacotron2.config.model, [(5, 0)], tacotron2.config.model.max_decoder_steps)
         lengths = np.array([length], np.int32)
-        found = graph(Tensor(text), Tensor(lengths), Tensor(keep))
+        found = graph(Tensor(text), Tensor(lengths), Tensor(dropout_mask))
         mel, mel_lengths, alignments, reasons = (value.asnumpy() for value in found)
         speech = tacotron2.generate(Tensor(text[:, :32]), Tensor(np.minimum(lengths, 32)), 5)
         frames = int(mel_lengths[0])
@@ -115,7 +130,11 @@ def test_mindir_of_tacotron2_speaks_texts_of_any_length(exported, tacotron2):
         assert ends[-1] == (int(speech.mel_lengths.asnumpy()[0]), speech.stop_reasons[0])
         assert close(mel[:, :, :frames], speech.mel, 1e-5)
         assert close(alignments[:, : frames // 2, : min(text.shape[1], 32)], speech.alignments, 1e-5)
-        assert not mel[:, :, frames:].any() and not alignments[:, frames // 2 :].any() and not alignments[:, :, length:].any()
+        assert (
+            not mel[:, :, frames:].any()
+            and not alignments[:, frames // 2 :].any()
+            and not alignments[:, :, length:].any()
+        )
     assert ends[3] == (6, "attention") and (26, "max_decoder_steps") in ends
 
 
@@ -158,7 +177,9 @@ def test_onnx_speaks_as_the_network_does(exported, tacotron2, monkeypatch, dropo
 )
 def test_onnx_stops_for_the_reasons_of_the_network(exported, overrides, reason, frames):
     net = OnnxTacotron2(exported("ONNX"), overrides)
-    spoken = net.generate(np.array([[9]], np.int32), np.array([1], np.int32), [0])  # all attention is on the last symbol, there is no other
+    spoken = net.generate(
+        np.array([[9]], np.int32), np.array([1], np.int32), [0]
+    )  # all attention is on the last symbol, there is no other
     assert spoken.stop_reasons == [reason]
     assert spoken.mel.shape == (1, 8, frames)
 
@@ -200,7 +221,9 @@ def test_onnx_infer_speaks_without_mindspore(exported, tacotron2, tmp_path):
     assert mel.shape == (8, 26 + pause + 26)
     assert len(load_wav(tmp_path / "0001.wav", 8000)) == mel.shape[1] * 32
     ids, lengths = encode_texts([SENTENCE], tacotron2.config)
-    for position, part in enumerate((mel[:, :26], mel[:, -26:])):  # each sentence has the random numbers that eval.py gives it
+    for position, part in enumerate(
+        (mel[:, :26], mel[:, -26:])
+    ):  # each sentence has the random numbers that eval.py gives it
         assert close(part, tacotron2.generate(Tensor(ids), Tensor(lengths), [(6, position)]).mel.asnumpy()[0], 1e-4)
 
 
@@ -222,13 +245,13 @@ def test_beside_each_file_stands_what_it_is(exported, folder, file_format, n_fil
 
 
 def test_a_file_that_differs_is_not_put_in_place(folder, tmp_path, monkeypatch, capsys):
-    port = Port("float32", (1,), "")
+    port = TensorSpec("float32", (1,), "")
 
-    def make_parts(*_):
+    def make_artifacts(*_):
         reload = lambda path: lambda arrays: {"y": np.frombuffer(path.read_bytes(), np.float32)}  # noqa: E731
         limit, config, example = 1e-5, load_config(), [{"x": np.ones(1, np.float32)}]
         return [
-            Part(
+            Artifact(
                 name,
                 {"x": port},
                 {"y": port},
@@ -242,25 +265,47 @@ def test_a_file_that_differs_is_not_put_in_place(folder, tmp_path, monkeypatch, 
             for name, value in {"good": 1.0, "bad": 1.0001}.items()
         ]
 
-    monkeypatch.setattr(writing, "make_parts", make_parts)
+    monkeypatch.setattr(writing, "make_parts", make_artifacts)
     flags = "--checkpoint", folder / "tacotron2.ckpt", "--file_format", "MINDIR", "--output_dir", tmp_path
     (tmp_path / "good.mindir").write_text("of an export before")
     code, _, _ = export(monkeypatch, capsys, *flags)
-    assert code == "error: bad.mindir: differs from the network by 1.0e-04, more than 1e-05; nothing was written"  # Python exits with 1
+    assert (
+        code == "error: bad.mindir: differs from the network by 1.0e-04, more than 1e-05; nothing was written"
+    )  # Python exits with 1
     assert [path.read_text() for path in tmp_path.iterdir()] == ["of an export before"]
     assert export(monkeypatch, capsys, *flags, "--no-verify")[0] == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"good.mindir", "good.mindir.json", "bad.mindir", "bad.mindir.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "good.mindir",
+        "good.mindir.json",
+        "bad.mindir",
+        "bad.mindir.json",
+    }
     assert json.loads((tmp_path / "bad.mindir.json").read_text())["largest_relative_difference"] is None
 
 
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        (["--checkpoint", "tacotron2.ckpt", "--file_format", "AIR"], "error: an AIR file can only be written on Ascend, but this is "),
-        (["--checkpoint", "none.ckpt", "--file_format", "MINDIR"], "error: none.ckpt: cannot be read (No such file or directory)"),
-        (["--checkpoint", "waveglow.ckpt", "--file_format", "ONNX", "--max_symbols", "9"], "error: --max_symbols is for MINDIR"),
-        (["--checkpoint", "tacotron2.ckpt", "--file_format", "ONNX", "--audio.n_mels", "9"], "error: tacotron2.ckpt: its mel spectrograms"),
-        (["--checkpoint", "tacotron2.ckpt", "--file_format", "TORCH"], "export.py: argument --file_format: invalid choice"),
+        (
+            ["--checkpoint", "tacotron2.ckpt", "--file_format", "AIR"],
+            "error: an AIR file can only be written on Ascend, but this is ",
+        ),
+        (
+            ["--checkpoint", "none.ckpt", "--file_format", "MINDIR"],
+            "error: none.ckpt: cannot be read (No such file or directory)",
+        ),
+        (
+            ["--checkpoint", "waveglow.ckpt", "--file_format", "ONNX", "--max_symbols", "9"],
+            "error: --max_symbols is for MINDIR",
+        ),
+        (
+            ["--checkpoint", "tacotron2.ckpt", "--file_format", "ONNX", "--audio.n_mels", "9"],
+            "error: tacotron2.ckpt: its mel spectrograms",
+        ),
+        (
+            ["--checkpoint", "tacotron2.ckpt", "--file_format", "TORCH"],
+            "export.py: argument --file_format: invalid choice",
+        ),
     ],
 )
 def test_bad_input_is_one_line(folder, monkeypatch, capsys, flags, complaint):
@@ -282,10 +327,15 @@ def forget(monkeypatch, ours, package):
 
 def test_a_missing_onnxruntime_is_one_line(monkeypatch, capsys, tmp_path):
     forget(monkeypatch, "src.export.onnx.inference", "onnxruntime")
-    monkeypatch.setattr(sys, "argv", ["onnx_infer.py", "--onnx_dir", str(tmp_path), "--text", "Hello.", "--output_dir", str(tmp_path)])
+    monkeypatch.setattr(
+        sys, "argv", ["onnx_infer.py", "--onnx_dir", str(tmp_path), "--text", "Hello.", "--output_dir", str(tmp_path)]
+    )
     with pytest.raises(SystemExit) as end:
         runpy.run_path(str(ROOT / "scripts" / "onnx_infer.py"), run_name="__main__")
-    assert (end.value.code, capsys.readouterr().err) == (2, "error: speaking with ONNX files takes onnxruntime: pip install onnxruntime\n")
+    assert (end.value.code, capsys.readouterr().err) == (
+        2,
+        "error: speaking with ONNX files takes onnxruntime: pip install onnxruntime\n",
+    )
 
 
 def test_a_missing_package_is_one_line(folder, monkeypatch, capsys, tmp_path):
@@ -294,7 +344,9 @@ def test_a_missing_package_is_one_line(folder, monkeypatch, capsys, tmp_path):
         monkeypatch, capsys, "--checkpoint", folder / "waveglow.ckpt", "--file_format", "ONNX", "--output_dir", tmp_path
     )
     assert code == 2
-    assert complaints == "error: ONNX takes packages that are missing here (onnx): pip install -r requirements-onnx.txt\n"
+    assert (
+        complaints == "error: ONNX takes packages that are missing here (onnx): pip install -r requirements-onnx.txt\n"
+    )
 
 
 def test_onnx_files_that_do_not_belong_together_are_refused(exported, tmp_path):
@@ -323,7 +375,9 @@ def test_a_checkpoint_that_changes_while_it_is_exported_is_refused(folder, tmp_p
 
 
 def test_formats_lie_in_one_folder_side_by_side(folder, tmp_path):
-    (tmp_path / f".export-{os.getpid()}").mkdir()  # left over by a killed process, whose number comes again in a container
+    (
+        tmp_path / f".export-{os.getpid()}"
+    ).mkdir()  # left over by a killed process, whose number comes again in a container
     for file_format in ("MINDIR", "ONNX"):
         writing.export(folder / "waveglow.ckpt", file_format, tmp_path, verify=False)
     assert load_mindir(tmp_path / "waveglow.mindir") and OnnxWaveGlow(tmp_path)

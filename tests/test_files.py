@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from src.errors import InputError
-from src.files import lock, sha256_of, write_atomically
+from src.files import claim_folder, sha256_of, write_atomically
 
 NOBODY = 65534
 
@@ -47,14 +47,18 @@ def test_a_folder_without_permission():
         with pytest.raises(InputError, match=r"a: cannot be written \(Permission denied\)"):
             write_atomically(folder / "a", b"")
         with pytest.raises(InputError, match=r"cannot be written \(Permission denied\)"):
-            lock(folder)
+            claim_folder(folder)
         with pytest.raises(InputError, match=r"new: cannot be written \(Permission denied\)"):
-            lock(folder / "new")
+            claim_folder(folder / "new")
 
 
 def test_the_digest_of_a_file_is_that_of_its_content(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
-    assert sha256_of(tmp_path / "a") == sha256_of(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        sha256_of(tmp_path / "a")
+        == sha256_of(b"abc")
+        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
     with pytest.raises(InputError, match=r"b: cannot be read \(No such file or directory\)"):
         sha256_of(tmp_path / "b")
 
@@ -62,18 +66,20 @@ def test_the_digest_of_a_file_is_that_of_its_content(tmp_path):
 def test_a_file_where_the_folder_should_be(tmp_path):
     (tmp_path / "a").write_text("")
     with pytest.raises(InputError, match=r"a: cannot be written \(File exists\)"):
-        lock(tmp_path / "a")
+        claim_folder(tmp_path / "a")
 
 
 def test_one_process_at_a_time(tmp_path):
     code = "import sys; from src.files import lock; held = lock(sys.argv[1]); print('mine', flush=True); input()"
     call = [sys.executable, "-c", code, str(tmp_path / "out")]
-    with subprocess.Popen(call, cwd=Path(__file__).parents[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(
+        call, cwd=Path(__file__).parents[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
         assert other.stdout.readline() == "mine\n"
         (tmp_path / "out" / ".x.ckpt.7.partial").write_text("of the other")
         with pytest.raises(InputError, match="another process is training into it"):
-            lock(tmp_path / "out")
+            claim_folder(tmp_path / "out")
         assert (tmp_path / "out" / ".x.ckpt.7.partial").exists()
         other.kill()
-    with lock(tmp_path / "out"):
+    with claim_folder(tmp_path / "out"):
         assert os.listdir(tmp_path / "out") == [".lock"]  # what the killed one left is gone

@@ -35,7 +35,9 @@ def speak(tmp_path):
         environment = os.environ | {"GRAPH_CACHE": str(cache), "PYTHONPATH": str(ROOT)}
         (tmp_path / "speak.py").write_text(SPEAK)
         command = [sys.executable, "speak.py", checkpoint, json.dumps(overrides)]
-        return json.loads(subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout)
+        return json.loads(
+            subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
+        )
 
     return run
 

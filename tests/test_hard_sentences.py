@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from src.config import TextConfig
-from src.evaluation.metrics import running_on
+from src.evaluation.metrics import find_runaways
 from src.synthesis.synthesis import read_lines
 from src.text import speakable_sentences
 
@@ -28,5 +28,5 @@ def test_the_voice_that_ships_comes_to_an_end(tmp_path):
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
     rows = json.loads((tmp_path / "summary.json").read_text())["lines"]
     assert len(rows) == 10 and [row["text"] for row in rows if row["stop_reason"] == "max_decoder_steps"] == []
-    slow = running_on([row["text"] for row in rows], [row["seconds"] for row in rows])
+    slow = find_runaways([row["text"] for row in rows], [row["seconds"] for row in rows])
     assert [(rows[i]["text"], rows[i]["seconds"]) for i in slow] == []

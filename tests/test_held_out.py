@@ -118,13 +118,13 @@ def test_what_is_measured(data, tmp_path):
     pytest.importorskip("jiwer")
     clips = held_out_clips(data)
     texts = iter([clip.row.text for clip in clips])
-    heard = []
+    recognised_text = []
 
     def recogniser(wav, sample_rate):
         """All of a recording, all but the first word of copy synthesis, nothing of speech."""
         assert sample_rate == 16000 and np.abs(wav).max() <= 1
-        kind = len(heard) % 3
-        heard.append(kind)
+        kind = len(recognised_text) % 3
+        recognised_text.append(kind)
         text = words(next(texts)) if kind == 0 else recogniser.text
         recogniser.text = text
         return ["", " ".join(text.split()[1:]), text][kind]
@@ -135,11 +135,19 @@ def test_what_is_measured(data, tmp_path):
     total = sum(len(words(clip.row.text).split()) for clip in clips)
     assert (metrics["wer"], metrics["wer_copy_synthesis"], metrics["wer_recording"]) == (1, 3 / total, 0)
     assert (metrics["words"], metrics["sentences_measured"], metrics["sentences_trained_on"]) == (total, 3, 0)
-    assert metrics["max_step_hits"] == 1 and metrics["stop_reasons"] == {"gate": 2, "attention": 0, "max_decoder_steps": 1}
+    assert metrics["max_step_hits"] == 1 and metrics["stop_reasons"] == {
+        "gate": 2,
+        "attention": 0,
+        "max_decoder_steps": 1,
+    }
     assert metrics["alignment_score_free_running"] == pytest.approx(0.25) and metrics["rtf"] > 0
     assert metrics["seconds_of_speech"] == pytest.approx(2 * metrics["seconds_of_recordings"], rel=0.05)
     rows = metrics["sentences"]
-    assert [row["id"] for row in rows] == chosen(clips) and [row["word_errors"]["copy_synthesis"] for row in rows] == [1, 1, 1]
+    assert [row["id"] for row in rows] == chosen(clips) and [row["word_errors"]["copy_synthesis"] for row in rows] == [
+        1,
+        1,
+        1,
+    ]
     for row in rows[:2]:  # twice as slow is the same but for the vocoder
         assert row["mcd_dtw_db"] < 4 and row["f0_rmse_cents"] < 100
     assert rows[2]["mcd_dtw_db"] > 6 and rows[2]["f0_rmse_cents"] is None and rows[2]["voicing_error"] > 0.3

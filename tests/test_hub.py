@@ -27,7 +27,10 @@ from src.mindspore_hub_conf import create_network
 from src.models.factory import create_model
 
 ROOT = Path(__file__).resolve().parents[1]
-TACOTRON2 = {key.replace("__", "."): value for key, value in toy_training.TINY.items()} | {"audio.n_mels": 4, "model.max_decoder_steps": 20}
+TACOTRON2 = {key.replace("__", "."): value for key, value in toy_training.TINY.items()} | {
+    "audio.n_mels": 4,
+    "model.max_decoder_steps": 20,
+}
 SHA = "0123456789" * 6 + "abcd"
 
 
@@ -146,7 +149,9 @@ def test_a_bundle_is_complete(made, checkpoints, network, name):
     assert link == header["repo-link"].strip("<>").replace("/tree/main/src", f"/raw/main/checkpoints/{file}")
     assert file == f"{network}-{digest[:8]}.ckpt"
     assert digest == hash_of(made / file) == hash_of(checkpoints / f"{network}.ckpt")
-    committed, published = ({path.relative_to(folder / "src") for path in folder.glob("src/**/*.py")} for folder in (ROOT, made))
+    committed, published = (
+        {path.relative_to(folder / "src") for path in folder.glob("src/**/*.py")} for folder in (ROOT, made)
+    )
     assert committed == published
     assert not list(made.glob("**/__pycache__"))
     assert (made / "LICENSE").exists()
@@ -158,7 +163,10 @@ def test_a_second_bundle_takes_the_place_of_the_first(bundle, checkpoints):
     save_checkpoint(bundle / "again.ckpt", net, net.config)
     (bundle / "src" / "old.py").touch()
     former, _ = asset_of(bundle / "hub_meta.md")
-    (file, _), waveglow = asset_of(make_bundle(bundle / "again.ckpt", bundle)), asset_of(bundle / "hub_meta_waveglow.md")
+    (file, _), waveglow = (
+        asset_of(make_bundle(bundle / "again.ckpt", bundle)),
+        asset_of(bundle / "hub_meta_waveglow.md"),
+    )
     assert file.startswith("again-")
     assert not (bundle / "src" / "old.py").exists()
     assert hash_of(bundle / waveglow[0]) == waveglow[1]
@@ -221,7 +229,9 @@ def test_a_bundle_speaks_in_a_folder_that_has_a_package_of_the_same_name(bundle,
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / "src").mkdir(parents=True)
     (elsewhere / "src" / "__init__.py").write_text("raise RuntimeError('the wrong src')")
-    done = subprocess.run([sys.executable, "-c", SPEAK, str(bundle)], cwd=elsewhere, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SPEAK, str(bundle)], cwd=elsewhere, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["package"] == str(bundle / "src" / "__init__.py")
@@ -241,7 +251,9 @@ def test_a_bundle_builds_the_checkpoints_network(bundle, checkpoints, network):
 
 
 def test_overrides_reach_the_network(bundle):
-    assert entry_point(bundle)("tacotron2", overrides={"model.max_decoder_steps": 8}).config.model.max_decoder_steps == 8
+    assert (
+        entry_point(bundle)("tacotron2", overrides={"model.max_decoder_steps": 8}).config.model.max_decoder_steps == 8
+    )
 
 
 @pytest.mark.parametrize("pretrained", [True, False])
@@ -250,7 +262,9 @@ def test_a_changed_byte_is_refused_with_both_hashes(bundle, pretrained):
     content = bytearray((bundle / file).read_bytes())
     content[len(content) // 2] ^= 1
     (bundle / file).write_bytes(content)
-    with pytest.raises(InputError, match=rf"{file}: its sha256 is {hash_of(bundle / file)}, but hub_meta.md says {digest}"):
+    with pytest.raises(
+        InputError, match=rf"{file}: its sha256 is {hash_of(bundle / file)}, but hub_meta.md says {digest}"
+    ):
         entry_point(bundle)("tacotron2", pretrained)
 
 
@@ -309,7 +323,10 @@ def test_a_network_without_a_card_is_refused(bundle, pretrained):
         create_network("tacotron3", pretrained)
     create, card = entry_point(bundle), bundle / "hub_meta.md"
     text = card.read_text()  # Hub reads each of these cards, and would load the checkpoint they name unchecked
-    for changed in (text.replace("model-name: tacotron2", "model-name : tacotron2"), re.sub(r"(repo-link: .*)", r"\1  # ours", text)):
+    for changed in (
+        text.replace("model-name: tacotron2", "model-name : tacotron2"),
+        re.sub(r"(repo-link: .*)", r"\1  # ours", text),
+    ):
         card.write_text(changed)
         with pytest.raises(InputError, match="no card of tacotron2 lies there"):
             create("tacotron2", pretrained)
@@ -348,7 +365,9 @@ def test_the_script_says_what_it_made_and_what_is_left_to_do(checkpoints, tmp_pa
     (tmp_path / "taken" / "src" / "mine.py").touch()
     places = {"dist": 0, "taken": 2, ROOT: 2, ROOT / "src" / "dist": 2}
     for place, code in places.items():
-        monkeypatch.setattr(sys, "argv", script("--checkpoint", checkpoints / "tacotron2.ckpt", "--output_dir", tmp_path / place))
+        monkeypatch.setattr(
+            sys, "argv", script("--checkpoint", checkpoints / "tacotron2.ckpt", "--output_dir", tmp_path / place)
+        )
         with pytest.raises(SystemExit) as exit:
             runpy.run_path(str(path), run_name="__main__")
         output = capsys.readouterr()

@@ -68,7 +68,13 @@ class Launchers:
         self.bin.mkdir()
         shutil.copytree(ROOT / "scripts", self.root / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
         path = os.pathsep.join([str(self.bin), str(Path(sys.executable).parent), os.environ["PATH"]])
-        own = {"PATH": path, "DEVICE_TARGET": "CPU", "OMP_NUM_THREADS": "1", "RECORD": str(folder / "record"), "LAUNCHED_BY": str(folder)}
+        own = {
+            "PATH": path,
+            "DEVICE_TARGET": "CPU",
+            "OMP_NUM_THREADS": "1",
+            "RECORD": str(folder / "record"),
+            "LAUNCHED_BY": str(folder),
+        }
         self.environment = {**os.environ, **own}
 
     def put(self, name: str, text: str) -> None:
@@ -182,7 +188,10 @@ def test_bad_arguments_are_named_before_anything_starts(launchers, name, argumen
 )
 def test_programs_get_the_arguments_and_their_status_is_passed_on(launchers, name, given, program, arguments):
     launchers.put(program, RECORDER)
-    assert launchers.run(name, *given, "my out", "--a.flag", "of words", DEVICE_TARGET=None, RANK_TABLE_FILE="x.ckpt")[0] == 7
+    assert (
+        launchers.run(name, *given, "my out", "--a.flag", "of words", DEVICE_TARGET=None, RANK_TABLE_FILE="x.ckpt")[0]
+        == 7
+    )
     record = launchers.record()
     assert record["arguments"] == [*arguments.split(), "--output_dir", "my out", "--a.flag", "of words"]
     assert record["environment"]["DEVICE_TARGET"] == "Ascend" and record["environment"]["DEVICE_ID"] == "0"
@@ -231,8 +240,17 @@ def test_msrun_on_one_machine(launchers):
 
 
 def test_msrun_on_several_machines(launchers):
-    options, _ = msrun_options(launchers, NUM_NODES="4", NODE_RANK="1", MASTER_ADDR="10.0.0.1", RANK_TABLE_FILE="x.ckpt")
-    own = {"worker_num": "8", "local_worker_num": "2", "node_rank": "1", "master_addr": "10.0.0.1", "master_port": "8118", "join": "False"}
+    options, _ = msrun_options(
+        launchers, NUM_NODES="4", NODE_RANK="1", MASTER_ADDR="10.0.0.1", RANK_TABLE_FILE="x.ckpt"
+    )
+    own = {
+        "worker_num": "8",
+        "local_worker_num": "2",
+        "node_rank": "1",
+        "master_addr": "10.0.0.1",
+        "master_port": "8118",
+        "join": "False",
+    }
     assert options == {**own, "log_dir": "out/logs", "rank_table_file": "x.ckpt"}
 
 
@@ -253,7 +271,8 @@ def test_a_port_in_use_is_refused(launchers):
 def test_a_rank_that_fails_ends_all(launchers, end, status, message):
     launchers.put_msrun(MSRUN)
     launchers.put(
-        "train.py", f"{RANK}\nif rank == 1:\n    time.sleep(1)\n    print('its last line', flush=True)\n    {end}\ntime.sleep(600)"
+        "train.py",
+        f"{RANK}\nif rank == 1:\n    time.sleep(1)\n    print('its last line', flush=True)\n    {end}\ntime.sleep(600)",
     )
     found, out, err = end_of(launchers.train())
     assert (found, out) == (status, "rank 0 at work\n")
@@ -272,7 +291,9 @@ def test_a_rank_that_fails_at_once(launchers, rank):
 
 
 def test_what_msrun_starts_beside_the_ranks_is_of_no_matter(launchers):
-    launchers.put_msrun(f"import subprocess\nsubprocess.Popen(['true'])\n{MSRUN}\nimport time\ntime.sleep(1)")  # a zombie meanwhile
+    launchers.put_msrun(
+        f"import subprocess\nsubprocess.Popen(['true'])\n{MSRUN}\nimport time\ntime.sleep(1)"
+    )  # a zombie meanwhile
     launchers.put("train.py", RANK + "time.sleep(3)")
     assert end_of(launchers.train()) == (0, "rank 0 at work\n", "")
 
@@ -283,7 +304,11 @@ def test_a_second_launch_into_the_same_folder_leaves_the_first_alone(launchers):
     first = launchers.train()
     wait_until_ready(launchers, first)
     status, _, err = end_of(launchers.train())
-    assert status == 2 and err == "error: out/logs belongs to a training that runs; choose another OUTPUT_DIR, or stop that one first\n"
+    assert (
+        status == 2
+        and err
+        == "error: out/logs belongs to a training that runs; choose another OUTPUT_DIR, or stop that one first\n"
+    )
     assert ready(launchers)
     first.terminate()
     assert end_of(first)[0] == 143
@@ -322,7 +347,9 @@ def test_a_signal_reaches_the_ranks_as_sigterm_and_they_have_time_to_save(launch
     process.send_signal(number)
     status, _, err = end_of(process)
     assert status == 128 + number and err.startswith(f"{number.name}: ranks have 30 s to save a checkpoint")
-    assert {path.name for path in launchers.folder.glob("saved*")} == {f"saved by rank {rank} after SIGTERM" for rank in range(2)}
+    assert {path.name for path in launchers.folder.glob("saved*")} == {
+        f"saved by rank {rank} after SIGTERM" for rank in range(2)
+    }
     assert not launchers.running()
 
 
@@ -361,7 +388,9 @@ def test_a_signal_while_msrun_starts(launchers):
 
 
 def toy_flags(max_steps: int) -> list[str]:
-    return flags(data__n_buckets=1, train__max_steps=max_steps, train__validate_every=10**6, train__checkpoint_every=10**6)
+    return flags(
+        data__n_buckets=1, train__max_steps=max_steps, train__validate_every=10**6, train__checkpoint_every=10**6
+    )
 
 
 @pytest.fixture

@@ -32,7 +32,8 @@ def test_batch_norm_learns_from_real_positions_only():
 
 # MindSpore's Tanh on CPU is off by up to 1e-4, and the gradient is made from its result.
 @pytest.mark.parametrize(
-    ("activation", "dropout", "tolerance"), [("linear", 0.0, 1e-4), ("linear", 0.4, 1e-4), ("relu", 0.4, 1e-4), ("tanh", 0.4, 2e-3)]
+    ("activation", "dropout", "tolerance"),
+    [("linear", 0.0, 1e-4), ("linear", 0.4, 1e-4), ("relu", 0.4, 1e-4), ("tanh", 0.4, 2e-3)],
 )
 def test_batch_norm_gradient(activation, dropout, tolerance):
     draw = np.random.default_rng(0)
@@ -68,7 +69,9 @@ def test_batch_norm_gradient(activation, dropout, tolerance):
             step[index] = 1e-5
             sides = [total(**{**arguments, name: arguments[name] + sign * step}) for sign in (1, -1)]
             wanted = (sides[0] - sides[1]) / 2e-5
-            np.testing.assert_allclose(found.asnumpy()[index], wanted, rtol=tolerance, atol=tolerance / 10, err_msg=name)
+            np.testing.assert_allclose(
+                found.asnumpy()[index], wanted, rtol=tolerance, atol=tolerance / 10, err_msg=name
+            )
 
 
 def test_convolution_gradient_and_length():

@@ -16,8 +16,8 @@ from src.evaluation.metrics import (
     analyse,
     compare,
     difference_numbers,
+    find_runaways,
     mel_cepstra,
-    running_on,
     word_errors,
     words,
 )
@@ -44,7 +44,9 @@ def voice(cepstra, f0=None):
 
 def test_cepstra_are_the_coefficients_of_the_cosines():
     coefficients = np.random.default_rng(0).standard_normal(20)
-    np.testing.assert_allclose(mel_cepstra(envelope(*coefficients)), np.repeat(coefficients[1:14, None], 3, 1), atol=1e-12)
+    np.testing.assert_allclose(
+        mel_cepstra(envelope(*coefficients)), np.repeat(coefficients[1:14, None], 3, 1), atol=1e-12
+    )
 
 
 def test_distortion_is_the_decibels_between_two_envelopes():
@@ -145,19 +147,19 @@ def test_the_recogniser_hears_words():
     pytest.importorskip("pocketsphinx")
     pytest.importorskip("jiwer")
     recogniser, wav = Recogniser(), load_wav(CLIP, RATE)
-    heard = recogniser(wav, RATE)
-    errors, said = word_errors(words("Italy is contentedly stagnant."), heard)
-    assert said == 4 and errors <= 2 and heard == words(heard)
+    recognised_text = recogniser(wav, RATE)
+    errors, said = word_errors(words("Italy is contentedly stagnant."), recognised_text)
+    assert said == 4 and errors <= 2 and recognised_text == words(recognised_text)
     assert recogniser(np.zeros(8000), RATE) == ""
-    assert recogniser(wav, RATE) == heard  # what was heard before does not matter
-    assert word_errors(heard, recogniser(load_wav(CLIP, 22050), 22050))[0] <= 2
+    assert recogniser(wav, RATE) == recognised_text  # what was heard before does not matter
+    assert word_errors(recognised_text, recogniser(load_wav(CLIP, 22050), 22050))[0] <= 2
 
 
 def test_texts_that_run_on():
     texts = ["A plain sentence of some length."] * 5
-    assert running_on(texts, [2.0] * 5) == []
-    assert running_on(texts, [2.0, 2.0, 6.1, 2.0, 5.9]) == [2]
-    assert running_on(["B", *texts], [0.9, *[2.0] * 5]) == []  # 3 * 2 s / 32 characters * 5 characters = 0.94 s
-    assert running_on(["B", *texts], [1.0, *[2.0] * 5]) == [0]
-    assert running_on(["1777", *texts], [4.0, *[2.0] * 5]) == []  # "seventeen seventy-seven"
-    assert running_on(["only one"], [100.0]) == []
+    assert find_runaways(texts, [2.0] * 5) == []
+    assert find_runaways(texts, [2.0, 2.0, 6.1, 2.0, 5.9]) == [2]
+    assert find_runaways(["B", *texts], [0.9, *[2.0] * 5]) == []  # 3 * 2 s / 32 characters * 5 characters = 0.94 s
+    assert find_runaways(["B", *texts], [1.0, *[2.0] * 5]) == [0]
+    assert find_runaways(["1777", *texts], [4.0, *[2.0] * 5]) == []  # "seventeen seventy-seven"
+    assert find_runaways(["only one"], [100.0]) == []

@@ -13,7 +13,7 @@ from src import runtime
 from src.checkpoint import copy_strictly, network_parameters
 from src.config import load_config
 from src.convert.mapping import to_ours
-from src.convert.tacotron2 import tacotron2_sizes, tacotron2_table
+from src.convert.tacotron2 import tacotron2_mapping, tacotron2_sizes
 from src.models.factory import create_model
 from src.models.tacotron2.decoder import Decoder
 from src.models.tacotron2.loss import Tacotron2Loss, guided_attention_penalty
@@ -22,7 +22,9 @@ OUTPUTS = ("mel", "mel_postnet", "gate", "alignments")
 N_SYMBOLS, N_FRAMES = 20, 30  # every batch is padded to this
 DROPOUT_OFF = {f"model.{part}_dropout": 0.0 for part in ("encoder", "prenet", "attention", "decoder", "postnet")}
 STOPPING = {"model.max_decoder_steps": 40, "model.attention_stop_frames": 6}
-TINY = {f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")}
+TINY = {
+    f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def build(reference, **overrides):
     tensors = {name.removeprefix("w/"): value for name, value in reference.items() if name.startswith("w/")}
     config = load_config(overrides={**tacotron2_sizes(tensors), **DROPOUT_OFF, **STOPPING, **overrides})
     net = create_model(config=config)
-    copy_strictly(to_ours(tacotron2_table(config), tensors), network_parameters(net), "tiny")
+    copy_strictly(to_ours(tacotron2_mapping(config), tensors), network_parameters(net), "tiny")
     return net
 
 
@@ -56,13 +58,22 @@ def batch_of(texts, mels):
     for i in range(len(texts)):
         text[i, : len(texts[i])] = texts[i]
         mel[i, :, : mels[i].shape[1]] = mels[i]
-    return Tensor(text), integers([len(each) for each in texts]), Tensor(mel), integers([each.shape[1] for each in mels])
+    return (
+        Tensor(text),
+        integers([len(each) for each in texts]),
+        Tensor(mel),
+        integers([each.shape[1] for each in mels]),
+    )
 
 
 def pair(reference, name):
     """The batch `a` of two equal lengths, or `b0` and `b1`, which the reference ran alone: texts, mels, outputs of each item."""
     if name == "a":
-        texts, mels, outputs = reference["a_text"], reference["a_mel"], [reference[f"a_out_{output}"] for output in OUTPUTS]
+        texts, mels, outputs = (
+            reference["a_text"],
+            reference["a_mel"],
+            [reference[f"a_out_{output}"] for output in OUTPUTS],
+        )
         return texts, mels, list(zip(*outputs, strict=True))
     items = [f"{name}{i}" for i in range(2)]
     outputs = [[reference[f"{item}_out_{output}"][0] for output in OUTPUTS] for item in items]
@@ -81,7 +92,9 @@ def test_teacher_forced_is_the_public_implementation_whatever_the_padding(refere
     outputs = [output.asnumpy() for output in net(*batch_of(texts, mels))]
     for i, (n_symbols, n_frames) in enumerate((len(text), mel.shape[1]) for text, mel in zip(texts, mels, strict=True)):
         mel, mel_postnet, gate, alignments = (output[i] for output in outputs)
-        assert not mel[:, n_frames:].any() and not mel_postnet[:, n_frames:].any() and not alignments[:, n_symbols:].any()
+        assert (
+            not mel[:, n_frames:].any() and not mel_postnet[:, n_frames:].any() and not alignments[:, n_symbols:].any()
+        )
         found = mel[:, :n_frames], mel_postnet[:, :n_frames], gate[:n_frames], alignments[:n_frames, :n_symbols]
         for output, ours, theirs in zip(OUTPUTS, found, wanted[i], strict=True):
             assert_close(ours, theirs, f"{name}{i} {output}")
@@ -104,7 +117,9 @@ def test_loss_is_the_mean_over_real_frames(reference, net):
     text, text_lengths, mel, mel_lengths = batch_of(texts, mels)
     outputs = net(text, text_lengths, mel, mel_lengths)
     config = load_config(overrides={"train.guided_attention": 1.0, "train.guided_attention_sigma": 0.4})
-    loss, mel_loss, gate_loss, guided_loss = Tacotron2Loss(config)(outputs, mel, mel_lengths, text_lengths, Tensor(2.0, ms.float32))
+    loss, mel_loss, gate_loss, guided_loss = Tacotron2Loss(config)(
+        outputs, mel, mel_lengths, text_lengths, Tensor(2.0, ms.float32)
+    )
     wanted_mel_loss, wanted_gate_loss = loss_in_numpy(wanted, mels)
     penalties = [
         alignment * (1 - np.exp(-((np.arange(s) / s - np.arange(t)[:, None] / t) ** 2) / (2 * 0.4**2)))
@@ -119,7 +134,12 @@ def test_loss_is_the_mean_over_real_frames(reference, net):
 def test_guided_attention_leaves_padding_alone():
     penalty = guided_attention_penalty(integers([4, 2]), integers([3, 2]), 5, 4, 0.25).asnumpy()
     assert penalty[0, 3, 0] > 0.9 and penalty[0, 0, 0] == 0 and penalty[1, 1, 1] == 0
-    assert not penalty[0, 4:].any() and not penalty[0, :, 3:].any() and not penalty[1, 2:].any() and not penalty[1, :, 2:].any()
+    assert (
+        not penalty[0, 4:].any()
+        and not penalty[0, :, 3:].any()
+        and not penalty[1, 2:].any()
+        and not penalty[1, :, 2:].any()
+    )
 
 
 def test_loss_and_gradients_of_training_are_the_public_implementation_whatever_the_padding(reference):
@@ -128,7 +148,9 @@ def test_loss_and_gradients_of_training_are_the_public_implementation_whatever_t
     loss = Tacotron2Loss(net.config)
 
     def forward(text, text_lengths, mel, mel_lengths):
-        return loss(net(text, text_lengths, mel, mel_lengths), mel, mel_lengths, text_lengths, Tensor(0.0, ms.float32))[0]
+        return loss(net(text, text_lengths, mel, mel_lengths), mel, mel_lengths, text_lengths, Tensor(0.0, ms.float32))[
+            0
+        ]
 
     step = ms.jit(ms.value_and_grad(forward, None, net.trainable_params()))
     value, gradients = step(*batch_of(reference["a_text"], reference["a_mel"]))
@@ -137,13 +159,17 @@ def test_loss_and_gradients_of_training_are_the_public_implementation_whatever_t
     # Their two biases of an LSTM have equal gradients and our one is the sum of the two; the conversion wants the buffers too.
     theirs = {name: 0 * value if "bias_hh" in name else value for name, value in theirs.items()}
     theirs |= {
-        name[2:]: value for name, value in reference.items() if name.startswith("w/") and ("running_" in name or "num_batches" in name)
+        name[2:]: value
+        for name, value in reference.items()
+        if name.startswith("w/") and ("running_" in name or "num_batches" in name)
     }
-    wanted = to_ours(tacotron2_table(net.config), theirs)
+    wanted = to_ours(tacotron2_mapping(net.config), theirs)
     names = [name for name, parameter in net.parameters_and_names() if parameter.requires_grad]
     assert len(names) == len(gradients)
     for name, found in zip(names, gradients, strict=True):
-        if np.linalg.norm(wanted[name]) < 1e-6:  # zero but for rounding: a bias that batch normalisation takes out again
+        if (
+            np.linalg.norm(wanted[name]) < 1e-6
+        ):  # zero but for rounding: a bias that batch normalisation takes out again
             assert np.abs(found.asnumpy()).max() < 1e-6, name
         else:
             assert_close(found.asnumpy(), wanted[name], name)
@@ -178,7 +204,10 @@ def test_each_item_of_a_batch_is_what_it_is_alone(reference, net, monkeypatch):
             assert alone.mel_lengths.asnumpy()[0] == frames[i] and alone.stop_reasons[0] == together.stop_reasons[i]
             assert_close(together.mel.asnumpy()[i, :, : frames[i]], alone.mel.asnumpy()[0])
             assert_close(together.alignments.asnumpy()[i, : frames[i], :length], alone.alignments.asnumpy()[0])
-            assert not together.mel.asnumpy()[i, :, frames[i] :].any() and not together.alignments.asnumpy()[i, :, length:].any()
+            assert (
+                not together.mel.asnumpy()[i, :, frames[i] :].any()
+                and not together.alignments.asnumpy()[i, :, length:].any()
+            )
 
 
 def test_a_seed_decides_the_dropout_of_the_prenet(reference, net, monkeypatch):
@@ -231,7 +260,12 @@ def test_r_frames_a_step(r):
     n_mels, n_frames = 4, 7
     n_steps = -(-n_frames // r)  # the last step is not full
     np.random.seed(r)
-    overrides = {"audio.n_mels": n_mels, "model.reduction_factor": r, "model.max_decoder_steps": n_steps, "train.guided_attention": 1.0}
+    overrides = {
+        "audio.n_mels": n_mels,
+        "model.reduction_factor": r,
+        "model.max_decoder_steps": n_steps,
+        "train.guided_attention": 1.0,
+    }
     net = create_model(config=load_config(overrides={**TINY, **DROPOUT_OFF, **overrides}))
     draw = np.random.default_rng(r)
     text, text_lengths = Tensor(draw.integers(1, 148, (2, 5)).astype(np.int32)), integers([5, 4])
@@ -254,14 +288,18 @@ def test_r_frames_a_step(r):
         assert frame < lengths[1] or not difference.any(1)[1]  # padding is not heard
 
     outputs = tuple(map(Tensor, before))
-    _, mel_loss, gate_loss, _ = Tacotron2Loss(net.config)(outputs, Tensor(target), Tensor(lengths), text_lengths, Tensor(0.0, ms.float32))
+    _, mel_loss, gate_loss, _ = Tacotron2Loss(net.config)(
+        outputs, Tensor(target), Tensor(lengths), text_lengths, Tensor(0.0, ms.float32)
+    )
     items = [(mel[i, :, :n], mel_postnet[i, :, :n], gate[i, : -(-n // r)], None) for i, n in enumerate(lengths)]
     wanted = loss_in_numpy(items, [target[i, :, :n] for i, n in enumerate(lengths)], r)
     np.testing.assert_allclose((float(mel_loss), float(gate_loss)), wanted, rtol=1e-4)
 
     if r == 3:  # what it says by itself, it says again when that is its teacher
         norm, bias = net.postnet.convolutions[-1].norm, net.decoder.projection.bias
-        ops.Assign()(norm.gamma, ops.zeros_like(norm.gamma))  # no postnet, so that free running shows the decoder's frames
+        ops.Assign()(
+            norm.gamma, ops.zeros_like(norm.gamma)
+        )  # no postnet, so that free running shows the decoder's frames
         ops.Assign()(bias, Tensor(np.append(bias.asnumpy()[:-1], np.float32(-100))))  # and no end
         speech = net.generate(text, text_lengths)
         said = speech.mel.asnumpy()

@@ -17,7 +17,9 @@ MEL = np.linspace(-11, 2, 80 * 50).reshape(80, 50).astype(np.float32)
 
 def test_picture_shows_mel_and_alignment(tmp_path):
     def picture(alignment, **more):
-        save_alignment_and_mel(tmp_path / "a.png", MEL, alignment, "Costs $5 {AH0} and $6_x^" + "y" * 200, AudioConfig(), **more)
+        save_alignment_and_mel(
+            tmp_path / "a.png", MEL, alignment, "Costs $5 {AH0} and $6_x^" + "y" * 200, AudioConfig(), **more
+        )
         assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
         return imread(tmp_path / "a.png")
 
@@ -39,5 +41,7 @@ def test_folder_that_is_not_there(tmp_path):
 
 def test_pyplot_is_left_alone():
     code = "import sys; from src.plotting import save_alignment_and_mel; print('matplotlib.pyplot' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False
+    )
     assert done.stdout.strip() == "False", done.stderr

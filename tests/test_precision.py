@@ -64,9 +64,9 @@ EXACT = words(
     "Tanh TanhGrad"
 )
 # Products in form only: each sum has one term, or a few of a gradient.
-EXACT_PRODUCTS = (ops.spread_last, ops.spread_rows, ops.neighbourhood_backward)
+EXACT_PRODUCTS = (ops.broadcast_last, ops.broadcast_rows, ops.unfold_backward)
 RECURRENT = {
-    "lstm.py": (lstm.lstm_step, lstm.lstm_slopes, lstm.lstm_step_backward, LSTMScan),
+    "lstm.py": (lstm.lstm_step, lstm.lstm_gate_gradients, lstm.lstm_step_backward, LSTMScan),
     "attention.py": (attention.attend, attention.AttentionScan),
 }
 
@@ -79,7 +79,9 @@ def make_network(name):
     if name == "waveglow":  # its couplings start as the identity, which would hide what is before their ends
         draw = np.random.default_rng(1)
         for flow in net.flows:
-            flow.wn.end.weight.set_data(Tensor(0.05 * draw.standard_normal(flow.wn.end.weight.shape).astype(np.float32)))
+            flow.wn.end.weight.set_data(
+                Tensor(0.05 * draw.standard_normal(flow.wn.end.weight.shape).astype(np.float32))
+            )
     return net, create_task(config).forward(net), config
 
 
@@ -89,7 +91,13 @@ def make_batch(name, draw):
         return Tensor(mel.astype(np.float32)), Tensor(audio.astype(np.float32))
     text, mel = draw.integers(1, 148, (2, 7)), draw.standard_normal((2, 8, 12))
     lengths = Tensor(np.array([7, 5], np.int32)), Tensor(np.array([12, 10], np.int32))
-    return Tensor(text.astype(np.int32)), lengths[0], Tensor(mel.astype(np.float32)), lengths[1], Tensor(1.0, ms.float32)
+    return (
+        Tensor(text.astype(np.int32)),
+        lengths[0],
+        Tensor(mel.astype(np.float32)),
+        lengths[1],
+        Tensor(1.0, ms.float32),
+    )
 
 
 def scaled(forward):
@@ -154,19 +162,29 @@ def results(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     root = Path(__file__).parents[1]
     graphs = {"MS_DEV_SAVE_GRAPHS": "1", "MS_DEV_SAVE_GRAPHS_PATH": str(folder)}  # read when MindSpore is imported
-    last_pass = {"MS_DEV_DUMP_IR_PASSES": "validate"}  # the last thing that happens to a graph before the backend gets it
+    last_pass = {
+        "MS_DEV_DUMP_IR_PASSES": "validate"
+    }  # the last thing that happens to a graph before the backend gets it
     environment = {**os.environ, **graphs, **last_pass, "PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}"}
     done = subprocess.run(
-        [sys.executable, __file__, request.param, folder / "results.npz"], check=False, env=environment, capture_output=True, cwd=folder
+        [sys.executable, __file__, request.param, folder / "results.npz"],
+        check=False,
+        env=environment,
+        capture_output=True,
+        cwd=folder,
     )
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     paths = sorted(folder.rglob("*_validate_*.ir"), key=lambda path: int(path.stem.split("_")[-1]))
     texts = [path.read_text() for path in paths]
-    texts = [text for text in texts if len(re.findall(r"^ +%\d+\(", text, re.MULTILINE)) > 100]  # the others are of a single operator
+    texts = [
+        text for text in texts if len(re.findall(r"^ +%\d+\(", text, re.MULTILINE)) > 100
+    ]  # the others are of a single operator
     assert len(texts) == len(LEVELS) + len(EVALUATED)
     with np.load(folder / "results.npz") as file:
         numbers = dict(file)
-    made = [(what, amp) for amp in LEVELS for what in ("evaluation", "training") if what == "training" or amp in EVALUATED]
+    made = [
+        (what, amp) for amp in LEVELS for what in ("evaluation", "training") if what == "training" or amp in EVALUATED
+    ]
     return Results({key: read_graph(text) for key, text in zip(made, texts, strict=True)}, numbers)
 
 
@@ -187,7 +205,11 @@ def lines_of(*parts):
 @pytest.mark.parametrize("amp", ["O1", "O2"])
 def test_all_products_are_float16_and_what_has_to_be_exact_float32(results, amp):
     exact_lines = lines_of(*EXACT_PRODUCTS)
-    nodes = [node for node in results.graphs["training", amp] if node.source[0] != "layers.py" or node.source[1] not in exact_lines]
+    nodes = [
+        node
+        for node in results.graphs["training", amp]
+        if node.source[0] != "layers.py" or node.source[1] not in exact_lines
+    ]
     types, float32 = types_of(nodes), types_of(results.graphs["training", "O0"])
     assert "MatMul" in types
     for operator in PRODUCTS & {*types}:
@@ -260,7 +282,9 @@ def test_the_cell_state_adds_up_what_float16_would_lose(attends):
     scan = attention.AttentionScan(0.0) if attends else LSTMScan(0.0)
     set_precision(scan, "O2")
     scan.set_train(True)
-    inputs = [Tensor(value.astype(np.float16)) for value in activations] + [Tensor(value.astype(np.float32)) for value in parameters]
+    inputs = [Tensor(value.astype(np.float16)) for value in activations] + [
+        Tensor(value.astype(np.float32)) for value in parameters
+    ]
     h, *_, c, _ = scan(*inputs)
     assert (h.dtype, c.dtype) == (ms.float16, ms.float32)
     np.testing.assert_allclose(c.asnumpy()[1:, 0], 1 + small * np.arange(n_steps), atol=small / 10)

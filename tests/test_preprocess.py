@@ -51,7 +51,9 @@ def write_ljspeech(folder, texts=TEXTS):
     (folder / "wavs").mkdir(parents=True)
     for i, text in enumerate(texts):
         soundfile.write(folder / f"wavs/clip-{i}.wav", sound(0.1 * len(text), seed=i), 8000, subtype="PCM_16")
-    (folder / "metadata.csv").write_text("".join(f"clip-{i}|raw {i}|{text}\n" for i, text in enumerate(texts)), encoding="utf-8")
+    (folder / "metadata.csv").write_text(
+        "".join(f"clip-{i}|raw {i}|{text}\n" for i, text in enumerate(texts)), encoding="utf-8"
+    )
     return folder
 
 
@@ -121,7 +123,9 @@ def test_id_lists_decide_the_split(recordings, tmp_path, capsys):
     (tmp_path / "val.txt").write_text("\ufeffclip-3\nclip-1\n\nclip-99\n", encoding="utf-8")
     (tmp_path / "train.txt").write_text("clip-0\r\nclip-5\r\n")
     (recordings / "wavs/clip-7.wav").unlink()  # in neither list: nobody needs it
-    stats, _ = preprocess(tmp_path / "both", config(), recordings, val_ids=tmp_path / "val.txt", train_ids=tmp_path / "train.txt")
+    stats, _ = preprocess(
+        tmp_path / "both", config(), recordings, val_ids=tmp_path / "val.txt", train_ids=tmp_path / "train.txt"
+    )
     assert Corpus(tmp_path / "both").ids == ["clip-0", "clip-5"]
     assert Corpus(tmp_path / "both", "val").ids == ["clip-1", "clip-3"]
     assert stats["left_out"] == 4
@@ -193,7 +197,9 @@ def break_rows(recordings):
         "clip-4: .*clip-4.wav",
         "clip-5: .*no samples",
     ]
-    return list(enumerate(of_wavs, 2)) + list(enumerate([what for _, what in extra], 9)) + [(16, "clip-13: is not UTF-8")]
+    return (
+        list(enumerate(of_wavs, 2)) + list(enumerate([what for _, what in extra], 9)) + [(16, "clip-13: is not UTF-8")]
+    )
 
 
 def test_all_bad_rows_are_reported_together(recordings, tmp_path):
@@ -210,13 +216,19 @@ def test_bad_rows_can_be_skipped(recordings, tmp_path, run_script):
     expected = break_rows(recordings)
     code, _, errors = run_script("--data_path", recordings, "--output_dir", tmp_path / "data", "--workers", 1)
     assert code == 2 and errors.count("metadata.csv:") == len(expected) + 1 and "Traceback" not in errors
-    code, out, _ = run_script("--data_path", recordings, "--output_dir", tmp_path / "data", "--workers", 1, "--skip_bad")
+    code, out, _ = run_script(
+        "--data_path", recordings, "--output_dir", tmp_path / "data", "--workers", 1, "--skip_bad"
+    )
     assert code == 0 and "skipped: 13 bad rows" in out
     with (tmp_path / "data/skipped.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["line"]) for row in rows] == [line for line, _ in expected]
     assert rows[0]["id"] == "clip-1" and "clip-1.wav" in rows[0]["reason"]
-    assert sorted(Corpus(tmp_path / "data").ids + Corpus(tmp_path / "data", "val").ids) == ["clip-0", "clip-6", "clip-7"]
+    assert sorted(Corpus(tmp_path / "data").ids + Corpus(tmp_path / "data", "val").ids) == [
+        "clip-0",
+        "clip-6",
+        "clip-7",
+    ]
 
 
 def test_stereo_44100_hz_and_flac(recordings, tmp_path):
@@ -289,7 +301,9 @@ def test_a_run_killed_while_writing_is_taken_up(recordings, tmp_path, monkeypatc
         "numpy.savez = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"preprocess(Path(sys.argv[2]), load_config(overrides={SETTINGS}), Path(sys.argv[1]))"
     )
-    killed = subprocess.run([sys.executable, "-c", program, recordings, tmp_path / "data"], cwd=ROOT, check=False, capture_output=True)
+    killed = subprocess.run(
+        [sys.executable, "-c", program, recordings, tmp_path / "data"], cwd=ROOT, check=False, capture_output=True
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert not (tmp_path / "data").exists() and (tmp_path / "data.work").is_dir()
     with pytest.raises(InputError):
@@ -327,7 +341,10 @@ def test_processes_give_the_same_dataset(recordings, tmp_path, run_script, monke
         (lambda folder: None, "no such dataset folder"),
         (lambda folder: folder.mkdir(), "has no folder wavs/"),
         (lambda folder: (folder / "wavs").mkdir(parents=True), "metadata.csv: cannot be read"),
-        (lambda folder: ((folder / "wavs").mkdir(parents=True), (folder / "metadata.csv").write_text("\n")), "has no rows"),
+        (
+            lambda folder: ((folder / "wavs").mkdir(parents=True), (folder / "metadata.csv").write_text("\n")),
+            "has no rows",
+        ),
     ],
 )
 def test_missing_input_is_one_clear_line(tmp_path, run_script, make, message):

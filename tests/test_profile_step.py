@@ -10,7 +10,14 @@ from toy_training import TINY
 from src.config import load_config
 from src.models.factory import create_model
 
-SIZES = {"n_symbols": 148, "encoder_dim": 6, "prenet_dim": 5, "attention_rnn_dim": 7, "attention_dim": 4, "decoder_rnn_dim": 9}
+SIZES = {
+    "n_symbols": 148,
+    "encoder_dim": 6,
+    "prenet_dim": 5,
+    "attention_rnn_dim": 7,
+    "attention_dim": 4,
+    "decoder_rnn_dim": 9,
+}
 SIZES |= {"postnet_dim": 8, "reduction_factor": 2, "location_kernel_size": 3}
 
 
@@ -19,7 +26,11 @@ def test_each_weight_is_multiplied_once_per_position():
     net = create_model(config=config)
 
     def weights(*names):
-        return sum(weight.size for weight in net.trainable_params() if any(name in weight.name for name in names) and weight.ndim > 1)
+        return sum(
+            weight.size
+            for weight in net.trainable_params()
+            if any(name in weight.name for name in names) and weight.ndim > 1
+        )
 
     counts = profile_step.multiply_adds(config, 1, 2, 1)  # one symbol, one decoder step
     assert counts["encoder convolutions"] == weights("encoder.convolutions")

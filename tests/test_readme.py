@@ -26,7 +26,10 @@ def commands(text):
     """What stands in blocks of code, without comments and what is only shown."""
     blocks = [(language, body) for language, body in BLOCK.findall(text) if language in ("bash", "python")]
     assert len(blocks) > 10
-    return [(language, [re.sub(r"(^|\s+)#.*", "", line).rstrip() for line in body.splitlines()]) for language, body in blocks]
+    return [
+        (language, [re.sub(r"(^|\s+)#.*", "", line).rstrip() for line in body.splitlines()])
+        for language, body in blocks
+    ]
 
 
 def trees(text):
@@ -84,5 +87,7 @@ def test_both_have_the_same_sections_pictures_and_sources():
 
 def test_both_name_the_same_keys_flags_and_files():
     # Code may be broken across lines; each text breaks its own.
-    ours, theirs = (sorted({" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose(text))}) for text in TEXTS.values())
+    ours, theirs = (
+        sorted({" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose(text))}) for text in TEXTS.values()
+    )
     assert ours == theirs

@@ -15,7 +15,7 @@ from src import runtime
 from src.checkpoint import network_parameters
 from src.config import load_config
 from src.models.lstm import LSTM, BidirectionalLSTM
-from src.models.ops import transposed
+from src.models.ops import transpose_weight
 from src.models.scan import BLOCK, whole_blocks
 from src.models.tacotron2.attention import MASKED, Attention
 
@@ -38,7 +38,7 @@ def graph_mode():
 
 
 class FixedDropout(nn.Cell):
-    """Takes the place of `DropoutFactors`; its factors (T, B, H) are known."""
+    """Takes the place of `DropoutMask`; its factors (T, B, H) are known."""
 
     def __init__(self, mask):
         super().__init__()
@@ -86,31 +86,31 @@ def lstm_step(x, h, c, weight, bias):
     return sigmoid(o) * np.tanh(c), c
 
 
-def lstm_loop(keep, x, weight, bias):
-    h = c = np.zeros(keep.shape[1:])
+def lstm_loop(dropout_mask, x, weight, bias):
+    h = c = np.zeros(dropout_mask.shape[1:])
     outputs = []
-    for t in range(len(keep)):
+    for t in range(len(dropout_mask)):
         h, c = lstm_step(x[t], h, c, weight, bias)
-        h = h * keep[t]
+        h = h * dropout_mask[t]
         outputs.append(h)
     return (np.stack(outputs),)
 
 
-def attention_loop(keep, x, memory, **w):
+def attention_loop(dropout_mask, x, memory, **w):
     taps, n_filters = w["location_conv"].shape[0] // 2, w["location_conv"].shape[1]
     filters = w["location_conv"].reshape(taps, 2, n_filters)
-    h = c = np.zeros((B, keep.shape[2]))
-    context, weights, summed = np.zeros((B, memory.shape[2])), np.zeros((B, L)), np.zeros((B, L))
+    h = c = np.zeros((B, dropout_mask.shape[2]))
+    context, weights, weights_cum = np.zeros((B, memory.shape[2])), np.zeros((B, L)), np.zeros((B, L))
     states, all_weights = [], []
     for t in range(T):
         h, c = lstm_step(np.concatenate((x[t], context), 1), h, c, w["weight"], w["bias"])
-        h = h * keep[t]
-        padded = np.pad(np.stack((weights, summed), 2), ((0, 0), (taps // 2, taps // 2), (0, 0)))
+        h = h * dropout_mask[t]
+        padded = np.pad(np.stack((weights, weights_cum), 2), ((0, 0), (taps // 2, taps // 2), (0, 0)))
         located = sum(padded[:, k : k + L] @ filters[k] for k in range(taps)) @ w["location_dense"]  # (B, L, A)
         energy = (np.tanh((h @ w["query"])[:, None] + located + memory @ w["keys.weight"]) @ w["v"])[:, :, 0]
         exponentials = np.exp(energy) * (np.arange(L) < TEXT_LENGTHS[:, None])
         weights = exponentials / exponentials.sum(1, keepdims=True)
-        summed = summed + weights
+        weights_cum = weights_cum + weights
         context = (weights[:, :, None] * memory).sum(1)
         states.append(np.concatenate((h, context), 1))
         all_weights.append(weights)
@@ -129,17 +129,20 @@ def numeric_gradient(function, value, eps=1e-5):
     return gradient
 
 
-def check(cell, loop, keep, inputs, constants=()):
+def check(cell, loop, dropout_mask, inputs, constants=()):
     """Value and gradients of `cell`, by `inputs` (by name) and by its weights, are those of `loop`."""
     draw = np.random.default_rng(1)
     weights = {name: value.asnumpy().astype(np.float64) for name, value in network_parameters(cell).items()}
     arguments = {**inputs, **weights}
-    factors = [draw.standard_normal(output.shape) for output in loop(keep, **arguments)]
+    factors = [draw.standard_normal(output.shape) for output in loop(dropout_mask, **arguments)]
 
     def total(**changed):
-        return sum((output * factor).sum() for output, factor in zip(loop(keep, **{**arguments, **changed}), factors, strict=True))
+        return sum(
+            (output * factor).sum()
+            for output, factor in zip(loop(dropout_mask, **{**arguments, **changed}), factors, strict=True)
+        )
 
-    cell.dropout = FixedDropout(keep)
+    cell.dropout = FixedDropout(dropout_mask)
     cell.set_train(True)
     tensors = [Tensor(value.astype(np.float32)) for value in (*inputs.values(), *constants)]
     value, (by_inputs, by_weights) = Gradient(WeightedSum(cell, factors), len(inputs))(*tensors)
@@ -154,24 +157,29 @@ def check(cell, loop, keep, inputs, constants=()):
 @pytest.mark.parametrize(("n_steps", "n_batch"), [(T, B), (BLOCK + 1, 1), (BLOCK - 2, B)])
 def test_lstm_with_dropout_on_its_state(n_steps, n_batch):
     draw = np.random.default_rng(0)
-    keep = (draw.random((n_steps, n_batch, 4)) < 0.8) / 0.8
-    check(LSTM(3, 4, dropout=0.2), lstm_loop, keep, {"x": draw.standard_normal((n_steps, n_batch, 3))})
+    dropout_mask = (draw.random((n_steps, n_batch, 4)) < 0.8) / 0.8
+    check(LSTM(3, 4, dropout=0.2), lstm_loop, dropout_mask, {"x": draw.standard_normal((n_steps, n_batch, 3))})
 
 
-@pytest.mark.parametrize("n_hidden", [5, 1])  # 1: states are as wide as the text is long, and the scan's buffers have equal shapes
+@pytest.mark.parametrize(
+    "n_hidden", [5, 1]
+)  # 1: states are as wide as the text is long, and the scan's buffers have equal shapes
 def test_attention_with_dropout_on_its_state(n_hidden):
     draw = np.random.default_rng(0)
     model = load_config(overrides={**SIZES, "model.attention_rnn_dim": n_hidden}).model
-    keep = (draw.random((T, B, model.attention_rnn_dim)) < 0.8) / 0.8
-    inputs = {"x": draw.standard_normal((T, B, model.prenet_dim)), "memory": draw.standard_normal((B, L, model.encoder_dim))}
+    dropout_mask = (draw.random((T, B, model.attention_rnn_dim)) < 0.8) / 0.8
+    inputs = {
+        "x": draw.standard_normal((T, B, model.prenet_dim)),
+        "memory": draw.standard_normal((B, L, model.encoder_dim)),
+    }
     energy_mask = MASKED * (np.arange(L) >= TEXT_LENGTHS[:, None])
-    check(Attention(model), attention_loop, keep, inputs, [energy_mask])
+    check(Attention(model), attention_loop, dropout_mask, inputs, [energy_mask])
 
 
 @pytest.mark.parametrize("n_rows", [256, 130])  # in two parts, in one
 def test_a_transposition_is_exact(n_rows):
     weight = np.random.default_rng(0).standard_normal((n_rows, 5)).astype(np.float32)
-    np.testing.assert_array_equal(transposed(Tensor(weight)).asnumpy(), weight.T)
+    np.testing.assert_array_equal(transpose_weight(Tensor(weight)).asnumpy(), weight.T)
 
 
 def test_a_bidirectional_lstm_reads_each_item_backwards_from_its_own_end():
@@ -181,7 +189,10 @@ def test_a_bidirectional_lstm_reads_each_item_backwards_from_its_own_end():
     y = net(Tensor(x), Tensor(lengths)).asnumpy()
     weights = {name: value.asnumpy() for name, value in network_parameters(net).items()}
     for item, length in enumerate(lengths):
-        for direction, order, half in (("forwards", slice(None), slice(4)), ("backwards", slice(None, None, -1), slice(4, 8))):
+        for direction, order, half in (
+            ("forwards", slice(None), slice(4)),
+            ("backwards", slice(None, None, -1), slice(4, 8)),
+        ):
             h = c = np.zeros((1, 4))
             steps = []
             for frame in x[:length, item][order]:
@@ -202,12 +213,16 @@ def compile_for(n_blocks):
 
 def test_graphs_of_value_and_gradient_do_not_grow_with_the_steps(tmp_path):
     graphs = {"MS_DEV_SAVE_GRAPHS": "1", "MS_DEV_SAVE_GRAPHS_PATH": str(tmp_path)}  # read when MindSpore is imported
-    last_pass = {"MS_DEV_DUMP_IR_PASSES": "validate"}  # the last thing that happens to a graph before the backend gets it
+    last_pass = {
+        "MS_DEV_DUMP_IR_PASSES": "validate"
+    }  # the last thing that happens to a graph before the backend gets it
     environment = {**os.environ, **graphs, **last_pass, "PYTHONPATH": str(Path(__file__).parents[1])}
     subprocess.run([sys.executable, __file__], check=True, env=environment, capture_output=True, cwd=tmp_path)
     texts = [path.read_text() for path in sorted(tmp_path.rglob("*_validate_*.ir"))]
     nodes = [len(re.findall(r"^ +%\d+\(", text, re.MULTILINE)) for text in texts]
-    lstm, attention, longer_lstm, longer_attention = (count for count in nodes if count > 100)  # the others are of a single operator
+    lstm, attention, longer_lstm, longer_attention = (
+        count for count in nodes if count > 100
+    )  # the others are of a single operator
     assert (lstm, attention) == (longer_lstm, longer_attention)
 
 

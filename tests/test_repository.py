@@ -14,7 +14,12 @@ import pytest
 from src.config import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ["train.py", "eval.py", "export.py", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "scripts").rglob("*.py")))]
+SCRIPTS = [
+    "train.py",
+    "eval.py",
+    "export.py",
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "scripts").rglob("*.py"))),
+]
 SCRIPTS = [script for script in SCRIPTS if "CommandLine(" in (ROOT / script).read_text()]
 
 
@@ -23,7 +28,11 @@ def sources():
 
 
 def test_every_imported_package_is_required():
-    lines = [line for name in ("requirements.txt", "requirements-onnx.txt") for line in (ROOT / name).read_text().splitlines()]
+    lines = [
+        line
+        for name in ("requirements.txt", "requirements-onnx.txt")
+        for line in (ROOT / name).read_text().splitlines()
+    ]
     required = {re.split(r"[\[<>=]", line)[0].lower() for line in lines}
     ours = {"src", "benchmarks"} | {path.stem for path in (ROOT / "scripts").glob("*.py")}
     optional = {"torch", "tensorboardX"}
@@ -56,7 +65,9 @@ def test_the_demo_of_training_speaks_a_sentence_of_its_corpus():
 def test_named_files_exist(file):
     if not (ROOT / file).exists():
         pytest.skip("not written yet")
-    named = re.findall(r"(?:scripts|config|demo_corpus)/[\w./-]*\w|\b(?:train|eval|export)\.py", (ROOT / file).read_text())
+    named = re.findall(
+        r"(?:scripts|config|demo_corpus)/[\w./-]*\w|\b(?:train|eval|export)\.py", (ROOT / file).read_text()
+    )
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 

@@ -35,11 +35,15 @@ def test_the_device_is_that_of_the_environment(asked_for, monkeypatch):
 
 def test_a_device_that_is_not_there_is_one_line(monkeypatch):
     def refuse(*device):
-        raise RuntimeError("Unsupported device target Ascend. This process only supports one of the ['CPU']. Please check ...\n\nmore")
+        raise RuntimeError(
+            "Unsupported device target Ascend. This process only supports one of the ['CPU']. Please check ...\n\nmore"
+        )
 
     monkeypatch.setattr(device.ms, "set_device", refuse)
     monkeypatch.setenv("DEVICE_TARGET", "Ascend")
-    with pytest.raises(InputError, match=r"DEVICE_TARGET Ascend, DEVICE_ID 0: .* one of the \['CPU'\]\. Choose another one"):
+    with pytest.raises(
+        InputError, match=r"DEVICE_TARGET Ascend, DEVICE_ID 0: .* one of the \['CPU'\]\. Choose another one"
+    ):
         runtime.setup()
 
 
@@ -111,7 +115,9 @@ def run_alone(script, text):
     """What `text` prints as a program of its own, in which MindSpore has no threads yet."""
     script.write_text(text)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
     assert not done.stderr
     return done.stdout.splitlines()
 

@@ -10,7 +10,7 @@ from test_synthesis import HOP, RATE, FakeNetwork, vocoder
 
 from src.errors import InputError
 from src.synthesis import speech_queue
-from src.synthesis.speech_queue import FINISHED, KEPT, MOST_WAITING, SpeechQueue, Task
+from src.synthesis.speech_queue import FINISHED, KEPT, MOST_WAITING, Job, SpeechQueue
 
 
 class SlowNetwork(FakeNetwork):
@@ -49,9 +49,9 @@ def slow(queue_of):
     net = SlowNetwork()
     queue = queue_of(net)
     net.begun.acquire()  # of the first text
-    task = queue.add("One is here. Two is longer than one. Three.", 0)
+    job = queue.add("One is here. Two is longer than one. Three.", 0)
     assert net.begun.acquire(timeout=60)
-    return net, queue, task
+    return net, queue, job
 
 
 def wait_until(condition):
@@ -61,40 +61,46 @@ def wait_until(condition):
         time.sleep(0.01)
 
 
-def wait_for(*tasks):
-    wait_until(lambda: all(task.stage in FINISHED for task in tasks))
+def wait_for(*jobs):
+    wait_until(lambda: all(job.stage in FINISHED for job in jobs))
 
 
 def test_what_comes_of_a_text(queue_of, monkeypatch):
-    stages, report = [], Task.report
-    monkeypatch.setattr(Task, "report", lambda task, *progress: (stages.append(progress), report(task, *progress)))
+    stages, report = [], Job.report
+    monkeypatch.setattr(Job, "report", lambda job, *progress: (stages.append(progress), report(job, *progress)))
     net = FakeNetwork(lambda ids: "max_decoder_steps" if len(ids) > 10 else "gate")
     queue = queue_of(net)
     wait_until(lambda: len(net.compiled) == 3 and not queue.preparing)
-    assert sorted(net.compiled) == [(1, 32), (1, 64), (1, 64)]  # for the first text; and for all lengths, when there was time
+    assert sorted(net.compiled) == [
+        (1, 32),
+        (1, 64),
+        (1, 64),
+    ]  # for the first text; and for all lengths, when there was time
     stages.clear()
-    task = queue.add("This is {HH AH0} it \N{SNOWMAN}. Yes.", 7)
-    wait_for(task)
-    assert task.stage == "done" and not task.error
+    job = queue.add("This is {HH AH0} it \N{SNOWMAN}. Yes.", 7)
+    wait_for(job)
+    assert job.stage == "done" and not job.error
     assert [(stage, done) for stage, done, total in stages if total == 2] == [
         *(("compiling", 0), ("speaking", 0), ("speaking", 1)),  # the shorter one first
         *(("vocoder", 0), ("vocoder", 1), ("drawing", 2)),
     ]
-    result = task.result
+    result = job.result
     assert [each["stop_reason"] for each in result["sentences"]] == ["max_decoder_steps", "gate"]
     assert (result["seed"], result["max_decoder_steps"]) == (7, net.config.model.max_decoder_steps)
     (note,) = result["notes"]
     assert note.endswith("dropped: \N{SNOWMAN}")
-    wav, rate = soundfile.read(io.BytesIO(task.files[".wav"]))
-    assert rate == RATE and len(wav) / rate == result["seconds"] == HOP / RATE * (sum(each["frames"] for each in result["sentences"]) + 6)
-    assert task.files[".png"].startswith(b"\x89PNG")
+    wav, rate = soundfile.read(io.BytesIO(job.files[".wav"]))
+    assert rate == RATE and len(wav) / rate == result["seconds"] == HOP / RATE * (
+        sum(each["frames"] for each in result["sentences"]) + 6
+    )
+    assert job.files[".png"].startswith(b"\x89PNG")
     assert {seed for seed, _ in net.seeds[-2:]} == {7}
 
 
 def test_in_turn(slow):
     net, queue, first = slow
     second, third = queue.add("Second.", 0), queue.add("Third.", 0)
-    assert [queue.ahead(task) for task in (first, second, third)] == [0, 1, 2]
+    assert [queue.ahead(job) for job in (first, second, third)] == [0, 1, 2]
     queue.stop(second)
     assert second.stage == "stopped" and queue.ahead(third) == 1
     net.go.release(10)
@@ -103,25 +109,30 @@ def test_in_turn(slow):
 
 
 def test_stopped_between_sentences(slow):
-    net, queue, task = slow
+    net, queue, job = slow
     after = queue.add("After.", 0)
-    queue.stop(task)
+    queue.stop(job)
     net.go.release(2)  # one for the sentence being spoken, one for `after`
-    wait_for(task, after)
-    assert (task.stage, after.stage) == ("stopped", "done") and not task.files
+    wait_for(job, after)
+    assert (job.stage, after.stage) == ("stopped", "done") and not job.files
 
 
 def test_whom_nobody_asks_for_blocks_nobody(slow, monkeypatch):
-    net, queue, task = slow
+    net, queue, job = slow
     left = [queue.add("Waiting.", 0) for _ in range(MOST_WAITING)]
     assert queue.add("One too many.", 0) is None
-    for each in (task, *left):
+    for each in (job, *left):
         each.asked -= speech_queue.PATIENCE + 1
     assert queue.get(left[0].id) is left[0]  # somebody asks for this one
     after = queue.add("After.", 0)
     net.go.release(3)
-    wait_for(task, after)
-    assert [each.stage for each in (task, *left, after)] == ["stopped", "done", *["stopped"] * (MOST_WAITING - 1), "done"]
+    wait_for(job, after)
+    assert [each.stage for each in (job, *left, after)] == [
+        "stopped",
+        "done",
+        *["stopped"] * (MOST_WAITING - 1),
+        "done",
+    ]
 
 
 def test_a_failure_is_told_and_the_next_text_is_spoken(queue_of, capsys):
@@ -132,10 +143,10 @@ def test_a_failure_is_told_and_the_next_text_is_spoken(queue_of, capsys):
         return fail if seed else vocoder
 
     queue = queue_of(FakeNetwork(), vocoder_for)
-    tasks = [queue.add("A text.", seed) for seed in (1, 2, 0)]
-    wait_for(*tasks)
-    assert [task.stage for task in tasks] == ["failed", "failed", "done"]
-    assert "no such sound" in tasks[0].error and "secret" not in tasks[1].error
+    jobs = [queue.add("A text.", seed) for seed in (1, 2, 0)]
+    wait_for(*jobs)
+    assert [job.stage for job in jobs] == ["failed", "failed", "done"]
+    assert "no such sound" in jobs[0].error and "secret" not in jobs[1].error
     assert "RuntimeError: secret" in capsys.readouterr().err
 
 
@@ -143,9 +154,9 @@ def test_few_results_are_kept(queue_of):
     queue = queue_of(FakeNetwork())
     ids = []
     for _ in range(KEPT + 3):
-        task = queue.add("A text.", 0)
-        ids.append(task.id)
-        wait_for(task)
+        job = queue.add("A text.", 0)
+        ids.append(job.id)
+        wait_for(job)
     assert [name for name in ids if queue.get(name) is None] == ids[:3]
 
 
@@ -159,6 +170,6 @@ def test_a_network_that_has_diverged_is_an_error():
 
 def test_it_ends_between_two_sentences():
     asked, queue = [], SpeechQueue(FakeNetwork(), lambda seed: vocoder)
-    task = queue.add("One. Two. Three. Four. Five.", 0)
-    queue.work(until=lambda: asked.append(task.stage) or task.done == 2)
-    assert (task.stage, task.done, task.total, asked[-1]) == ("stopped", 2, 5, "stopped")
+    job = queue.add("One. Two. Three. Four. Five.", 0)
+    queue.work(until=lambda: asked.append(job.stage) or job.done == 2)
+    assert (job.stage, job.done, job.total, asked[-1]) == ("stopped", 2, 5, "stopped")

@@ -13,12 +13,24 @@ from src.audio import load_wav
 from src.config import load_config
 from src.errors import InputError
 from src.models.tacotron2.model import Speech
-from src.synthesis.synthesis import BATCH_SIZE, WINDOW, Line, Piece, plan_batches, read_lines, save, speakable_pieces, synthesise
+from src.synthesis.synthesis import (
+    BATCH_SIZE,
+    WINDOW,
+    Line,
+    Piece,
+    plan_batches,
+    read_lines,
+    save,
+    speakable_pieces,
+    synthesise,
+)
 from src.text import text_to_sequence
 
 HOP, N_MELS, RATE, R = 10, 4, 1000, 2
 AUDIO = {"audio.sample_rate": RATE, "audio.hop_length": HOP, "audio.n_mels": N_MELS, "audio.fmax": 500.0}
-CONFIG = load_config(overrides={**AUDIO, "model.reduction_factor": R, "text.sentence_pause": 0.06, "text.max_sentence_length": 60})
+CONFIG = load_config(
+    overrides={**AUDIO, "model.reduction_factor": R, "text.sentence_pause": 0.06, "text.max_sentence_length": 60}
+)
 PAUSE = 6  # frames
 
 
@@ -72,7 +84,10 @@ def spoken_symbols(utterance):
 def test_lines_come_back_in_order_with_their_own_sentences_in_order():
     draw = np.random.default_rng(0)
     texts = [
-        " ".join(f"{'x' * length} said number {('one', 'two', 'three')[k]}." for k, length in enumerate(draw.integers(1, 40, n)))
+        " ".join(
+            f"{'x' * length} said number {('one', 'two', 'three')[k]}."
+            for k, length in enumerate(draw.integers(1, 40, n))
+        )
         for n in (1, 3, 2) * 8
     ]
     net = FakeNetwork()
@@ -84,7 +99,9 @@ def test_lines_come_back_in_order_with_their_own_sentences_in_order():
         first = R * len(wanted[0]) * HOP
         np.testing.assert_allclose(utterance.wav[:first:HOP], np.repeat(wanted[0], R) / 200, rtol=1e-6)
         assert not utterance.wav[first : first + PAUSE * HOP].any()
-        assert [sentence.mel[1, 0] for sentence in utterance.sentences] == list(range(len(wanted)))  # seeded by place in its line
+        assert [sentence.mel[1, 0] for sentence in utterance.sentences] == list(
+            range(len(wanted))
+        )  # seeded by place in its line
         assert utterance.alignment.shape == (sum(map(len, wanted)), sum(map(len, wanted)))
         np.testing.assert_array_equal(utterance.alignment, 0.5 * np.eye(len(utterance.alignment)))
         assert utterance.alignment_score == 0.5
@@ -102,7 +119,9 @@ def test_a_line_is_spoken_alike_alone_and_among_others():
 
 def test_one_sentence_at_a_time_sounds_the_same_and_tells_how_far_it_is():
     text, reports, net = "One. Two is much, much longer than one, and than three. Three.", [], FakeNetwork()
-    (utterance,) = synthesise(net, [Line(1, text)], vocoder, batch_size=1, report=lambda *report: reports.append(report))
+    (utterance,) = synthesise(
+        net, [Line(1, text)], vocoder, batch_size=1, report=lambda *report: reports.append(report)
+    )
     np.testing.assert_array_equal(utterance.wav, speak([text])[0].wav)
     assert sorted(net.compiled) == [(1, 32), (1, 64)]
     speaking = [("speaking", done, 3) for done in range(3)]
@@ -137,7 +156,9 @@ def test_few_pieces_make_even_batches(n, size):
 
 
 def test_a_text_of_three_thousand_characters():
-    sentence = "the committee, which had met on Thursday, said that it had nothing to say about number {}, or so it was said"
+    sentence = (
+        "the committee, which had met on Thursday, said that it had nothing to say about number {}, or so it was said"
+    )
     text = (". ".join(sentence.format(word) for word in ("one", "two", "three")) + ". ") * 9
     assert 2900 < len(text) < 3200
     (utterance,) = speak([text])

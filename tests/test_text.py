@@ -34,7 +34,10 @@ def test_ids_of_the_public_front_end(entry):
         ("$2.5 million, $.50 and $1", "two point five million dollars, fifty cents and one dollar"),
         ("$0 and $1.01", "zero dollars and one dollar, one cent"),
         ("3.05 and 3.14159", "three point zero five and three point one four one five nine"),
-        ("1000, 1001, 2010, 2999, 3000", "one thousand, ten oh one, twenty ten, twenty-nine ninety-nine, three thousand"),
+        (
+            "1000, 1001, 2010, 2999, 3000",
+            "one thousand, ten oh one, twenty ten, twenty-nine ninety-nine, three thousand",
+        ),
         ("1" * 34, " ".join(["one"] * 34)),
     ],
 )
@@ -93,7 +96,13 @@ def test_batch_takes_the_cleaner_from_the_config():
 
 
 def with_symbols(symbols, **text):
-    return load_config(overrides={"text.symbols": symbols, "model.n_symbols": len(symbols), **{f"text.{k}": v for k, v in text.items()}})
+    return load_config(
+        overrides={
+            "text.symbols": symbols,
+            "model.n_symbols": len(symbols),
+            **{f"text.{k}": v for k, v in text.items()},
+        }
+    )
 
 
 def ids_of(text, config):
@@ -166,7 +175,9 @@ print(text_to_sequence("a"))
 
 
 def test_text_needs_no_mindspore():
-    done = subprocess.run([sys.executable, "-c", WITHOUT_MINDSPORE], capture_output=True, text=True, cwd=DATA.parents[1], check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_MINDSPORE], capture_output=True, text=True, cwd=DATA.parents[1], check=False
+    )
     assert done.stdout.strip() == "[38]", done.stderr
 
 
@@ -194,8 +205,14 @@ def test_no_sentence(text):
 
 
 def test_long_sentences_break_at_commas_then_spaces_then_anywhere():
-    assert split_sentences("a first part of it, and then a second one", 30) == ["a first part of it,", "and then a second one"]
-    assert split_sentences("no, this one has nowhere good to take a breath", 30) == ["no, this one has nowhere", "good to take a breath"]
+    assert split_sentences("a first part of it, and then a second one", 30) == [
+        "a first part of it,",
+        "and then a second one",
+    ]
+    assert split_sentences("no, this one has nowhere good to take a breath", 30) == [
+        "no, this one has nowhere",
+        "good to take a breath",
+    ]
     assert split_sentences("x" * 50, 30) == ["x" * 25] * 2
     assert split_sentences("{AA1 B K T}{AA1 B K T}", 6) == ["{AA1 B K T}"] * 2
 
@@ -203,7 +220,9 @@ def test_long_sentences_break_at_commas_then_spaces_then_anywhere():
 def test_splitting_loses_nothing_and_respects_the_limit():
     draw = random.Random(0)
     for _ in range(2000):
-        text = "".join(draw.choices(["a", "Mr. ", ". ", "{A B}", "{", "}", " ", ",", "! ", "1", "\n\n", "…", "’", "w" * 9], k=40))
+        text = "".join(
+            draw.choices(["a", "Mr. ", ". ", "{A B}", "{", "}", " ", ",", "! ", "1", "\n\n", "…", "’", "w" * 9], k=40)
+        )
         limit = draw.randint(1, 30)
         pieces = split_sentences(text, limit)
         assert "".join("".join(pieces).split()) == "".join(text.split())
@@ -228,6 +247,8 @@ def test_words_of_the_dictionary_become_phonemes(text, symbols):
 
 
 def test_phonemes_need_symbols():
-    config = load_config(overrides={"text.cleaner": "english_phonemes", "text.symbols": ["_", "a", "b"], "model.n_symbols": 3})
+    config = load_config(
+        overrides={"text.cleaner": "english_phonemes", "text.symbols": ["_", "a", "b"], "model.n_symbols": 3}
+    )
     with pytest.raises(InputError, match=r"'AH0' in \{AH0\} is none of this network's symbols"):
         can_be_spoken("a", config.text)

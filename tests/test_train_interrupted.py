@@ -13,11 +13,21 @@ import train
 from src.checkpoint import load_checkpoint
 from src.cli import run
 from src.errors import InputError
-from src.files import lock
+from src.files import claim_folder
 from src.train import loop
 from src.train.loop import Training
 from src.train.run_folder import latest, numbered
-from tests.toy_training import ROOT, SignallingStep, create_toy_network, flags, read_log, start, toy_config, without_times, write_corpus
+from tests.toy_training import (
+    ROOT,
+    SignallingStep,
+    create_toy_network,
+    flags,
+    read_log,
+    start,
+    toy_config,
+    without_times,
+    write_corpus,
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +73,11 @@ def script(monkeypatch, capsys, *arguments):
 def test_a_run_killed_twenty_times_at_random_moments_ends_like_one_that_never_was(data, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    begin = ("--data_path", data, *flags(data__n_buckets=1, train__max_steps=60, train__checkpoint_every=2, train__validate_every=30))
+    begin = (
+        "--data_path",
+        data,
+        *flags(data__n_buckets=1, train__max_steps=60, train__checkpoint_every=2, train__validate_every=30),
+    )
     whole, killed, output = tmp_path / "whole", tmp_path / "killed", tmp_path / "output"
     reference, _ = start(*begin, "--output_dir", whole, output=tmp_path / "output of whole")
     random, kills = np.random.default_rng(0), 0
@@ -109,7 +123,11 @@ def test_a_disk_that_fills_costs_nothing_before(data, whole, tmp_path, monkeypat
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     assert code == 2
-    assert error.startswith("error: ") and "tacotron2-8.ckpt: the checkpoint could not be written" in error and "File too large" in error
+    assert (
+        error.startswith("error: ")
+        and "tacotron2-8.ckpt: the checkpoint could not be written" in error
+        and "File too large" in error
+    )
     assert f"--resume {tmp_path / 'out'} goes on from tacotron2-4.ckpt" in error
     assert [path.name for path in numbered(tmp_path / "out")] == ["tacotron2-4.ckpt"]
     assert not list((tmp_path / "out").glob(".*.partial*"))
@@ -126,17 +144,27 @@ def test_data_that_vanishes_and_comes_back_elsewhere_costs_nothing(data, whole, 
     shutil.copytree(data, tmp_path / "data")
     before_step(5, lambda: (tmp_path / "data").rename(tmp_path / "moved"), monkeypatch)
     code, error, _ = script(
-        monkeypatch, capsys, "--data_path", tmp_path / "data", "--output_dir", tmp_path / "out", *flags(data__n_buckets=1)
+        monkeypatch,
+        capsys,
+        "--data_path",
+        tmp_path / "data",
+        "--output_dir",
+        tmp_path / "out",
+        *flags(data__n_buckets=1),
     )
     assert code == 2
-    assert error.startswith(f"error: {tmp_path / 'data'}: the val clips cannot be read: {tmp_path / 'data/val.mindrecord0'} is gone; ")
+    assert error.startswith(
+        f"error: {tmp_path / 'data'}: the val clips cannot be read: {tmp_path / 'data/val.mindrecord0'} is gone; "
+    )
     assert f"--resume {tmp_path / 'out'} goes on from tacotron2-5.ckpt" in error
     code, error, _ = script(monkeypatch, capsys, "--resume", tmp_path / "out")
     assert code == 2 and f"{tmp_path / 'data'}: no such dataset folder" in error and "--data_path" in error
     monkeypatch.setattr(loop, "TrainStep", SignallingStep)
     code, _, _ = script(monkeypatch, capsys, "--resume", tmp_path / "out", "--data_path", tmp_path / "moved")
     assert code == 0
-    assert without_times(read_log(tmp_path / "out")) == [row for row in whole if row["step"] != 5 or "val_loss" not in row]
+    assert without_times(read_log(tmp_path / "out")) == [
+        row for row in whole if row["step"] != 5 or "val_loss" not in row
+    ]
 
 
 def test_a_folder_that_another_run_writes_into_is_refused_and_left_alone(data, tmp_path, monkeypatch):
@@ -146,5 +174,5 @@ def test_a_folder_that_another_run_writes_into_is_refused_and_left_alone(data, t
     with pytest.raises(InputError, match=r"out: another process is training into it"):
         Training(config, data, tmp_path / "out", latest(tmp_path / "out"))
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
-    first.lock.close()
-    lock(tmp_path / "out").close()
+    first.claim.close()
+    claim_folder(tmp_path / "out").close()

@@ -62,7 +62,12 @@ def test_tensorboard_has_every_number_of_the_log_once(output_dir):
     steps = [row for row in read_log(output_dir) if "loss" in row]
     validations = [row for row in read_log(output_dir) if "val_loss" in row]
     assert [row["step"] for row in steps] == [1, 2, 3, 4, 5, 6] and [row["step"] for row in validations] == [2, 4, 6]
-    wanted = {(row["step"], tag): value for row in validations for tag, value in row.items() if tag not in ("epoch", "skipped_steps")}
+    wanted = {
+        (row["step"], tag): value
+        for row in validations
+        for tag, value in row.items()
+        if tag not in ("epoch", "skipped_steps")
+    }
     wanted |= {(row["step"], tag): value for row in steps for tag, value in row.items()}
     wanted = {key: value for key, value in wanted.items() if key[1] != "step"}
     assert scalars == {key: pytest.approx(value, rel=1e-6) for key, value in wanted.items()}
@@ -85,7 +90,14 @@ def test_tensorboard_without_the_package_is_refused_before_anything_starts(tmp_p
 
     real_import = builtins.__import__
     monkeypatch.setattr(builtins, "__import__", import_without)
-    script = ["train.py", "--data_path", "data", "--output_dir", str(tmp_path / "out"), *flags(train__tensorboard="true")]
+    script = [
+        "train.py",
+        "--data_path",
+        "data",
+        "--output_dir",
+        str(tmp_path / "out"),
+        *flags(train__tensorboard="true"),
+    ]
     monkeypatch.setattr(sys, "argv", script)
     with pytest.raises(SystemExit) as exit_code:
         run(train.main)
@@ -106,7 +118,11 @@ def test_the_log_of_a_run_that_goes_on_is_drawn(output_dir, tmp_path, monkeypatc
     assert plot(monkeypatch, capsys, output_dir) == (0, f"{output_dir / 'log.png'}\n", "")
     lines = (output_dir / "log.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "log.jsonl").write_text("".join(lines[:-1]) + lines[-1][:30])
-    assert plot(monkeypatch, capsys, tmp_path, output_dir, "--output", tmp_path / "both.png") == (0, f"{tmp_path / 'both.png'}\n", "")
+    assert plot(monkeypatch, capsys, tmp_path, output_dir, "--output", tmp_path / "both.png") == (
+        0,
+        f"{tmp_path / 'both.png'}\n",
+        "",
+    )
     one, both = imread(output_dir / "log.png"), imread(tmp_path / "both.png")
     assert one.shape == both.shape and np.abs(one - both).max() > 0.5
 
@@ -118,7 +134,9 @@ def test_logs_that_cannot_be_drawn_are_one_line(tmp_path, monkeypatch, capsys):
         return error
 
     assert "nowhere: no log.jsonl in it" in complaint(tmp_path / "nowhere")
-    (tmp_path / "log.jsonl").write_text('{"step": 0, "epoch": 0, "skipped_steps": 0, "warm_start": "x.ckpt"}\n{"step": 1, "lo')
+    (tmp_path / "log.jsonl").write_text(
+        '{"step": 0, "epoch": 0, "skipped_steps": 0, "warm_start": "x.ckpt"}\n{"step": 1, "lo'
+    )
     assert "the log has no step yet" in complaint(tmp_path)
     assert "its name end with .png" in complaint(tmp_path, "--output", tmp_path / "log.pdf")
     assert not (tmp_path / "log.png").exists()
@@ -133,9 +151,15 @@ def drawn(rows, monkeypatch):
 
 
 def test_curves_show_what_the_log_says(monkeypatch):
-    rows = [{"step": step, "epoch": 0, "skipped_steps": 0, "loss": loss, "lr": 1e-3} for step, loss in ((1, 50.0), (2, None), (3, 1.5))]
+    rows = [
+        {"step": step, "epoch": 0, "skipped_steps": 0, "loss": loss, "lr": 1e-3}
+        for step, loss in ((1, 50.0), (2, None), (3, 1.5))
+    ]
     rows += [{"step": 3, "epoch": 0, "skipped_steps": 1, "val_loss": 2.5, "alignment_score": 0.5}]
-    rows += [{"step": 3, "epoch": 0, "skipped_steps": 1, "skipped_clips": ["a"]}, {"step": 3, "compiled": [[1, 2]], "compile_s": 3.0}]
+    rows += [
+        {"step": 3, "epoch": 0, "skipped_steps": 1, "skipped_clips": ["a"]},
+        {"step": 3, "compiled": [[1, 2]], "compile_s": 3.0},
+    ]
     panels = drawn(rows, monkeypatch)
     assert list(panels) == ["loss", "lr", "alignment_score"]
     skipped, training, validation = panels["loss"].get_lines()

@@ -21,7 +21,16 @@ from src.train.loop import Diverged, Training
 from src.train.progress import Speed
 from src.train.run_folder import latest, numbered
 from src.train.tacotron2 import Validator
-from tests.toy_training import TINY, SignallingStep, create_toy_network, flags, read_log, toy_config, without_times, write_corpus
+from tests.toy_training import (
+    TINY,
+    SignallingStep,
+    create_toy_network,
+    flags,
+    read_log,
+    toy_config,
+    without_times,
+    write_corpus,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,7 +49,9 @@ def train_script(*arguments, **environment):
     """train.py on the toy network in a process of its own."""
     call = "import sys; sys.argv[0] = 'train.py'; from tests.toy_training import main; main()"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment
-    return subprocess.run([sys.executable, "-c", call, *map(str, arguments)], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", call, *map(str, arguments)], env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def test_a_run_killed_and_resumed_logs_what_an_uninterrupted_one_does(data, tmp_path):
@@ -72,7 +83,9 @@ def test_a_finished_run_is_not_overwritten(data, tmp_path, monkeypatch, capsys):
     config = toy_config(data__n_buckets=1, train__max_steps=1)
     Training(config, data, tmp_path / "out").run()
     rows = read_log(tmp_path / "out")
-    monkeypatch.setattr(sys, "argv", ["train.py", "--resume", str(tmp_path / "out")])  # data and configuration are the run's own
+    monkeypatch.setattr(
+        sys, "argv", ["train.py", "--resume", str(tmp_path / "out")]
+    )  # data and configuration are the run's own
     with pytest.raises(SystemExit, match="0"):
         run(train.main)
     assert "all 1 steps are done" in capsys.readouterr().out
@@ -90,7 +103,9 @@ def test_a_signal_saves_a_checkpoint_and_leaves(request_to_stop, data, tmp_path,
     with pytest.raises(SystemExit) as exit_code:
         run(train.main)
     name = {143: "SIGTERM", 130: "SIGINT"}[exit_code.value.code]
-    assert name == "SIGTERM" or request_to_stop == "INTERRUPT"  # MindSpore makes a SIGINT into a SIGTERM once a graph has run
+    assert (
+        name == "SIGTERM" or request_to_stop == "INTERRUPT"
+    )  # MindSpore makes a SIGINT into a SIGTERM once a graph has run
     assert f"stopped by {name} at step 3" in capsys.readouterr().out
     assert [path.name for path in numbered(tmp_path / "out")] == ["tacotron2-0.ckpt", "tacotron2-3.ckpt"]
 
@@ -101,12 +116,25 @@ def test_what_a_run_leaves_behind(data, tmp_path, capfd):
     assert outcome.stopped_by is None and outcome.checkpoint == tmp_path / "out" / "tacotron2-10.ckpt"
     names = {path.name for path in (tmp_path / "out").iterdir()}
     pictures = {"alignment-and-mel-5.png", "alignment-and-mel-10.png"}
-    assert names == {".lock", "config.yaml", "log.jsonl", "best.ckpt", "tacotron2-8.ckpt", "tacotron2-10.ckpt"} | pictures
+    assert (
+        names == {".lock", "config.yaml", "log.jsonl", "best.ckpt", "tacotron2-8.ckpt", "tacotron2-10.ckpt"} | pictures
+    )
     assert yaml.safe_load((tmp_path / "out" / "config.yaml").read_text()) == config.to_dict()
     rows = read_log(tmp_path / "out")
     steps, validations = [row for row in rows if "loss" in row], [row for row in rows if "val_loss" in row]
     assert [row["step"] for row in steps] == [1, 4, 8, 10]
-    wanted = {"step", "epoch", "loss", "mel_loss", "gate_loss", "lr", "grad_norm", "step_time_s", "data_wait_s", "frames_per_s"}
+    wanted = {
+        "step",
+        "epoch",
+        "loss",
+        "mel_loss",
+        "gate_loss",
+        "lr",
+        "grad_norm",
+        "step_time_s",
+        "data_wait_s",
+        "frames_per_s",
+    }
     assert all(wanted <= row.keys() for row in steps)
     assert steps[-1]["loss"] < steps[0]["loss"]
     assert all(0 < row["alignment_score"] <= 1 for row in validations)
@@ -120,7 +148,11 @@ def test_what_a_run_leaves_behind(data, tmp_path, capfd):
 
 def test_validation_every_epoch(data, tmp_path):
     Training(toy_config(data__n_buckets=1, train__validate_every=0, train__max_steps=7), data, tmp_path / "out").run()
-    assert [row["step"] for row in read_log(tmp_path / "out") if "val_loss" in row] == [3, 6, 7]  # 8 clips in batches of 3
+    assert [row["step"] for row in read_log(tmp_path / "out") if "val_loss" in row] == [
+        3,
+        6,
+        7,
+    ]  # 8 clips in batches of 3
 
 
 def test_bad_batches_are_skipped_counted_and_logged(tmp_path):
@@ -154,7 +186,9 @@ def test_a_validation_loss_reached_ends_the_run(data, tmp_path):
 
 def test_hours_are_limited(data, tmp_path, monkeypatch, capsys):
     settings = flags(data__n_buckets=1, train__max_hours=1e-6)
-    monkeypatch.setattr(sys, "argv", ["train.py", "--data_path", str(data), "--output_dir", str(tmp_path / "out"), *settings])
+    monkeypatch.setattr(
+        sys, "argv", ["train.py", "--data_path", str(data), "--output_dir", str(tmp_path / "out"), *settings]
+    )
     with pytest.raises(SystemExit) as exit_code:
         run(train.main)
     assert exit_code.value.code == 0
@@ -174,8 +208,16 @@ def test_several_batches_make_a_step(data, tmp_path):
 
 def test_the_loss_scale_falls_at_overflows(tmp_path):
     data = write_corpus(tmp_path / "data", n_train=9, spoiled=(4,))
-    settings = {"data__n_buckets": 1, "train__max_steps": 12, "train__amp": "O1", "train__loss_scale": 4.0, "train__max_bad_steps": 1}
-    with pytest.raises(Diverged, match="1 batches in a row"):  # the third bad batch meets a scale of 1, which cannot be to blame
+    settings = {
+        "data__n_buckets": 1,
+        "train__max_steps": 12,
+        "train__amp": "O1",
+        "train__loss_scale": 4.0,
+        "train__max_bad_steps": 1,
+    }
+    with pytest.raises(
+        Diverged, match="1 batches in a row"
+    ):  # the third bad batch meets a scale of 1, which cannot be to blame
         Training(toy_config(**settings), data, tmp_path / "out").run()
     rows = read_log(tmp_path / "out")
     scales = [row["loss_scale"] for row in rows if "loss" in row]
@@ -209,7 +251,12 @@ def test_warm_start_with_another_alphabet(data, tmp_path, capsys):
     Training(config, data, tmp_path / "out", warm_start=tmp_path / "other.ckpt")
     assert "symbol by symbol; freshly initialised: Q; not used: é ß" in capsys.readouterr().out
     first = read_log(tmp_path / "out")[0]
-    assert (first["step"], first["fresh"], first["fresh_symbols"], first["unused_symbols"]) == (0, [], ["Q"], ["é", "ß"])
+    assert (first["step"], first["fresh"], first["fresh_symbols"], first["unused_symbols"]) == (
+        0,
+        [],
+        ["Q"],
+        ["é", "ß"],
+    )
     weights = load_checkpoint(tmp_path / "out" / "tacotron2-0.ckpt").weights["embedding"]
     np.testing.assert_array_equal(weights[-1], net.embedding.asnumpy()[symbols.index(SYMBOLS[-1])])
 

@@ -15,12 +15,21 @@ def test_constant_with_and_without_warm_up():
 
 
 def test_step_annealing():
-    found = rates([0, 99, 100, 249, 250, 400], schedule="step", anneal_steps=[100, 250, 400], anneal_factor=0.1, min_lr=1e-3)
+    found = rates(
+        [0, 99, 100, 249, 250, 400], schedule="step", anneal_steps=[100, 250, 400], anneal_factor=0.1, min_lr=1e-3
+    )
     np.testing.assert_allclose(found, [0.5, 0.5, 0.05, 0.05, 0.005, 0.001])
 
 
 def test_exponential_after_a_warm_up():
-    found = rates([9, 50, 150, 250, 99_999], schedule="exponential", warmup_steps=10, decay_start=50, decay_steps=100, decay_rate=0.1)
+    found = rates(
+        [9, 50, 150, 250, 99_999],
+        schedule="exponential",
+        warmup_steps=10,
+        decay_start=50,
+        decay_steps=100,
+        decay_rate=0.1,
+    )
     np.testing.assert_allclose(found, [0.5, 0.5, 0.05, 0.005, 1e-5])
 
 

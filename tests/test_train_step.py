@@ -49,7 +49,10 @@ def make_step():
 
 
 def state(step):
-    return {parameter.name: parameter.asnumpy().copy() for parameter in (*step.net.get_parameters(), *step.optimizer.get_parameters())}
+    return {
+        parameter.name: parameter.asnumpy().copy()
+        for parameter in (*step.net.get_parameters(), *step.optimizer.get_parameters())
+    }
 
 
 def reference_adam(lrs, decay, max_norm):
@@ -98,7 +101,9 @@ def test_clipping():
     np.testing.assert_allclose(clipped[0].asnumpy(), [0.6], rtol=1e-6)
     np.testing.assert_allclose(clipped[1].asnumpy(), [[0.0, 0.8]], rtol=1e-6)
     np.testing.assert_array_equal(clip_by_norm(gradients, norm, 6.0, Tensor(1.0, ms.float32))[0].asnumpy(), [3.0])
-    assert not np.isfinite(global_norm((Tensor(np.array([np.nan, 1.0], np.float32)), Tensor(1.0, ms.float32))).asnumpy())
+    assert not np.isfinite(
+        global_norm((Tensor(np.array([np.nan, 1.0], np.float32)), Tensor(1.0, ms.float32))).asnumpy()
+    )
 
 
 def test_the_loss_scale_is_taken_out_again(make_step):

@@ -85,7 +85,9 @@ def test_bad_batches_are_skipped(data, tmp_path, monkeypatch):
     monkeypatch.setattr(Segments, "cut", spoil)
     config = toy_config(train__max_steps=3, train__validate_every=100)
     plan = WaveGlowTask(config).batches(corpus).plan
-    batches = [(clips.tolist(), places.max() > BAD) for epoch in range(5) for clips, places in zip(*plan(epoch), strict=True)]
+    batches = [
+        (clips.tolist(), places.max() > BAD) for epoch in range(5) for clips, places in zip(*plan(epoch), strict=True)
+    ]
     Training(config, data, tmp_path / "out").run()
     rows = read_log(tmp_path / "out")
     n_used = next(n for n in range(len(batches) + 1) if sum(not bad for _, bad in batches[:n]) == 3)

@@ -18,7 +18,9 @@ from src.evaluation.metrics import log_spectral_distance
 from src.models.factory import create_model
 from src.synthesis import vocoder_flags
 
-WIDTHS = {f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")}
+WIDTHS = {
+    f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")
+}
 LIMITS = {"model.max_decoder_steps": 20, "model.gate_threshold": 1.0}  # so that it never stops
 AUDIO = {key: value for key, value in SETTINGS.items() if key.startswith("audio.")}
 
@@ -28,7 +30,12 @@ def folder(tmp_path_factory):
     """Checkpoints of fresh networks, those of WaveGlow with a little noise where they begin with zeros; a dataset; a recording."""
     np.random.seed(1)
     folder = tmp_path_factory.mktemp("vocoder")
-    kinds = {"tacotron2": AUDIO | WIDTHS | LIMITS, "waveglow": SETTINGS, "other": SETTINGS | {"audio.fmax": 3000.0}, "diverged": SETTINGS}
+    kinds = {
+        "tacotron2": AUDIO | WIDTHS | LIMITS,
+        "waveglow": SETTINGS,
+        "other": SETTINGS | {"audio.fmax": 3000.0},
+        "diverged": SETTINGS,
+    }
     for name, overrides in kinds.items():
         config = load_config(overrides=overrides)
         net = create_model(config=config)
@@ -95,14 +102,23 @@ def test_waveglow_speaks(evaluate, tmp_path):
 
 def test_copy_synthesis(evaluate, tmp_path):
     distances = {}
-    for vocoder, flags in {"waveglow": "--waveglow_checkpoint waveglow.ckpt", "griffinlim": "--checkpoint tacotron2.ckpt"}.items():
+    for vocoder, flags in {
+        "waveglow": "--waveglow_checkpoint waveglow.ckpt",
+        "griffinlim": "--checkpoint tacotron2.ckpt",
+    }.items():
         code, output, errors, summary = evaluate(f"--copy_synthesis recordings/wavs/0.wav {flags}")
         assert code == 0, errors
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["copy_synthesis.png", "copy_synthesis.wav", "summary.json"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "copy_synthesis.png",
+            "copy_synthesis.wav",
+            "summary.json",
+        ]
         recording, copy = load_wav("recordings/wavs/0.wav", 8000), load_wav(tmp_path / "copy_synthesis.wav", 8000)
         assert len(copy) == len(recording) and summary["vocoder"] == vocoder
         distances[vocoder] = summary["log_spectral_distance"]
-        assert distances[vocoder] == pytest.approx(log_spectral_distance(copy, recording, load_config(overrides=AUDIO).audio), rel=1e-3)
+        assert distances[vocoder] == pytest.approx(
+            log_spectral_distance(copy, recording, load_config(overrides=AUDIO).audio), rel=1e-3
+        )
         assert f"by {vocoder}, log-spectral distance to the recording {distances[vocoder]:.2f} dB" in output
     assert distances["griffinlim"] < distances["waveglow"]  # which is fresh
 
@@ -122,10 +138,19 @@ def test_the_likelihood_of_recordings(evaluate, tmp_path):
     [
         ("--checkpoint tacotron2.ckpt --text a --vocoder waveglow", "--vocoder waveglow needs --waveglow_checkpoint"),
         ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint gone.ckpt", "gone.ckpt: no such checkpoint"),
-        ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint tacotron2.ckpt", "tacotron2.ckpt: is a tacotron2, no WaveGlow"),
-        ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint other.ckpt", "than tacotron2.ckpt: fmax is 3000.0 there, 4000.0 here"),
+        (
+            "--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint tacotron2.ckpt",
+            "tacotron2.ckpt: is a tacotron2, no WaveGlow",
+        ),
+        (
+            "--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint other.ckpt",
+            "than tacotron2.ckpt: fmax is 3000.0 there, 4000.0 here",
+        ),
         ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint diverged.ckpt", "not finite"),
-        ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint diverged.ckpt --denoiser_strength 0.1", "not finite"),
+        (
+            "--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint diverged.ckpt --denoiser_strength 0.1",
+            "not finite",
+        ),
         (
             "--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint waveglow.ckpt --sigma -0.5",
             "--sigma: is -0.5, but must be at least 0",
@@ -138,15 +163,27 @@ def test_the_likelihood_of_recordings(evaluate, tmp_path):
             "--denoiser_strength: is -1, but must be",
         ),
         ("--checkpoint waveglow.ckpt --text a", "waveglow.ckpt: is a waveglow, which speaks no text"),
-        ("--waveglow_checkpoint waveglow.ckpt --text a", "waveglow.ckpt: was trained on other mel spectrograms than"),  # of the voice
+        (
+            "--waveglow_checkpoint waveglow.ckpt --text a",
+            "waveglow.ckpt: was trained on other mel spectrograms than",
+        ),  # of the voice
         (
             "--checkpoint tacotron2.ckpt --text a --vocoder griffinlim --waveglow_checkpoint waveglow.ckpt",
             "--vocoder griffinlim has no use for --waveglow_checkpoint",
         ),
         ("--data_path data", "--checkpoint is needed"),
-        ("--checkpoint waveglow.ckpt --data_path data --vocoder griffinlim --sigma 1", "without a vocoder; leave out --vocoder, --sigma"),
-        ("--copy_synthesis recordings/wavs/0.wav", "--copy_synthesis needs one of --waveglow_checkpoint and --checkpoint"),
-        ("--copy_synthesis short.wav --checkpoint tacotron2.ckpt --waveglow_checkpoint waveglow.ckpt", "--copy_synthesis needs one of"),
+        (
+            "--checkpoint waveglow.ckpt --data_path data --vocoder griffinlim --sigma 1",
+            "without a vocoder; leave out --vocoder, --sigma",
+        ),
+        (
+            "--copy_synthesis recordings/wavs/0.wav",
+            "--copy_synthesis needs one of --waveglow_checkpoint and --checkpoint",
+        ),
+        (
+            "--copy_synthesis short.wav --checkpoint tacotron2.ckpt --waveglow_checkpoint waveglow.ckpt",
+            "--copy_synthesis needs one of",
+        ),
         ("--copy_synthesis gone.wav --waveglow_checkpoint waveglow.ckpt", "gone.wav: no such file"),
         ("--copy_synthesis short.wav --waveglow_checkpoint waveglow.ckpt", "short.wav: 60 samples are too few"),
         ("--copy_synthesis short.wav --waveglow_checkpoint waveglow.ckpt --text a", "give one of --text"),

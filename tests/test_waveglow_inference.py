@@ -7,7 +7,7 @@ from mindspore import Tensor, ops
 from src.config import Config, WaveGlowConfig
 from src.errors import InputError
 from src.models.factory import create_model
-from src.models.ops import neighbourhood
+from src.models.ops import unfold
 from src.models.waveglow import inference
 from src.models.waveglow.denoiser import Denoiser
 
@@ -37,7 +37,7 @@ def draw(*shape):
 @pytest.mark.parametrize("dilation", [1, 4, 16])
 def test_a_convolution_in_pairs_is_one_of_neighbourhoods(dilation):
     x, weight = Tensor(draw(32, 3)), Tensor(draw(9, 5))
-    expected = ops.MatMul()(neighbourhood(x.expand_dims(0), 3, dilation), weight).asnumpy()
+    expected = ops.MatMul()(unfold(x.expand_dims(0), 3, dilation), weight).asnumpy()
     np.testing.assert_allclose(inference.convolve_in_pairs(x, weight, dilation).asnumpy(), expected, atol=1e-5)
 
 

@@ -24,7 +24,9 @@ def make_corpus(folder, text_lengths, mel_lengths, n_shards=2, split="train"):
     clips = range(len(text_lengths))
     texts = [text_of(i, length) for i, length in enumerate(text_lengths)]
     mels = (mel_of(i, frames) for i, frames in enumerate(mel_lengths))
-    files, _ = write_split(folder, split, [f"it's {i}" for i in clips], [f"wavs/{i}.wav" for i in clips], texts, mels, n_shards)
+    files, _ = write_split(
+        folder, split, [f"it's {i}" for i in clips], [f"wavs/{i}.wav" for i in clips], texts, mels, n_shards
+    )
     signature = mel_signature(load_config(overrides={"audio.n_mels": N_MELS}).audio)
     stats = {
         "format": FORMAT,

@@ -58,7 +58,9 @@ class ToyNetwork(nn.Cell):
         super().__init__()
         width, n_mels = config.model.encoder_dim, config.audio.n_mels
         self.embedding = Parameter(uniform((config.model.n_symbols, width), 1.0), name="embedding")
-        self.encoder = Linear(n_mels, width, bias=False)  # batch norm would take a bias away, and Adam make noise of its gradient
+        self.encoder = Linear(
+            n_mels, width, bias=False
+        )  # batch norm would take a bias away, and Adam make noise of its gradient
         self.norm = BatchNorm(width)
         self.decoder = Linear(width, n_mels + 1)
 
@@ -96,7 +98,13 @@ def write_corpus(folder: Path, n_train: int = 8, n_val: int = 5, spoiled: tuple[
         ids = [f"{split}-{i}" for i in range(n_clips)]
         files[split] = {"files": write_split(folder, split, ids, ids, texts, mels, 1)[0]}
     signature = mel_signature(dataclasses.replace(toy_config().audio, **audio))
-    stats = {"format": FORMAT, "mel_signature": signature, "cleaner": "english_cleaners", "n_symbols": 148, "splits": files}
+    stats = {
+        "format": FORMAT,
+        "mel_signature": signature,
+        "cleaner": "english_cleaners",
+        "n_symbols": 148,
+        "splits": files,
+    }
     (folder / "stats.json").write_text(json.dumps(stats))
     return folder
 

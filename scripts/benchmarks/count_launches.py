@@ -25,7 +25,15 @@ from src.errors import InputError
 from src.files import write_atomically
 from src.models.factory import create_model
 
-WIDTHS = ("encoder_dim", "prenet_dim", "attention_rnn_dim", "attention_dim", "location_filters", "decoder_rnn_dim", "postnet_dim")
+WIDTHS = (
+    "encoder_dim",
+    "prenet_dim",
+    "attention_rnn_dim",
+    "attention_dim",
+    "location_filters",
+    "decoder_rnn_dim",
+    "postnet_dim",
+)
 STEPS, SYMBOLS = (50, 100), (160, 320)  # whole blocks, and multiples of what texts are padded to
 
 
@@ -62,7 +70,11 @@ def launches(config: Config) -> dict[str, dict[str, float]]:
 def decoder_bytes(config: Config) -> int:
     """Bytes of float32 weights that a decoder step reads."""
     net = create_model(config=config)
-    read = (weight for weight in net.decoder.get_parameters() if weight.ndim > 1 and not weight.name.endswith("attention.keys"))
+    read = (
+        weight
+        for weight in net.decoder.get_parameters()
+        if weight.ndim > 1 and not weight.name.endswith("attention.keys")
+    )
     return sum(4 * weight.size for weight in read)
 
 
@@ -79,7 +91,12 @@ def report(config: Config, arguments: Namespace) -> None:
         f"calculated, not measured: a decoder step of one text takes {by_launches:.3f} ms to launch and {by_memory:.3f} ms to read "
         f"{read / 1e6:.1f} MB of weights; the bound is {bound}"
     )
-    result = {"launches": found, "bytes_per_decoder_step": read, "ms_by_launches": by_launches, "ms_by_memory": by_memory}
+    result = {
+        "launches": found,
+        "bytes_per_decoder_step": read,
+        "ms_by_launches": by_launches,
+        "ms_by_memory": by_memory,
+    }
     write_atomically(arguments.json, (json.dumps(result, indent=1) + "\n").encode())
 
 
@@ -87,7 +104,12 @@ def main() -> None:
     """Parse and report."""
     parser = CommandLine(__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, help="YAML file of the network; without it, full width")
-    parser.add_argument("--launch_us", type=amount, default=5.0, help="microseconds that the device takes to start a kernel (default: 5)")
+    parser.add_argument(
+        "--launch_us",
+        type=amount,
+        default=5.0,
+        help="microseconds that the device takes to start a kernel (default: 5)",
+    )
     parser.add_argument("--gbytes_per_s", type=amount, default=1200.0, help="what its memory gives (default: 1200)")
     parser.add_argument("--json", type=Path, default=Path("launches.json"), help="file to write all of it to")
     arguments, overrides = parser.parse()

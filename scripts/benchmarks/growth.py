@@ -29,7 +29,11 @@ from src.errors import InputError
 from src.files import write_atomically
 
 SIZES = ("batch", "frames", "text")
-MEASURES = {"seconds": "seconds a step", "gib": "peak memory of the process in GiB", "first_seconds": "seconds of the first step"}
+MEASURES = {
+    "seconds": "seconds a step",
+    "gib": "peak memory of the process in GiB",
+    "first_seconds": "seconds of the first step",
+}
 
 
 def points(shape: tuple[int, int, int], series: dict[str, list[int]]) -> list[tuple[int, int, int]]:
@@ -41,11 +45,15 @@ def points(shape: tuple[int, int, int], series: dict[str, list[int]]) -> list[tu
 def measure(shape: tuple[int, int, int], config: dict[str, Any], arguments: Namespace) -> dict[str, dict[str, float]]:
     """What one step of this shape takes, for each side."""
     with ExitStack() as stack:
-        workers = prepare(stack, commands(arguments), "training", config, {side: (side, *shape) for side in (OURS, PEER)})
+        workers = prepare(
+            stack, commands(arguments), "training", config, {side: (side, *shape) for side in (OURS, PEER)}
+        )
         first = {side: worker.ask("run")["seconds"] for side, worker in workers.items()}
         samples = alternate(workers, arguments.repeats, "x".join(map(str, shape)))
         peaks = {side: worker.ask("peak_memory")["gib"] for side, worker in workers.items()}
-    return {side: {"seconds": median(samples[side]), "gib": peaks[side], "first_seconds": first[side]} for side in workers}
+    return {
+        side: {"seconds": median(samples[side]), "gib": peaks[side], "first_seconds": first[side]} for side in workers
+    }
 
 
 def draw(rows: list[dict[str, Any]], shape: tuple[int, int, int], path: Path) -> None:
@@ -55,9 +63,17 @@ def draw(rows: list[dict[str, Any]], shape: tuple[int, int, int], path: Path) ->
     for axes_row, (measure_name, title) in zip(grid, MEASURES.items(), strict=True):
         for place, (axes, size) in enumerate(zip(axes_row, SIZES, strict=True)):
             others = [other for other in range(len(SIZES)) if other != place]
-            chosen = sorted((row for row in rows if all(row["shape"][n] == shape[n] for n in others)), key=lambda row: row["shape"][place])
+            chosen = sorted(
+                (row for row in rows if all(row["shape"][n] == shape[n] for n in others)),
+                key=lambda row: row["shape"][place],
+            )
             for side in (OURS, PEER):
-                axes.plot([row["shape"][place] for row in chosen], [row[side][measure_name] for row in chosen], "o-", label=side)
+                axes.plot(
+                    [row["shape"][place] for row in chosen],
+                    [row[side][measure_name] for row in chosen],
+                    "o-",
+                    label=side,
+                )
             fixed = ", ".join(f"{SIZES[n]} {shape[n]}" for n in others)
             axes.set(xlabel=f"{size} ({fixed})", xlim=(0, None))
             axes.grid(alpha=0.3)
@@ -72,7 +88,9 @@ def main() -> None:
     """Parse, measure, draw; what is measured so far is in the files after every point."""
     parser = CommandLine(__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, help="YAML file of the network; without it, full width")
-    parser.add_argument("--shape", type=read_shape, default=(4, 200, 80), help="what the other two sizes are (default: 4x200x80)")
+    parser.add_argument(
+        "--shape", type=read_shape, default=(4, 200, 80), help="what the other two sizes are (default: 4x200x80)"
+    )
     parser.add_argument("--batch", type=positive, nargs="+", default=[1, 4, 16], help="clips")
     parser.add_argument("--frames", type=positive, nargs="+", default=[100, 200, 400, 800], help="frames of a clip")
     parser.add_argument("--text", type=positive, nargs="+", default=[40, 80, 160, 320], help="symbols of a text")
@@ -89,7 +107,9 @@ def main() -> None:
         for shape in tqdm(points(arguments.shape, vars(arguments)), desc="shapes"):
             row = {"shape": shape, **measure(shape, result["config"], arguments)}
             result["rows"].append(row)
-            numbers = ", ".join(f"{side} {row[side]['seconds']:.3g} s {row[side]['gib']:.2f} GiB" for side in (OURS, PEER))
+            numbers = ", ".join(
+                f"{side} {row[side]['seconds']:.3g} s {row[side]['gib']:.2f} GiB" for side in (OURS, PEER)
+            )
             tqdm.write(f"{'x'.join(map(str, shape))}: {numbers}, first step {row[OURS]['first_seconds']:.1f} s")
             write_atomically(arguments.json, (json.dumps(result, indent=1) + "\n").encode())
             draw(result["rows"], arguments.shape, arguments.picture)

@@ -24,7 +24,7 @@ from src.data.batches import Batch
 from src.export.mindir import load_mindir
 from src.export.writing import export
 from src.models.factory import create_model
-from src.models.sampling import prenet_keep
+from src.models.sampling import prenet_dropout_mask
 from src.models.tacotron2.model import Tacotron2
 from src.train.step import TrainStep
 from src.train.tacotron2 import Tacotron2Task
@@ -52,7 +52,9 @@ def compiling(config: dict, seed: int, batch_size: int, n_frames: int, length: i
     return lambda: step.compile([make_inputs()])
 
 
-def _step(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> tuple[TrainStep, Callable[[], tuple], float]:
+def _step(
+    config: dict, seed: int, batch_size: int, n_frames: int, length: int
+) -> tuple[TrainStep, Callable[[], tuple], float]:
     """Of a fresh network, what makes the inputs of a random batch, and the learning rate."""
     config = load_config(config)
     runtime.setup(seed)
@@ -101,8 +103,8 @@ def exported(config: dict, seed: int, n_frames: int, length: int, file_format: s
 
     def run() -> None:
         if file_format == "MINDIR":
-            keep = prenet_keep(config.model, [(seed, 0)], n_frames)
-            inputs = (text, text_lengths, keep) if config.model.prenet_dropout else (text, text_lengths)
+            dropout_mask = prenet_dropout_mask(config.model, [(seed, 0)], n_frames)
+            inputs = (text, text_lengths, dropout_mask) if config.model.prenet_dropout else (text, text_lengths)
             mel = cell(*map(Tensor, inputs))[0].asnumpy()
         else:
             mel = onnx.generate(text, text_lengths, [(seed, 0)]).mel
@@ -112,9 +114,15 @@ def exported(config: dict, seed: int, n_frames: int, length: int, file_format: s
     return run
 
 
-def _speaker(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> tuple[Tacotron2, np.ndarray, np.ndarray]:
+def _speaker(
+    config: dict, seed: int, batch_size: int, n_frames: int, length: int
+) -> tuple[Tacotron2, np.ndarray, np.ndarray]:
     """A fresh network that speaks `n_frames` frames whatever it is told, and texts for it."""
-    limits = {"model.gate_threshold": 0.999999, "model.attention_stop_frames": n_frames + 1, "model.max_decoder_steps": n_frames}
+    limits = {
+        "model.gate_threshold": 0.999999,
+        "model.attention_stop_frames": n_frames + 1,
+        "model.max_decoder_steps": n_frames,
+    }
     config = load_config(config, limits)
     runtime.setup(seed)
     text = np.random.default_rng(seed).integers(1, config.model.n_symbols, (batch_size, length), np.int32)

@@ -17,11 +17,14 @@ try:
     from torch import nn
     from torch.nn.functional import conv1d, pad
 except ImportError:
-    print(f"{sys.executable} has no torch: pip install torch==2.13.0; --peer_python says which Python to take", file=sys.stderr)
+    print(
+        f"{sys.executable} has no torch: pip install torch==2.13.0; --peer_python says which Python to take",
+        file=sys.stderr,
+    )
     raise SystemExit(2) from None
 
 
-class WaveNet(nn.Module):
+class WN(nn.Module):
     """Half of the channels and the upsampled mel in, shift and log scale out, all (B, C, T)."""
 
     def __init__(self, n_half: int, n_condition: int, width: int, n_layers: int, kernel_size: int):
@@ -30,9 +33,12 @@ class WaveNet(nn.Module):
         self.start = nn.Conv1d(n_half, width, 1)
         self.condition = nn.Conv1d(n_condition, 2 * width * n_layers, 1)
         self.layers = nn.ModuleList(
-            nn.Conv1d(width, 2 * width, kernel_size, dilation=2**i, padding=kernel_size // 2 * 2**i) for i in range(n_layers)
+            nn.Conv1d(width, 2 * width, kernel_size, dilation=2**i, padding=kernel_size // 2 * 2**i)
+            for i in range(n_layers)
         )
-        self.res_skip = nn.ModuleList(nn.Conv1d(width, 2 * width if i < n_layers - 1 else width, 1) for i in range(n_layers))
+        self.res_skip = nn.ModuleList(
+            nn.Conv1d(width, 2 * width if i < n_layers - 1 else width, 1) for i in range(n_layers)
+        )
         self.end = nn.Conv1d(width, 2 * n_half, 1)
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -56,12 +62,14 @@ class WaveGlow(nn.Module):
         super().__init__()
         model, audio = config["model"], config["audio"]
         self.n_group, self.early = model["n_group"], model["n_early_size"]
-        self.upsample = nn.ConvTranspose1d(audio["n_mels"], audio["n_mels"], model["upsample_kernel_size"], audio["hop_length"])
+        self.upsample = nn.ConvTranspose1d(
+            audio["n_mels"], audio["n_mels"], model["upsample_kernel_size"], audio["hop_length"]
+        )
         self.n_trimmed = model["upsample_kernel_size"] - audio["hop_length"]
         self.joins = [k > 0 and k % model["n_early_every"] == 0 for k in range(model["n_flows"])]
         channels = [model["n_group"] - sum(self.joins[: k + 1]) * self.early for k in range(model["n_flows"])]
         sizes = audio["n_mels"] * self.n_group, model["wn_channels"], model["wn_layers"], model["wn_kernel_size"]
-        self.wavenets = nn.ModuleList(WaveNet(n // 2, *sizes) for n in channels)
+        self.wavenets = nn.ModuleList(WN(n // 2, *sizes) for n in channels)
         self.unmix = nn.ModuleList(nn.Conv1d(n, n, 1, bias=False) for n in channels)
         for unmix in self.unmix:
             nn.init.orthogonal_(unmix.weight)
@@ -73,9 +81,15 @@ class WaveGlow(nn.Module):
         """mel (B, n_mels, F) -> audio (B, F * hop)."""
         condition = self.upsample(mel)[:, :, : -self.n_trimmed or None]
         n_batch, _, n_samples = condition.shape
-        condition = condition.unfold(2, self.n_group, self.n_group).permute(0, 1, 3, 2).reshape(n_batch, -1, n_samples // self.n_group)
+        condition = (
+            condition.unfold(2, self.n_group, self.n_group)
+            .permute(0, 1, 3, 2)
+            .reshape(n_batch, -1, n_samples // self.n_group)
+        )
         x = sigma * torch.randn(n_batch, self.channels[-1], condition.shape[2])
-        for wavenet, unmix, joins in zip(reversed(self.wavenets), reversed(self.unmix), reversed(self.joins), strict=True):
+        for wavenet, unmix, joins in zip(
+            reversed(self.wavenets), reversed(self.unmix), reversed(self.joins), strict=True
+        ):
             kept, changed = x.chunk(2, 1)
             shift, log_scale = wavenet(kept, condition)
             x = unmix(torch.cat((kept, (changed - shift) * torch.exp(-log_scale)), 1))

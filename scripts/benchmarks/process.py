@@ -22,9 +22,18 @@ OURS, PEER, PLAIN, MEL = "ours", "torchaudio", "PyTorch", "STFT by PyTorch"
 
 def add_peer_flags(parser: CommandLine) -> None:
     """The flags that `commands` reads."""
-    parser.add_argument("--peer_python", type=str, default=sys.executable, help="Python that has torch (default: this one)")
-    parser.add_argument("--peer_source", type=str, help="torchaudio's models/tacotron2.py, when that Python has no torchaudio")
-    parser.add_argument("--threads", type=positive, default=count_cores(), help="threads of PyTorch; MindSpore takes all cores by itself")
+    parser.add_argument(
+        "--peer_python", type=str, default=sys.executable, help="Python that has torch (default: this one)"
+    )
+    parser.add_argument(
+        "--peer_source", type=str, help="torchaudio's models/tacotron2.py, when that Python has no torchaudio"
+    )
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        default=count_cores(),
+        help="threads of PyTorch; MindSpore takes all cores by itself",
+    )
 
 
 def commands(arguments: Namespace) -> dict[str, list[str]]:

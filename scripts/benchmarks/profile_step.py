@@ -108,7 +108,10 @@ def kernels(work: Callable[[], None], folder: Path) -> list[dict[str, Any]]:
     if not tables:
         raise InputError("MindSpore's profiler has written no CPU kernels; this device has a profiler of its own")
     rows = csv.DictReader(tables[0].read_text().splitlines())
-    found = [{"kernel": row["op_type"], "launches": int(row["type_occurrences"]), "ms": float(row["total_compute_time"])} for row in rows]
+    found = [
+        {"kernel": row["op_type"], "launches": int(row["type_occurrences"]), "ms": float(row["total_compute_time"])}
+        for row in rows
+    ]
     return sorted(found, key=lambda row: -row["ms"])
 
 
@@ -116,7 +119,9 @@ def main() -> None:
     """Parse, count, run, print."""
     parser = CommandLine(__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, help="YAML file of the network; without it, full width")
-    parser.add_argument("--shape", type=read_shape, default=(16, 400, 100), help="batch x frames x text (default: 16x400x100)")
+    parser.add_argument(
+        "--shape", type=read_shape, default=(16, 400, 100), help="batch x frames x text (default: 16x400x100)"
+    )
     parser.add_argument("--json", type=Path, default=Path("profile.json"), help="file to write all of it to")
     arguments, overrides = parser.parse()
     config = load_config(arguments.config, overrides)
@@ -152,7 +157,13 @@ def report(config: Config, arguments: Namespace) -> None:
         f"\na step takes {seconds:.2f} s, {total / 1e3:.2f} s of them in kernels; its products are about {gflop:.0f} GFLOP, done at "
         f"{reached:.0f} GFLOP/s where a large product reaches {best:.0f}; memory moves at {moved:.1f} GB/s"
     )
-    result = {"machine": describe_machine(), "shape": arguments.shape, "multiply_adds": counts, "kernels": rows, "seconds": seconds}
+    result = {
+        "machine": describe_machine(),
+        "shape": arguments.shape,
+        "multiply_adds": counts,
+        "kernels": rows,
+        "seconds": seconds,
+    }
     write_atomically(arguments.json, (json.dumps(result | {"ceilings": limits}, indent=1) + "\n").encode())
 
 

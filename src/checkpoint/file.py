@@ -60,7 +60,9 @@ def save_checkpoint(
     partial = path.with_name(f".{path.stem}.partial.ckpt")
     try:
         with _quiet():
-            ms.save_checkpoint([{"name": name, "data": value} for name, value in parameters.items()], str(partial), append_dict=texts)
+            ms.save_checkpoint(
+                [{"name": name, "data": value} for name, value in parameters.items()], str(partial), append_dict=texts
+            )
         partial.chmod(0o644)
         with partial.open("rb") as written:
             os.fsync(written.fileno())
@@ -97,12 +99,18 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint file")
     if path.suffix != ".ckpt":
-        raise InputError(f"{path}: not a .ckpt file; checkpoints of other projects are converted by scripts/convert_checkpoint.py")
+        raise InputError(
+            f"{path}: not a .ckpt file; checkpoints of other projects are converted by scripts/convert_checkpoint.py"
+        )
     texts, arrays = read_mindspore(path)
     if not set(TEXTS) <= set(texts):
-        raise InputError(f"{path}: cut off, or no checkpoint of this project; scripts/convert_checkpoint.py converts those of others")
+        raise InputError(
+            f"{path}: cut off, or no checkpoint of this project; scripts/convert_checkpoint.py converts those of others"
+        )
     if texts["format"] != FORMAT:
-        raise InputError(f"{path}: written by another version of this project ({texts['format']}, this one reads {FORMAT})")
+        raise InputError(
+            f"{path}: written by another version of this project ({texts['format']}, this one reads {FORMAT})"
+        )
     if texts.pop("sha256") != content_sha256(arrays, texts):
         raise InputError(f"{path}: the checkpoint is damaged (its content does not match its sha256)")
     try:
@@ -110,7 +118,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     if (symbols := json.loads(texts["symbols"])) != config.text.symbols:
-        raise InputError(f"{path}: carries {len(symbols)} symbols, and a configuration of {len(config.text.symbols)} others")
+        raise InputError(
+            f"{path}: carries {len(symbols)} symbols, and a configuration of {len(config.text.symbols)} others"
+        )
     state = json.loads(texts["state"])
     return Checkpoint(
         path=path,

@@ -29,7 +29,9 @@ def load_weights(net: nn.Cell, checkpoint: "Checkpoint", ignore: Sequence[str] =
         InputError: parameters missing, left over or of another shape (names the first few); an `ignore` entry that matches nothing.
     """
     parameters = network_parameters(net)
-    names = {layer: [name for name in {**parameters, **checkpoint.weights} if _matches(name, layer)] for layer in ignore}
+    names = {
+        layer: [name for name in {**parameters, **checkpoint.weights} if _matches(name, layer)] for layer in ignore
+    }
     for layer, matched in names.items():
         if not matched:
             known = ", ".join(dict.fromkeys(name.split(".")[0] for name in parameters))
@@ -37,11 +39,15 @@ def load_weights(net: nn.Cell, checkpoint: "Checkpoint", ignore: Sequence[str] =
     skipped = {name for matched in names.values() for name in matched}
     targets = {name: value for name, value in parameters.items() if name not in skipped}
     values = {name: value for name, value in checkpoint.weights.items() if name not in skipped}
-    copy_strictly(values, targets, f"{checkpoint.path}: a checkpoint of another network than this {checkpoint.config.model.name}")
+    copy_strictly(
+        values, targets, f"{checkpoint.path}: a checkpoint of another network than this {checkpoint.config.model.name}"
+    )
     return [name for name in parameters if name in skipped]
 
 
-def match_embedding(net: nn.Cell, config: Config, checkpoint: "Checkpoint") -> tuple["Checkpoint", list[str], list[str]]:
+def match_embedding(
+    net: nn.Cell, config: Config, checkpoint: "Checkpoint"
+) -> tuple["Checkpoint", list[str], list[str]]:
     """`checkpoint` with its embedding in the symbols of `config`, which is the configuration of `net`.
 
     Rows are copied symbol by symbol; for symbols that it has not, they stay as they are in `net`.
@@ -60,14 +66,24 @@ def match_embedding(net: nn.Cell, config: Config, checkpoint: "Checkpoint") -> t
             if symbol in theirs:
                 embedding[row] = trained[theirs[symbol]]
         checkpoint = replace(checkpoint, weights={**checkpoint.weights, "embedding": embedding})
-    return checkpoint, [symbol for symbol in ours if symbol not in theirs], [symbol for symbol in theirs if symbol not in ours]
+    return (
+        checkpoint,
+        [symbol for symbol in ours if symbol not in theirs],
+        [symbol for symbol in theirs if symbol not in ours],
+    )
 
 
 def load_optimizer(optimizer: nn.Optimizer, checkpoint: "Checkpoint") -> None:
     """Copy the optimiser state of `checkpoint` into `optimizer`, as strictly as `load_weights`."""
     if not checkpoint.optimizer:
-        raise InputError(f"{checkpoint.path}: holds no optimiser state, so training cannot resume from it; use it with --warm_start")
-    copy_strictly(checkpoint.optimizer, optimizer_parameters(optimizer), f"{checkpoint.path}: holds the state of another optimiser")
+        raise InputError(
+            f"{checkpoint.path}: holds no optimiser state, so training cannot resume from it; use it with --warm_start"
+        )
+    copy_strictly(
+        checkpoint.optimizer,
+        optimizer_parameters(optimizer),
+        f"{checkpoint.path}: holds the state of another optimiser",
+    )
 
 
 def copy_strictly(values: Mapping[str, np.ndarray], targets: Mapping[str, Parameter], complaint: str) -> None:
@@ -79,7 +95,11 @@ def copy_strictly(values: Mapping[str, np.ndarray], targets: Mapping[str, Parame
     problems = [f"{name} is missing" for name in targets if name not in values]
     problems += [f"{name} is not known here" for name in values if name not in targets]
     shapes = {name: (value.shape, tuple(targets[name].shape)) for name, value in values.items() if name in targets}
-    problems += [f"{name} is {list(found)}, expected {list(wanted)}" for name, (found, wanted) in shapes.items() if found != wanted]
+    problems += [
+        f"{name} is {list(found)}, expected {list(wanted)}"
+        for name, (found, wanted) in shapes.items()
+        if found != wanted
+    ]
     if problems:
         raise InputError(f"{complaint}: {some_of(problems)}")
     assign = ops.Assign()  # `set_data` does not reach graphs that `ms.jit` has compiled

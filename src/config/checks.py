@@ -38,7 +38,9 @@ def check_values(values: dict[str, Any], config: "Config", where: str) -> None:
         if not math.isfinite(value):
             raise InputError(f"{where}: {key} is {value}, but must be finite")
         if not (value > 0 or (value == 0 and key in MAY_BE_ZERO)):
-            raise InputError(f"{where}: {key} is {value}, but must be {'at least' if key in MAY_BE_ZERO else 'above'} 0")
+            raise InputError(
+                f"{where}: {key} is {value}, but must be {'at least' if key in MAY_BE_ZERO else 'above'} 0"
+            )
         if key in BELOW_ONE and value >= 1:
             raise InputError(f"{where}: {key} is {value}, but must be below 1")
         if key in ODD and value % 2 == 0:
@@ -53,11 +55,17 @@ def check_values(values: dict[str, Any], config: "Config", where: str) -> None:
 
 def _check_audio(audio: "AudioConfig", where: str) -> None:
     if audio.win_length > audio.n_fft:
-        raise InputError(f"{where}: audio.win_length ({audio.win_length}) must not be above audio.n_fft ({audio.n_fft})")
+        raise InputError(
+            f"{where}: audio.win_length ({audio.win_length}) must not be above audio.n_fft ({audio.n_fft})"
+        )
     if not audio.fmin < audio.fmax <= audio.sample_rate / 2:
-        raise InputError(f"{where}: audio.fmin < audio.fmax <= half of audio.sample_rate does not hold: {audio.fmin}, {audio.fmax}")
+        raise InputError(
+            f"{where}: audio.fmin < audio.fmax <= half of audio.sample_rate does not hold: {audio.fmin}, {audio.fmax}"
+        )
     if audio.mel_floor >= audio.mel_ceiling:
-        raise InputError(f"{where}: audio.mel_floor ({audio.mel_floor}) must be below audio.mel_ceiling ({audio.mel_ceiling})")
+        raise InputError(
+            f"{where}: audio.mel_floor ({audio.mel_floor}) must be below audio.mel_ceiling ({audio.mel_ceiling})"
+        )
 
 
 def _check_train(train: "TrainConfig", where: str) -> None:
@@ -81,7 +89,9 @@ def _check_tacotron2(text: "TextConfig", model: "Tacotron2Config", train: "Train
     if model.n_symbols != len(text.symbols):
         raise InputError(f"{where}: model.n_symbols is {model.n_symbols}, but text.symbols lists {len(text.symbols)}")
     if model.encoder_dim % 2:
-        raise InputError(f"{where}: model.encoder_dim is {model.encoder_dim}, but must be even: half of it is for each direction")
+        raise InputError(
+            f"{where}: model.encoder_dim is {model.encoder_dim}, but must be even: half of it is for each direction"
+        )
     factors = [model.reduction_factor, *(factor for _, factor in sorted(train.reduction_steps.items()))]
     if factors != sorted(set(factors), reverse=True) or factors[-1] < 1 or min(train.reduction_steps, default=1) < 1:
         raise InputError(
@@ -95,15 +105,25 @@ def _check_waveglow(audio: "AudioConfig", model: "WaveGlowConfig", train: "Train
         raise InputError(f"{where}: train.reduction_steps is for tacotron2; model.name is waveglow")
     for name in ("n_group", "n_early_size"):
         if getattr(model, name) % 2:
-            raise InputError(f"{where}: model.{name} is {getattr(model, name)}, but must be even: a coupling changes half of the channels")
+            raise InputError(
+                f"{where}: model.{name} is {getattr(model, name)}, but must be even: a coupling changes half of the channels"
+            )
     n_early = (model.n_flows - 1) // model.n_early_every * model.n_early_size
     if n_early >= model.n_group:
-        raise InputError(f"{where}: model.n_early_every lets {n_early} channels leave early, all of model.n_group ({model.n_group})")
+        raise InputError(
+            f"{where}: model.n_early_every lets {n_early} channels leave early, all of model.n_group ({model.n_group})"
+        )
     if audio.hop_length % model.n_group:
-        raise InputError(f"{where}: audio.hop_length ({audio.hop_length}) must be a multiple of model.n_group ({model.n_group})")
+        raise InputError(
+            f"{where}: audio.hop_length ({audio.hop_length}) must be a multiple of model.n_group ({model.n_group})"
+        )
     if train.segment_length % model.n_group or train.segment_length <= audio.hop_length:
         length, at_least = train.segment_length, f"more than audio.hop_length ({audio.hop_length})"
-        raise InputError(f"{where}: train.segment_length ({length}) must be a multiple of model.n_group ({model.n_group}) and {at_least}")
+        raise InputError(
+            f"{where}: train.segment_length ({length}) must be a multiple of model.n_group ({model.n_group}) and {at_least}"
+        )
     if model.upsample_kernel_size % audio.hop_length:
         kernel_size = model.upsample_kernel_size
-        raise InputError(f"{where}: model.upsample_kernel_size ({kernel_size}) must be a multiple of audio.hop_length ({audio.hop_length})")
+        raise InputError(
+            f"{where}: model.upsample_kernel_size ({kernel_size}) must be a multiple of audio.hop_length ({audio.hop_length})"
+        )

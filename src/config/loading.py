@@ -13,8 +13,15 @@ from src.config.schema import Config, Tacotron2Config, WaveGlowConfig
 from src.errors import InputError
 
 NETWORKS = {"tacotron2": Tacotron2Config, "waveglow": WaveGlowConfig}
-SECTIONS = {section.name: (section.default_factory,) for section in dataclasses.fields(Config)} | {"model": tuple(NETWORKS.values())}
-KEYS = {f"{name}.{key.name}": key for name, kinds in SECTIONS.items() for kind in kinds[::-1] for key in dataclasses.fields(kind)}
+SECTIONS = {section.name: (section.default_factory,) for section in dataclasses.fields(Config)} | {
+    "model": tuple(NETWORKS.values())
+}
+KEYS = {
+    f"{name}.{key.name}": key
+    for name, kinds in SECTIONS.items()
+    for kind in kinds[::-1]
+    for key in dataclasses.fields(kind)
+}
 
 
 def load_config(source: str | Path | dict[str, Any] | None = None, overrides: dict[str, Any] | None = None) -> Config:

@@ -10,17 +10,19 @@ import yaml
 from src.checkpoint import copy_strictly, load_checkpoint, network_parameters, read_mindspore, save_checkpoint
 from src.config import Config, given_keys, load_config, typed
 from src.convert.layouts import DLE_TACOTRON2, DLE_WAVEGLOW, recognise, to_nvidia_names
-from src.convert.mapping import Entry, misfits, to_ours, to_theirs
-from src.convert.tacotron2 import tacotron2_sizes, tacotron2_table
+from src.convert.mapping import TensorMapping, misfits, to_ours, to_theirs
+from src.convert.tacotron2 import tacotron2_mapping, tacotron2_sizes
 from src.convert.torch_file import StandIn, read_torch, write_torch
-from src.convert.waveglow import is_waveglow, waveglow_sizes, waveglow_table
+from src.convert.waveglow import is_waveglow, waveglow_mapping, waveglow_sizes
 from src.errors import InputError, some_of
 from src.models.factory import create_model
 from src.text import SYMBOLS
 from src.text.symbols import read_symbols
 
 CONFIGS = Path(__file__).resolve().parents[2] / "config"
-OUR_CONFIG = "mindspore_tts_config"  # under this name a PyTorch file written here carries our configuration, for the way back
+OUR_CONFIG = (
+    "mindspore_tts_config"  # under this name a PyTorch file written here carries our configuration, for the way back
+)
 EARLY = "model.n_early_every"  # the one size that tensors may leave open
 
 
@@ -28,13 +30,13 @@ class Network(NamedTuple):
     """How tensors under NVIDIA's names, in the newest form of its layout, become a network of ours."""
 
     sizes: Callable[[Mapping[str, np.ndarray]], dict[str, Any]]  # the configuration keys that they tell
-    table: Callable[[Config], list[Entry]]
+    mapping: Callable[[Config], list[TensorMapping]]
     dle_config: Mapping[str, str]  # keys of the configuration in training checkpoints of DeepLearningExamples: ours
 
 
 NETWORKS = {
-    "tacotron2": Network(tacotron2_sizes, tacotron2_table, DLE_TACOTRON2),
-    "waveglow": Network(waveglow_sizes, waveglow_table, DLE_WAVEGLOW),
+    "tacotron2": Network(tacotron2_sizes, tacotron2_mapping, DLE_TACOTRON2),
+    "waveglow": Network(waveglow_sizes, waveglow_mapping, DLE_WAVEGLOW),
 }
 
 
@@ -89,13 +91,13 @@ def convert(
         converted = _configuration(NETWORKS[network].sizes(tensors), claims, given, given_keys(defaults), asked)
         net = create_model(config=converted)
         parameters = network_parameters(net)
-        table = NETWORKS[network].table(converted)
-        problems = misfits(table, tensors, {name: value.asnumpy() for name, value in parameters.items()})
+        mapping = NETWORKS[network].mapping(converted)
+        problems = misfits(mapping, tensors, {name: value.asnumpy() for name, value in parameters.items()})
         if problems:
             raise InputError(f"tensors that do not make one network: {some_of(problems, 10)}")
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
-    copy_strictly(to_ours(table, tensors), parameters, str(source))
+    copy_strictly(to_ours(mapping, tensors), parameters, str(source))
     step, epoch = (_counter(rest, name) for name in ("iteration", "epoch"))
     save_checkpoint(destination, net, converted, step, epoch, extra={"converted_from": source.name})
     return Conversion(layout, converted, step, left_out)
@@ -113,7 +115,7 @@ def to_torch(source: str | Path, destination: str | Path) -> Conversion:
     if destination.suffix != ".pt":
         raise InputError(f"{destination}: the PyTorch file needs a name that ends in .pt")
     loaded = load_checkpoint(source)
-    tensors = to_theirs(NETWORKS[loaded.config.model.name].table(loaded.config), loaded.weights)
+    tensors = to_theirs(NETWORKS[loaded.config.model.name].mapping(loaded.config), loaded.weights)
     counters = {"iteration": loaded.step, "epoch": loaded.epoch}
     write_torch(destination, {**counters, "state_dict": tensors, OUR_CONFIG: loaded.config.to_yaml()})
     return Conversion("nvidia", loaded.config, loaded.step, [f"optimizer.{name}" for name in loaded.optimizer])
@@ -138,19 +140,31 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def _configuration(
-    sizes: dict[str, Any], claims: list[tuple[str, str, Any]], given: dict[str, Any] | None, defaults: dict[str, Any], asked: dict[str, Any]
+    sizes: dict[str, Any],
+    claims: list[tuple[str, str, Any]],
+    given: dict[str, Any] | None,
+    defaults: dict[str, Any],
+    asked: dict[str, Any],
 ) -> Config:
     """What the tensors tell goes first, then what is asked for, what a configuration file gives, what the source says of itself, and
     without that file the defaults."""
-    contradicted = [f"{key} is {sizes[key]} by the tensors, not {value}" for key, value in asked.items() if not _agrees(key, value, sizes)]
+    contradicted = [
+        f"{key} is {sizes[key]} by the tensors, not {value}"
+        for key, value in asked.items()
+        if not _agrees(key, value, sizes)
+    ]
     contradicted += [
-        f"its own config says {name} {value}, its tensors {sizes[key]}" for name, key, value in claims if not _agrees(key, value, sizes)
+        f"its own config says {name} {value}, its tensors {sizes[key]}"
+        for name, key, value in claims
+        if not _agrees(key, value, sizes)
     ]
     if contradicted:
         raise InputError(some_of(contradicted))
     claimed = {key: value for _, key, value in claims}
     settings = {**(defaults if given is None else {}), **claimed, **(given or {}), **asked}
-    settings |= {key: size for key, size in sizes.items() if key != EARLY or not _agrees(key, settings.get(key, 0), sizes)}
+    settings |= {
+        key: size for key, size in sizes.items() if key != EARLY or not _agrees(key, settings.get(key, 0), sizes)
+    }
     symbols = settings.get("text.symbols", SYMBOLS)
     if sizes.get("model.n_symbols", len(symbols)) != len(symbols):
         raise InputError(
@@ -173,12 +187,20 @@ def _claims(rest: Mapping[str, Any], dle_config: Mapping[str, str]) -> list[tupl
             ours = yaml.safe_load(rest[OUR_CONFIG])
         except (yaml.YAMLError, ValueError) as error:  # the latter of dates that are none
             raise InputError(f"its {OUR_CONFIG} cannot be read as YAML") from error
-        return [(key, key, value) for key, value in typed(given_keys(ours if isinstance(ours, dict) else {}), OUR_CONFIG).items()]
+        return [
+            (key, key, value)
+            for key, value in typed(given_keys(ours if isinstance(ours, dict) else {}), OUR_CONFIG).items()
+        ]
     config = rest.get("config")
     config = config.state if isinstance(config, StandIn) else config
     if not isinstance(config, dict):
         return []
-    nested = {f"{part}.{name}": value for part, values in config.items() if isinstance(values, dict) for name, value in values.items()}
+    nested = {
+        f"{part}.{name}": value
+        for part, values in config.items()
+        if isinstance(values, dict)
+        for name, value in values.items()
+    }
     said = {**config, **nested}
     return [(name, key, said[name]) for name, key in dle_config.items() if isinstance(said.get(name), int | float)]
 

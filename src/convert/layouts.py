@@ -35,7 +35,9 @@ DLE_TACOTRON2 = {  # keys of the configuration that their training checkpoints c
 DLE_WAVEGLOW = {
     "n_mel_channels": "audio.n_mels",
     **{name: f"model.{name}" for name in ("n_flows", "n_group", "n_early_every", "n_early_size")},
-    **{f"WN_config.{name}": f"model.wn_{name.removeprefix('n_')}" for name in ("n_layers", "n_channels", "kernel_size")},
+    **{
+        f"WN_config.{name}": f"model.wn_{name.removeprefix('n_')}" for name in ("n_layers", "n_channels", "kernel_size")
+    },
 }
 
 _TRAINING_STATE = re.compile(
@@ -117,8 +119,13 @@ def to_nvidia_names(tensors: Mapping[str, np.ndarray], layout: str) -> tuple[dic
         renamed = unify(renamed)
     if layout == "zoo":
         # Convolutions are written as two-dimensional, and batch normalisation counts no batches.
-        renamed = {name: value.squeeze(2) if value.ndim == 4 and value.shape[2] == 1 else value for name, value in renamed.items()}
-        counters = [name.replace("running_var", "num_batches_tracked") for name in renamed if name.endswith("running_var")]
+        renamed = {
+            name: value.squeeze(2) if value.ndim == 4 and value.shape[2] == 1 else value
+            for name, value in renamed.items()
+        }
+        counters = [
+            name.replace("running_var", "num_batches_tracked") for name in renamed if name.endswith("running_var")
+        ]
         renamed |= {name: np.zeros((), np.int64) for name in counters}
     return renamed, left_out
 

@@ -10,7 +10,7 @@ from src.errors import InputError, some_of
 Arrays = tuple[np.ndarray, ...]
 
 
-class Entry(NamedTuple):
+class TensorMapping(NamedTuple):
     """One line of the table: some of our parameters and the tensors they are made of."""
 
     ours: tuple[str, ...]
@@ -19,9 +19,9 @@ class Entry(NamedTuple):
     to_theirs: Callable[..., Arrays]
 
 
-def same(ours: str, theirs: str) -> Entry:
+def same(ours: str, theirs: str) -> TensorMapping:
     """A tensor that both sides hold alike."""
-    return Entry((ours,), (theirs,), lambda array: (array,), lambda array: (array,))
+    return TensorMapping((ours,), (theirs,), lambda array: (array,), lambda array: (array,))
 
 
 def shapes_of(tensors: Mapping[str, np.ndarray], n_dims: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
@@ -33,7 +33,9 @@ def shapes_of(tensors: Mapping[str, np.ndarray], n_dims: Mapping[str, int]) -> d
     problems = [f"{name} is missing" for name in n_dims if name not in tensors]
     shapes = {name: np.shape(tensors[name]) for name in n_dims if name in tensors}
     problems += [
-        f"{name} is {list(shape)}, expected {n_dims[name]} dimensions" for name, shape in shapes.items() if len(shape) != n_dims[name]
+        f"{name} is {list(shape)}, expected {n_dims[name]} dimensions"
+        for name, shape in shapes.items()
+        if len(shape) != n_dims[name]
     ]
     if problems:
         raise InputError(f"tensors that tell the sizes: {some_of(problems, 20)}")
@@ -45,28 +47,32 @@ def count_layers(tensors: Mapping[str, np.ndarray], prefix: str) -> int:
     return len({name.removeprefix(prefix).split(".")[0] for name in tensors if name.startswith(prefix)})
 
 
-def to_ours(table: Sequence[Entry], tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def to_ours(mapping: Sequence[TensorMapping], tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Our float32 weights by parameter name out of tensors that `misfits` finds nothing wrong with."""
     weights: dict[str, np.ndarray] = {}
-    for entry in table:
+    for entry in mapping:
         made = entry.to_ours(*(np.asarray(tensors[name]) for name in entry.theirs))
         weights |= {name: np.ascontiguousarray(array, np.float32) for name, array in zip(entry.ours, made, strict=True)}
     return weights
 
 
-def to_theirs(table: Sequence[Entry], weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def to_theirs(mapping: Sequence[TensorMapping], weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The tensors that `to_ours` makes exactly these weights of."""
     tensors: dict[str, np.ndarray] = {}
-    for entry in table:
+    for entry in mapping:
         made = entry.to_theirs(*(weights[name] for name in entry.ours))
         tensors |= {name: np.array(array, order="C") for name, array in zip(entry.theirs, made, strict=True)}
     return tensors
 
 
-def misfits(table: Sequence[Entry], tensors: Mapping[str, np.ndarray], parameters: Mapping[str, np.ndarray]) -> list[str]:
+def misfits(
+    mapping: Sequence[TensorMapping], tensors: Mapping[str, np.ndarray], parameters: Mapping[str, np.ndarray]
+) -> list[str]:
     """What keeps `tensors` from being exactly the network of our `parameters`: missing, left over and misshapen ones."""
-    wanted = {name: array.shape for name, array in to_theirs(table, parameters).items()}
+    wanted = {name: array.shape for name, array in to_theirs(mapping, parameters).items()}
     problems = [f"{name} is missing" for name in wanted if name not in tensors]
     problems += [f"there is no use for {name}" for name in tensors if name not in wanted]
     shapes = {name: (list(np.shape(array)), list(wanted[name])) for name, array in tensors.items() if name in wanted}
-    return problems + [f"{name} is {found}, expected {shape}" for name, (found, shape) in shapes.items() if found != shape]
+    return problems + [
+        f"{name} is {found}, expected {shape}" for name, (found, shape) in shapes.items() if found != shape
+    ]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from src.config import Config
-from src.convert.mapping import Arrays, Entry, count_layers, same, shapes_of
+from src.convert.mapping import Arrays, TensorMapping, count_layers, same, shapes_of
 from src.errors import InputError
 
 LSTM = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -36,7 +36,9 @@ def tacotron2_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     postnet_dim, n_mels, postnet_kernel_size = shapes["postnet.convolutions.0.0.conv.weight"]
     location_filters, _, location_kernel_size = shapes[location_conv]
     if n_mels == 0 or n_frame % n_mels:
-        raise InputError(f"the prenet takes {n_frame} numbers, which is no multiple of the {n_mels} mel bands of the postnet")
+        raise InputError(
+            f"the prenet takes {n_frame} numbers, which is no multiple of the {n_mels} mel bands of the postnet"
+        )
     return {
         "audio.n_mels": n_mels,
         "model.name": "tacotron2",
@@ -57,64 +59,79 @@ def tacotron2_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def tacotron2_table(config: Config) -> list[Entry]:
+def tacotron2_mapping(config: Config) -> list[TensorMapping]:
     """Our parameters against NVIDIA's tensors."""
     model = config.model
-    table = [same("embedding", "embedding.weight")]
-    parts = (("encoder", model.encoder_layers, model.encoder_kernel_size), ("postnet", model.postnet_layers, model.postnet_kernel_size))
+    mapping = [same("embedding", "embedding.weight")]
+    parts = (
+        ("encoder", model.encoder_layers, model.encoder_kernel_size),
+        ("postnet", model.postnet_layers, model.postnet_kernel_size),
+    )
     for part, n_layers, kernel_size in parts:
         for i in range(n_layers):
-            table += _conv_batch_norm(f"{part}.convolutions.{i}", kernel_size)
+            mapping += _conv_batch_norm(f"{part}.convolutions.{i}", kernel_size)
     for ours, suffix in (("forwards", ""), ("backwards", "_reverse")):
-        table.append(_lstm(f"encoder.lstm.{ours}", [f"encoder.lstm.{name}_l0{suffix}" for name in LSTM]))
-    table += [
+        mapping.append(_lstm(f"encoder.lstm.{ours}", [f"encoder.lstm.{name}_l0{suffix}" for name in LSTM]))
+    mapping += [
         _matrix("decoder.prenet.first.weight", PRENET),
         _matrix("decoder.prenet.second.weight", "decoder.prenet.layers.1.linear_layer.weight"),
         _lstm("decoder.attention", [f"decoder.attention_rnn.{name}" for name in LSTM]),  # rows: prenet, context, hidden
-        _lstm("decoder.lstm", [f"decoder.decoder_rnn.{name}" for name in LSTM]),  # rows: attention hidden, context, hidden
+        _lstm(
+            "decoder.lstm", [f"decoder.decoder_rnn.{name}" for name in LSTM]
+        ),  # rows: attention hidden, context, hidden
         _matrix("decoder.attention.query", f"{ATTENTION}.query_layer.linear_layer.weight"),
         _matrix("decoder.attention.keys.weight", f"{ATTENTION}.memory_layer.linear_layer.weight"),
         _matrix("decoder.attention.v", f"{ATTENTION}.v.linear_layer.weight"),
         _conv("decoder.attention.location_conv", f"{LOCATION}.location_conv.conv.weight", model.location_kernel_size),
         _matrix("decoder.attention.location_dense", f"{LOCATION}.location_dense.linear_layer.weight"),
-        Entry(
+        TensorMapping(
             ("decoder.projection.weight", "decoder.projection.bias"),
-            tuple(f"decoder.{layer}.linear_layer.{kind}" for kind in ("weight", "bias") for layer in ("linear_projection", "gate_layer")),
-            lambda weight, gate_weight, bias, gate_bias: (np.concatenate((weight, gate_weight)).T, np.concatenate((bias, gate_bias))),
+            tuple(
+                f"decoder.{layer}.linear_layer.{kind}"
+                for kind in ("weight", "bias")
+                for layer in ("linear_projection", "gate_layer")
+            ),
+            lambda weight, gate_weight, bias, gate_bias: (
+                np.concatenate((weight, gate_weight)).T,
+                np.concatenate((bias, gate_bias)),
+            ),
             lambda weight, bias: (weight.T[:-1], weight.T[-1:], bias[:-1], bias[-1:]),
         ),
     ]
-    return table
+    return mapping
 
 
-def _conv_batch_norm(name: str, kernel_size: int) -> list[Entry]:
+def _conv_batch_norm(name: str, kernel_size: int) -> list[TensorMapping]:
     return [
         _conv(f"{name}.conv.weight", f"{name}.0.conv.weight", kernel_size),
         same(f"{name}.conv.bias", f"{name}.0.conv.bias"),
         *(same(f"{name}.norm.{mine}", f"{name}.1.{theirs}") for mine, theirs in BATCH_NORM.items()),
         # a counter that our moving averages do without, and a strict load of theirs does not
-        Entry((), (f"{name}.1.num_batches_tracked",), lambda _: (), lambda: (np.zeros((), np.int64),)),
+        TensorMapping((), (f"{name}.1.num_batches_tracked",), lambda _: (), lambda: (np.zeros((), np.int64),)),
     ]
 
 
-def _matrix(ours: str, theirs: str) -> Entry:
-    return Entry((ours,), (theirs,), _transpose, _transpose)
+def _matrix(ours: str, theirs: str) -> TensorMapping:
+    return TensorMapping((ours,), (theirs,), _transpose, _transpose)
 
 
-def _lstm(ours: str, theirs: list[str]) -> Entry:
+def _lstm(ours: str, theirs: list[str]) -> TensorMapping:
     def split(weight: np.ndarray, bias: np.ndarray) -> Arrays:
         n_in = weight.shape[0] - weight.shape[1] // 4
         return weight[:n_in].T, weight[n_in:].T, bias, np.zeros_like(bias)
 
-    return Entry(
+    return TensorMapping(
         (f"{ours}.weight", f"{ours}.bias"),
         tuple(theirs),
-        lambda from_input, from_hidden, bias, hidden_bias: (np.concatenate((from_input, from_hidden), axis=1).T, bias + hidden_bias),
+        lambda from_input, from_hidden, bias, hidden_bias: (
+            np.concatenate((from_input, from_hidden), axis=1).T,
+            bias + hidden_bias,
+        ),
         split,
     )
 
 
-def _conv(ours: str, theirs: str, kernel_size: int) -> Entry:
+def _conv(ours: str, theirs: str, kernel_size: int) -> TensorMapping:
     def flatten(weight: np.ndarray) -> Arrays:
         n_out, n_in, size = weight.shape
         return (weight.transpose(2, 1, 0).reshape(size * n_in, n_out),)
@@ -122,7 +139,7 @@ def _conv(ours: str, theirs: str, kernel_size: int) -> Entry:
     def unfold(weight: np.ndarray) -> Arrays:
         return (weight.reshape(kernel_size, -1, weight.shape[1]).transpose(2, 1, 0),)
 
-    return Entry((ours,), (theirs,), flatten, unfold)
+    return TensorMapping((ours,), (theirs,), flatten, unfold)
 
 
 def _transpose(array: np.ndarray) -> Arrays:

@@ -209,7 +209,10 @@ def _import_torch(path: str | Path) -> types.ModuleType:
 
 def _refuse_programs(content: io.BytesIO, torch: types.ModuleType) -> None:
     """torch.load would run a TorchScript archive. What it takes for one is asked of its own zip reader, as others see other archives."""
-    if content.getbuffer()[:4] == b"PK\x03\x04" and "constants.pkl" in torch._C.PyTorchFileReader(content).get_all_records():
+    if (
+        content.getbuffer()[:4] == b"PK\x03\x04"
+        and "constants.pkl" in torch._C.PyTorchFileReader(content).get_all_records()
+    ):
         raise InputError("a TorchScript program, not weights; save its `state_dict()`")
     content.seek(0)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from src.config import Config
-from src.convert.mapping import Arrays, Entry, count_layers, same, shapes_of
+from src.convert.mapping import Arrays, TensorMapping, count_layers, same, shapes_of
 
 
 def is_waveglow(tensors: Iterable[str]) -> bool:
@@ -31,8 +31,12 @@ def unify(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         _merge(found, [f"{flow}.cond_layers.{i}.{kind}" for i in range(len(parts))], f"{flow}.cond_layer.{kind}")
     for skip in [name for name in found if re.fullmatch(r"WN\.\d+\.skip_layers\.\d+\.\w+", name)]:
         residual = skip.replace(".skip_layers.", ".res_layers.")  # the last layer has none
-        _merge(found, [residual, skip] if residual in found else [skip], skip.replace(".skip_layers.", ".res_skip_layers."))
-    for name in [name for name in found if re.fullmatch(r"WN\.\d+\.(start|cond_layer|(in|res_skip)_layers\.\d+)\.weight", name)]:
+        _merge(
+            found, [residual, skip] if residual in found else [skip], skip.replace(".skip_layers.", ".res_skip_layers.")
+        )
+    for name in [
+        name for name in found if re.fullmatch(r"WN\.\d+\.(start|cond_layer|(in|res_skip)_layers\.\d+)\.weight", name)
+    ]:
         weight = found.pop(name)
         gain = np.sqrt((weight**2).sum(tuple(range(1, weight.ndim)), keepdims=True))
         # A filter of zeros has no direction: any one will do, times 0.
@@ -52,7 +56,9 @@ def waveglow_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
     n_flows = max(1, count_layers(tensors, "convinv."))
     mixers = [f"convinv.{k}.conv.weight" for k in range(n_flows)]
-    shapes = shapes_of(tensors, dict.fromkeys(("upsample.weight", "WN.0.start.weight_v", "WN.0.in_layers.0.weight_v", *mixers), 3))
+    shapes = shapes_of(
+        tensors, dict.fromkeys(("upsample.weight", "WN.0.start.weight_v", "WN.0.in_layers.0.weight_v", *mixers), 3)
+    )
     n_mels, _, upsample_kernel_size = shapes["upsample.weight"]
     channels = [shapes[name][0] for name in mixers]
     drops = [k for k in range(1, n_flows) if channels[k] < channels[k - 1]]
@@ -72,13 +78,13 @@ def waveglow_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def waveglow_table(config: Config) -> list[Entry]:
+def waveglow_mapping(config: Config) -> list[TensorMapping]:
     """Our parameters against NVIDIA's tensors."""
     model = config.model
-    table = [_upsample(config), same("upsample.bias", "upsample.bias")]
+    mapping = [_upsample(config), same("upsample.bias", "upsample.bias")]
     for k in range(model.n_flows):
         ours, theirs = f"flows.{k}.wn", f"WN.{k}"
-        table += [
+        mapping += [
             _matrix(f"flows.{k}.convinv.weight", f"convinv.{k}.conv.weight"),
             _matrix(f"{ours}.end.weight", f"{theirs}.end.weight"),
             same(f"{ours}.end.bias", f"{theirs}.end.bias"),
@@ -86,22 +92,28 @@ def waveglow_table(config: Config) -> list[Entry]:
             _weight_norm(f"{ours}.cond_layer", f"{theirs}.cond_layer"),
         ]
         for i in range(model.wn_layers):
-            table.append(_weight_norm(f"{ours}.in_layers.{i}", f"{theirs}.in_layers.{i}", model.wn_kernel_size))
-            table.append(_weight_norm(f"{ours}.res_skip_layers.{i}", f"{theirs}.res_skip_layers.{i}"))
-    return table
+            mapping.append(_weight_norm(f"{ours}.in_layers.{i}", f"{theirs}.in_layers.{i}", model.wn_kernel_size))
+            mapping.append(_weight_norm(f"{ours}.res_skip_layers.{i}", f"{theirs}.res_skip_layers.{i}"))
+    return mapping
 
 
 def _merge(found: dict[str, np.ndarray], parts: list[str], whole: str) -> None:
     """Stack convolutions along the output."""
-    if all(part in found for part in parts) and len({found[part].shape[1:] for part in parts}) == 1 and found[parts[0]].ndim > 0:
+    if (
+        all(part in found for part in parts)
+        and len({found[part].shape[1:] for part in parts}) == 1
+        and found[parts[0]].ndim > 0
+    ):
         found[whole] = np.concatenate([found.pop(part) for part in parts])
 
 
-def _matrix(ours: str, theirs: str) -> Entry:
-    return Entry((ours,), (theirs,), lambda weight: (weight[:, :, 0].T,), lambda weight: (weight.T[:, :, None],))
+def _matrix(ours: str, theirs: str) -> TensorMapping:
+    return TensorMapping(
+        (ours,), (theirs,), lambda weight: (weight[:, :, 0].T,), lambda weight: (weight.T[:, :, None],)
+    )
 
 
-def _weight_norm(ours: str, theirs: str, kernel_size: int = 1) -> Entry:
+def _weight_norm(ours: str, theirs: str, kernel_size: int = 1) -> TensorMapping:
     kinds = ("weight_g", "weight_v", "bias")
 
     def flatten(gain: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> Arrays:
@@ -110,10 +122,12 @@ def _weight_norm(ours: str, theirs: str, kernel_size: int = 1) -> Entry:
     def unfold(gain: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> Arrays:
         return gain.reshape(-1, 1, 1), weight.reshape(kernel_size, -1, weight.shape[1]).transpose(2, 1, 0), bias
 
-    return Entry(tuple(f"{ours}.{kind}" for kind in kinds), tuple(f"{theirs}.{kind}" for kind in kinds), flatten, unfold)
+    return TensorMapping(
+        tuple(f"{ours}.{kind}" for kind in kinds), tuple(f"{theirs}.{kind}" for kind in kinds), flatten, unfold
+    )
 
 
-def _upsample(config: Config) -> Entry:
+def _upsample(config: Config) -> TensorMapping:
     """Transposed convolution (in, out, kernel) and [frames * in, hop / group * out * group], the oldest frame first."""
     n_mels, n_group, hop_length = config.audio.n_mels, config.model.n_group, config.audio.hop_length
     n_frames = config.model.upsample_kernel_size // hop_length
@@ -126,4 +140,4 @@ def _upsample(config: Config) -> Entry:
         taps = matrix.reshape(n_frames, n_mels, hop_length // n_group, n_mels, n_group).transpose(1, 3, 0, 2, 4)
         return (taps[:, :, ::-1].reshape(n_mels, n_mels, n_frames * hop_length),)
 
-    return Entry(("upsample.weight",), ("upsample.weight",), flatten, unfold)
+    return TensorMapping(("upsample.weight",), ("upsample.weight",), flatten, unfold)

@@ -26,7 +26,9 @@ class Batch(NamedTuple):
         return int(self.mel_lengths.sum())
 
 
-def plan_buckets(text_lengths: np.ndarray, mel_lengths: np.ndarray, n_buckets: int, reduction_factor: int) -> list[tuple[int, int]]:
+def plan_buckets(
+    text_lengths: np.ndarray, mel_lengths: np.ndarray, n_buckets: int, reduction_factor: int
+) -> list[tuple[int, int]]:
     """Choose at most `n_buckets` batch shapes so that the fewest mel frames are padding, by dynamic programming over the upper edges.
 
     Args:
@@ -91,7 +93,9 @@ class Batches:
         self.corpus, self.batch_size, self.buckets, self.workers = corpus, batch_size, list(buckets), workers
         self.seed, self.shuffle, self.rank, self.world_size = seed, shuffle, rank, world_size
         shapes = np.array(self.buckets)  # (buckets, 2)
-        fits = (corpus.text_lengths[:, None] <= shapes[:, 0]) & (corpus.mel_lengths[:, None] <= shapes[:, 1])  # (N, buckets)
+        fits = (corpus.text_lengths[:, None] <= shapes[:, 0]) & (
+            corpus.mel_lengths[:, None] <= shapes[:, 1]
+        )  # (N, buckets)
         if not fits.any(1).all():
             i = int(np.argmin(fits.any(1)))
             size = f"{corpus.text_lengths[i]} symbols, {corpus.mel_lengths[i]} frames"
@@ -165,7 +169,9 @@ class Batches:
 
         return self.corpus.stream(clips, self.workers, ["text", "mel"], batch_size=self.batch_size, per_batch_map=pad)
 
-    def _pad(self, texts: list[np.ndarray], mels: list[np.ndarray], shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    def _pad(
+        self, texts: list[np.ndarray], mels: list[np.ndarray], shape: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray]:
         length, frames = shape
         text = np.zeros((self.batch_size, length), np.int32)
         mel = np.zeros((self.batch_size, self.corpus.n_mels, frames), np.float32)

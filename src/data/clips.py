@@ -116,9 +116,13 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def prepare_rows(rows: list[Row], source: Source, config: Config, cache: Path, workers: int) -> tuple[list[Clip], list[BadRow]]:
+def prepare_rows(
+    rows: list[Row], source: Source, config: Config, cache: Path, workers: int
+) -> tuple[list[Clip], list[BadRow]]:
     """Prepare all rows under one progress bar. Returns the good ones in the given order, and all bad rows of the list by line."""
-    results = list(tqdm(_prepare_all(rows, source, config, cache, workers), total=len(rows), desc="mel spectrograms", unit="clip"))
+    results = list(
+        tqdm(_prepare_all(rows, source, config, cache, workers), total=len(rows), desc="mel spectrograms", unit="clip")
+    )
     clips = [result for result in results if isinstance(result, Clip)]
     lines = collections.defaultdict(list)
     for clip in clips:

@@ -54,7 +54,11 @@ def write_split(
         writer = FileWriter(str(folder / files[-1]))
         for start in range(0, len(members), RECORDS_PER_WRITE):
             records = [
-                {"id": ids[i], "text": np.array(texts[i], np.int32), "mel": np.ascontiguousarray(next(mels), np.float32)}
+                {
+                    "id": ids[i],
+                    "text": np.array(texts[i], np.int32),
+                    "mel": np.ascontiguousarray(next(mels), np.float32),
+                }
                 for i in members[start : start + RECORDS_PER_WRITE]
             ]
             if waveforms:
@@ -63,12 +67,19 @@ def write_split(
             if start == 0:
                 n_mels = records[0]["mel"].shape[1]
                 fields = {"text": {"type": "int32", "shape": [-1]}, "mel": {"type": "float32", "shape": [-1, n_mels]}}
-                writer.add_schema({"id": {"type": "string"}, **fields, **({"wav": {"type": "bytes"}} if waveforms else {})})
+                writer.add_schema(
+                    {"id": {"type": "string"}, **fields, **({"wav": {"type": "bytes"}} if waveforms else {})}
+                )
             writer.write_raw_data(records)
             mel_lengths += [len(record["mel"]) for record in records]
         writer.commit()
     text_lengths = np.array([len(text) for text in texts], np.int32)
-    index = {"ids": np.array(ids), "wavs": np.array(wavs), "text_lengths": text_lengths, "mel_lengths": np.array(mel_lengths, np.int32)}
+    index = {
+        "ids": np.array(ids),
+        "wavs": np.array(wavs),
+        "text_lengths": text_lengths,
+        "mel_lengths": np.array(mel_lengths, np.int32),
+    }
     np.savez(folder / f"{split}_index.npz", **index)
     return files, index
 
@@ -80,13 +91,19 @@ def read_stats(folder: Path) -> dict[str, Any]:
         InputError: no such folder, or not a finished dataset.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such dataset folder; make one with scripts/preprocess.py, or say by --data_path where it is now")
+        raise InputError(
+            f"{folder}: no such dataset folder; make one with scripts/preprocess.py, or say by --data_path where it is now"
+        )
     try:
         stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: not a preprocessed dataset (no readable stats.json); make one with scripts/preprocess.py") from error
+        raise InputError(
+            f"{folder}: not a preprocessed dataset (no readable stats.json); make one with scripts/preprocess.py"
+        ) from error
     if not isinstance(stats, dict) or stats.get("format") != FORMAT:
-        raise InputError(f"{folder}: preprocessed by another version of this program; run scripts/preprocess.py --overwrite")
+        raise InputError(
+            f"{folder}: preprocessed by another version of this program; run scripts/preprocess.py --overwrite"
+        )
     return stats
 
 
@@ -141,13 +158,19 @@ class Corpus:
                 different.append(f"end_symbol is {end!r} there, {config.text.end_symbol!r} in the config")
         elif not self.stats.get("waveforms"):
             different.append(f"it holds no waveforms, which model.name {config.model.name} trains on")
-        different += [f"{key} is {found.get(key)} there, {wanted[key]} in the config" for key in wanted if found.get(key) != wanted[key]]
+        different += [
+            f"{key} is {found.get(key)} there, {wanted[key]} in the config"
+            for key in wanted
+            if found.get(key) != wanted[key]
+        ]
         if different:
             raise InputError(
                 f"{self.folder}: was preprocessed with other settings: {'; '.join(different)}; preprocess again or change the config"
             )
 
-    def read(self, indices: Sequence[int], workers: int = 1, columns: Sequence[str] = ("id", "text", "mel")) -> mindspore.dataset.Dataset:
+    def read(
+        self, indices: Sequence[int], workers: int = 1, columns: Sequence[str] = ("id", "text", "mel")
+    ) -> mindspore.dataset.Dataset:
         """A pipeline over the clips `indices` in that order, repeats allowed.
 
         Args:
@@ -166,7 +189,9 @@ class Corpus:
         ]
         return functools.reduce(operator.add, pieces)
 
-    def stream(self, indices: Sequence[int], workers: int, columns: Sequence[str], **batch: Any) -> Iterator[tuple[np.ndarray, ...]]:
+    def stream(
+        self, indices: Sequence[int], workers: int, columns: Sequence[str], **batch: Any
+    ) -> Iterator[tuple[np.ndarray, ...]]:
         """What `read` finds, clip by clip as arrays, or batch by batch if there are arguments for `mindspore.dataset.Dataset.batch`.
 
         Raises:
@@ -175,13 +200,19 @@ class Corpus:
         try:
             rows = self.read(indices, workers, columns)
             if batch:
-                rows = rows.batch(**batch, input_columns=list(columns), num_parallel_workers=min(workers, os.cpu_count() or 1))
+                rows = rows.batch(
+                    **batch, input_columns=list(columns), num_parallel_workers=min(workers, os.cpu_count() or 1)
+                )
             yield from rows.create_tuple_iterator(num_epochs=1, output_numpy=True)
         except (OSError, RuntimeError, ValueError) as error:
             if "Python Call Stack" in str(error):  # a function of ours failed
                 raise
             gone = [path for path in self._needed() if not os.path.exists(path)]
-            reason = f"{gone[0]} is gone" if gone else " ".join(str(error).rpartition("[ERROR]")[2].partition("\n--")[0].split())
+            reason = (
+                f"{gone[0]} is gone"
+                if gone
+                else " ".join(str(error).rpartition("[ERROR]")[2].partition("\n--")[0].split())
+            )
             raise DataLost(f"{self.folder}: the {self.split} clips cannot be read: {reason}") from error
 
     def _needed(self) -> list[str]:

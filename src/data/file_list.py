@@ -34,7 +34,9 @@ class BadRowsError(InputError):
 
     def __init__(self, source: "Source", bad: list[BadRow]):
         self.lines = [f"{source.list_file}:{row.line}: {row.id}: {row.reason}" for row in bad]
-        super().__init__(f"{source.list_file}: {len(bad)} bad rows; mend them, or leave them out with --skip_bad; nothing was written")
+        super().__init__(
+            f"{source.list_file}: {len(bad)} bad rows; mend them, or leave them out with --skip_bad; nothing was written"
+        )
 
 
 @dataclass
@@ -57,10 +59,14 @@ def read_source(data_path: Path | None, file_list: Path | None) -> Source:
     if data_path is None and file_list is None:
         raise InputError("nothing to read: give --data_path or --file_list")
     if data_path is not None and not data_path.is_dir():
-        raise InputError(f"{data_path}: no such dataset folder; --data_path is the folder that holds metadata.csv and wavs/")
+        raise InputError(
+            f"{data_path}: no such dataset folder; --data_path is the folder that holds metadata.csv and wavs/"
+        )
     source = Source(file_list or data_path / "metadata.csv", data_path or file_list.parent)
     if file_list is None and not (source.folder / "wavs").is_dir():
-        raise InputError(f"{source.folder}: has no folder wavs/; expected the layout of LJSpeech, or a list by --file_list")
+        raise InputError(
+            f"{source.folder}: has no folder wavs/; expected the layout of LJSpeech, or a list by --file_list"
+        )
     try:
         content = source.list_file.read_bytes()
     except OSError as error:
@@ -120,7 +126,9 @@ def read_ids(path: Path, known: Collection[str]) -> set[str]:
     return ids
 
 
-def split_ids(ids: list[str], config: Config, val_ids: set[str] | None, train_ids: set[str] | None) -> dict[str, set[str]]:
+def split_ids(
+    ids: list[str], config: Config, val_ids: set[str] | None, train_ids: set[str] | None
+) -> dict[str, set[str]]:
     """Deal `ids` out to "train" and "val" by id lists or by `data.val_fraction`. Ids in neither list are in no split.
 
     The fraction takes the ids whose hash with `train.seed` is smallest, so that the choice does not depend on the order of the rows.
@@ -144,5 +152,7 @@ def split_ids(ids: list[str], config: Config, val_ids: set[str] | None, train_id
     splits = {"train": everything & train_ids, "val": everything & val_ids}
     for split, wanted in (("train", True), ("val", bool(val_ids))):
         if wanted and not splits[split]:
-            raise InputError(f"none of the {len(ids)} usable rows is in the {split} split; check the recordings and the id lists")
+            raise InputError(
+                f"none of the {len(ids)} usable rows is in the {split} split; check the recordings and the id lists"
+            )
     return splits

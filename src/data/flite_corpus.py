@@ -44,7 +44,9 @@ def read_sentences(path: Path, ids_path: Path | None = None) -> list[Sentence]:
             continue
         where = f"{path}:{number}"
         name, *texts = (field.strip() for field in line.split("|"))
-        sentence = Sentence(where, name, texts[0], texts[-1]) if texts else Sentence(where, f"slt-{number:05d}", name, name)
+        sentence = (
+            Sentence(where, name, texts[0], texts[-1]) if texts else Sentence(where, f"slt-{number:05d}", name, name)
+        )
         if len(texts) > 2 or not sentence.text or not sentence.spoken:
             raise InputError(f"{where}: expected text, id|text or id|text|text as spoken, found '{line.strip()}'")
         if not sentence.id or Path(sentence.id).name != sentence.id:
@@ -81,7 +83,9 @@ def make_corpus(sentences: list[Sentence], output_dir: Path, sample_rate: int, w
     if output_dir.exists():
         found = {path.name for path in output_dir.iterdir()} if output_dir.is_dir() else {"a file"}
         if found and not (found <= _MADE and "sentences.txt" in found):
-            raise InputError(f"{output_dir}: holds something else than a corpus made by this script; choose another --output_dir")
+            raise InputError(
+                f"{output_dir}: holds something else than a corpus made by this script; choose another --output_dir"
+            )
     stage = output_dir.with_name(f".{output_dir.name}.{os.getpid()}")
     try:
         (stage / "wavs").mkdir(parents=True)
@@ -89,7 +93,10 @@ def make_corpus(sentences: list[Sentence], output_dir: Path, sample_rate: int, w
             lengths = pool.map(lambda sentence: _speak(sentence, stage / "wavs", sample_rate), sentences)
             samples = sum(tqdm(lengths, total=len(sentences), desc="speaking", unit="clip"))
         _write_lines(stage / "metadata.csv", ("|".join(sentence[1:]) for sentence in sentences))
-        _write_lines(stage / "sentences.txt", ("|".join(sentence[1 : 3 + (sentence.text != sentence.spoken)]) for sentence in sentences))
+        _write_lines(
+            stage / "sentences.txt",
+            ("|".join(sentence[1 : 3 + (sentence.text != sentence.spoken)]) for sentence in sentences),
+        )
         shutil.rmtree(output_dir, ignore_errors=True)
         stage.rename(output_dir)
     except OSError as error:
@@ -101,7 +108,9 @@ def make_corpus(sentences: list[Sentence], output_dir: Path, sample_rate: int, w
 
 def _speak(sentence: Sentence, folder: Path, sample_rate: int) -> int:
     path = folder / f"{sentence.id}.wav"
-    subprocess.run(["flite", "-voice", "slt", "-t", unidecode(sentence.spoken), "-o", str(path)], check=True, capture_output=True)
+    subprocess.run(
+        ["flite", "-voice", "slt", "-t", unidecode(sentence.spoken), "-o", str(path)], check=True, capture_output=True
+    )
     wav = load_wav(path, sample_rate)
     if np.abs(wav).max() < 0.01:  # the breath it takes when there is no word to speak
         raise InputError(f"{sentence.where}: flite has nothing to say for '{sentence.spoken}'")

@@ -54,7 +54,9 @@ def preprocess(
     """
     if workers < 1 or config.data.n_shards < 1:
         raise InputError(f"--workers ({workers}) and data.n_shards ({config.data.n_shards}) must be at least 1")
-    mel_spectrogram(np.zeros(config.audio.n_fft), config.audio)  # impossible settings are to be complained of once, not by every row
+    mel_spectrogram(
+        np.zeros(config.audio.n_fft), config.audio
+    )  # impossible settings are to be complained of once, not by every row
     output_dir = output_dir.resolve()
     source = read_source(data_path, file_list)
     ids = [row.id for row in (*source.rows, *source.bad)]
@@ -71,7 +73,9 @@ def preprocess(
         clips, bad = prepare_rows(rows, source, config, work / "mels", workers)
         if bad and not skip_bad:
             raise BadRowsError(source, bad)
-        splits = split_ids([clip.row.id for clip in clips], config, val, train)  # the fraction is one of the usable clips
+        splits = split_ids(
+            [clip.row.id for clip in clips], config, val, train
+        )  # the fraction is one of the usable clips
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
         stats = {
@@ -102,7 +106,9 @@ def preprocess(
     return stats, False
 
 
-def _settings(config: Config, source: Source, rows: list[Row], val_ids: set[str] | None, train_ids: set[str] | None) -> dict[str, Any]:
+def _settings(
+    config: Config, source: Source, rows: list[Row], val_ids: set[str] | None, train_ids: set[str] | None
+) -> dict[str, Any]:
     """What decides the content of a dataset: two runs with the same settings make the same one."""
     from src.data.corpus import FORMAT  # noqa: PLC0415  (worker processes import this module and need no MindSpore)
 
@@ -119,7 +125,9 @@ def _settings(config: Config, source: Source, rows: list[Row], val_ids: set[str]
         "data_path": str(source.folder.resolve()),
         "list_sha256": source.sha256,
         "recordings_sha256": _fingerprint(source.folder, rows),
-        "split": by_fraction if val_ids is None else {"val_ids": sorted(val_ids), "train_ids": train_ids and sorted(train_ids)},
+        "split": by_fraction
+        if val_ids is None
+        else {"val_ids": sorted(val_ids), "train_ids": train_ids and sorted(train_ids)},
     }
     if config.model.name == "waveglow":
         settings["waveforms"] = True  # no key otherwise: acoustic models can use either kind of dataset
@@ -143,10 +151,15 @@ def _finished(output_dir: Path, settings: dict[str, Any], overwrite: bool) -> di
         return None
     try:
         stats = json.loads((output_dir / "stats.json").read_text(encoding="utf-8"))
-        before = {"symbols": SYMBOLS, "end_symbol": ""}  # datasets of the time when there was one alphabet do not name it
+        before = {
+            "symbols": SYMBOLS,
+            "end_symbol": "",
+        }  # datasets of the time when there was one alphabet do not name it
         different = [key for key in settings if {**before, **stats}.get(key) != settings[key]]
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{output_dir}: exists and is not a dataset made by this script; choose another --output_dir") from error
+        raise InputError(
+            f"{output_dir}: exists and is not a dataset made by this script; choose another --output_dir"
+        ) from error
     if different and not overwrite:
         raise InputError(
             f"{output_dir}: holds a finished dataset of other recordings or with other settings ({', '.join(different)}); "
@@ -178,7 +191,9 @@ def _write(stage: Path, split: str, clips: list[Clip], folder: Path, config: Con
                 waveforms=waveforms if config.model.name == "waveglow" else None,
             )
         except RuntimeError as error:  # MindRecord's, a page long
-            raise InputError(f"{stage}: the records of the {split} split cannot be written; is the disk full?") from error
+            raise InputError(
+                f"{stage}: the records of the {split} split cannot be written; is the disk full?"
+            ) from error
     seconds = index["mel_lengths"] * config.audio.hop_length / config.audio.sample_rate
     return {
         "clips": len(clips),

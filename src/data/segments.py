@@ -91,7 +91,12 @@ class Segments:
             return tuple(np.stack(parts) for parts in zip(*segments, strict=True))
 
         pairs = self.corpus.stream(
-            clips.ravel(), self.workers, ["wav"], batch_size=self.batch_size, per_batch_map=cut_batch, output_columns=["mel", "audio"]
+            clips.ravel(),
+            self.workers,
+            ["wav"],
+            batch_size=self.batch_size,
+            per_batch_map=cut_batch,
+            output_columns=["mel", "audio"],
         )
         for indices, (mel, audio) in zip(clips, pairs, strict=True):
             yield SegmentBatch(mel, audio, indices.astype(np.int32))

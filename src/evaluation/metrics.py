@@ -18,7 +18,9 @@ from src.text.cleaners import ABBREVIATIONS, english_cleaners
 
 # One way of measuring for all networks, whatever their own spectrograms are; the rate is the recogniser's. Magnitudes below mel_floor are
 # about what the rounding of 16-bit samples makes, or silence would outweigh speech.
-AUDIO = AudioConfig(sample_rate=16000, n_fft=1024, hop_length=160, win_length=640, n_mels=80, fmin=0.0, fmax=8000.0, mel_floor=1e-4)
+AUDIO = AudioConfig(
+    sample_rate=16000, n_fft=1024, hop_length=160, win_length=640, n_mels=80, fmin=0.0, fmax=8000.0, mel_floor=1e-4
+)
 N_CEPSTRA = 13
 LOWEST, HIGHEST = 65.0, 500.0  # Hz, of a speaking voice
 LONGEST_PACE = 3.0  # times the median
@@ -80,7 +82,9 @@ def compare(voice: Voice, reference: Voice) -> Difference:
     square = ((voice.cepstra[:, ours] - reference.cepstra[:, theirs]) ** 2).sum(0)
     ratio = voice.f0[ours] / reference.f0[theirs]
     cents = 1200 * np.log2(ratio[np.isfinite(ratio)])
-    return Difference(10 / np.log(10) * np.sqrt(2 * square), cents, np.isnan(voice.f0[ours]) != np.isnan(reference.f0[theirs]))
+    return Difference(
+        10 / np.log(10) * np.sqrt(2 * square), cents, np.isnan(voice.f0[ours]) != np.isnan(reference.f0[theirs])
+    )
 
 
 def difference_numbers(differences: Sequence[Difference]) -> dict[str, float | None]:
@@ -125,16 +129,16 @@ def words(text: str) -> str:
     return " ".join(ABBREVIATIONS.get(word, word) for word in re.sub(r"[^a-z ]", "", cleaned).split())
 
 
-def word_errors(reference: str, heard: str) -> tuple[int, int]:
-    """Substituted, deleted and inserted words of `heard` as jiwer counts them, and how many the reference has; both as by `words`.
+def word_errors(reference: str, recognised_text: str) -> tuple[int, int]:
+    """Count word errors (substituted, deleted, inserted, as jiwer counts them) and the words of the reference; both as by `words`.
 
     The word error rate of many texts is the sum of the former over that of the latter. It exceeds 1 where more is heard than was said.
     """
-    found = _extra("jiwer").process_words(reference, heard)
+    found = _extra("jiwer").process_words(reference, recognised_text)
     return found.substitutions + found.deletions + found.insertions, len(reference.split())
 
 
-def running_on(texts: Sequence[str], seconds: Sequence[float]) -> list[int]:
+def find_runaways(texts: Sequence[str], seconds: Sequence[float]) -> list[int]:
     """Indices of the texts that take more than three times the median seconds per character: most likely the network babbles.
 
     Characters are those of the text as spoken (numbers in words), at least 5.

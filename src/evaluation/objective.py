@@ -41,7 +41,7 @@ class Result:
 
     clip: Clip
     utterance: Utterance
-    heard: dict[str, str]
+    recognised_text: dict[str, str]
     differences: dict[str, Difference]
     seconds: float  # of the recording
 
@@ -61,7 +61,9 @@ def held_out_clips(data_path: Path, ids_path: Path | None = None, limit: int | N
     """
     corpus = Corpus(data_path, "val")
     if not (list_file := Path(corpus.stats.get("list_file", ""))).is_file():
-        raise InputError(f"{data_path}: the recordings that it was made of are not at {list_file.parent}; preprocess them anew")
+        raise InputError(
+            f"{data_path}: the recordings that it was made of are not at {list_file.parent}; preprocess them anew"
+        )
     folder = Path(corpus.stats["data_path"])
     rows = read_source(folder, None if list_file == folder / "metadata.csv" else list_file).rows
     ids = read_ids(ids_path, [row.id for row in rows]) if ids_path else set(corpus.ids)
@@ -75,7 +77,9 @@ def held_out_clips(data_path: Path, ids_path: Path | None = None, limit: int | N
     if missing := [clip.wav for clip in clips if not clip.wav.is_file()]:
         raise InputError(f"{missing[0]}: no such recording ({len(missing)} of {len(clips)} are missing)")
     if known := [clip.row.id for clip in clips if clip.trained_on]:
-        print(f"warning: {len(known)} of {len(clips)} clips are in the training split: {some_of(known)}", file=sys.stderr)
+        print(
+            f"warning: {len(known)} of {len(clips)} clips are in the training split: {some_of(known)}", file=sys.stderr
+        )
     return clips
 
 
@@ -112,7 +116,9 @@ def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
     """
     numbers: dict[str, Any] = {}
     for kind in KINDS:
-        wrong, total = np.sum([word_errors(words(each.clip.row.text), each.heard[kind]) for each in results], 0).tolist()
+        wrong, total = np.sum(
+            [word_errors(words(each.clip.row.text), each.recognised_text[kind]) for each in results], 0
+        ).tolist()
         numbers[f"wer{SUFFIXES[kind]}"] = wrong / total if total else None
     for kind in KINDS[:2]:
         distances = difference_numbers([each.differences[kind] for each in results])
@@ -122,7 +128,9 @@ def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
     return {
         **numbers,
         "max_step_hits": reasons["max_decoder_steps"],
-        "stop_reasons": {reason: reasons[reason] for reason in (*STOP_REASONS[1:], STOP_REASONS[0])},  # the one to avoid last
+        "stop_reasons": {
+            reason: reasons[reason] for reason in (*STOP_REASONS[1:], STOP_REASONS[0])
+        },  # the one to avoid last
         "alignment_score_free_running": float(np.mean([each.utterance.alignment_score for each in results])),
         "rtf": sum(each.utterance.seconds for each in results) / seconds,
         "seconds_of_speech": seconds,
@@ -157,17 +165,28 @@ def table(metrics: dict[str, Any]) -> str:
     }
     head = ["", "synthesis", "copy synthesis", "recording"]
     return "\n\n".join(
-        (_markdown([head, *([name, *row] for name, row in compared.items())]), _markdown([["", ""], *map(list, rest.items())]))
+        (
+            _markdown([head, *([name, *row] for name, row in compared.items())]),
+            _markdown([["", ""], *map(list, rest.items())]),
+        )
     )
 
 
-def _results(net: Tacotron2, clips: Sequence[Clip], vocoder: Vocoder, recogniser: Recogniser, folder: Path, seed: int) -> Iterator[Result]:
+def _results(
+    net: Tacotron2, clips: Sequence[Clip], vocoder: Vocoder, recogniser: Recogniser, folder: Path, seed: int
+) -> Iterator[Result]:
     audio, lines = net.config.audio, [Line(clip.row.line, clip.row.text) for clip in clips]
     utterances = synthesise(net, lines, vocoder, seed, progress=True)
-    for clip, utterance in zip(clips, tqdm(utterances, total=len(clips), unit="sentence", dynamic_ncols=True), strict=True):
+    for clip, utterance in zip(
+        clips, tqdm(utterances, total=len(clips), unit="sentence", dynamic_ncols=True), strict=True
+    ):
         recording = load_wav(clip.wav, audio.sample_rate)
         copy = vocoder(mel_spectrogram(recording, audio))[: len(recording)]
-        wavs = {"synthesis": np.clip(utterance.wav, -1, 1), "copy_synthesis": np.clip(copy, -1, 1), "recording": recording}
+        wavs = {
+            "synthesis": np.clip(utterance.wav, -1, 1),
+            "copy_synthesis": np.clip(copy, -1, 1),
+            "recording": recording,
+        }
         for kind in KINDS[:2]:
             save_wav(folder / f"{_file_name(clip)}{SUFFIXES[kind]}.wav", wavs[kind], audio.sample_rate)
         voices = {kind: analyse(wav, audio.sample_rate) for kind, wav in wavs.items()}
@@ -186,8 +205,10 @@ def _row(result: Result, audio: AudioConfig) -> dict[str, Any]:
         "id": result.clip.row.id,
         "wav": f"held_out/{_file_name(result.clip)}.wav",
         "text": result.clip.row.text,
-        "heard": result.heard,
-        "word_errors": {kind: word_errors(text, heard)[0] for kind, heard in result.heard.items()},
+        "recognised_text": result.recognised_text,
+        "word_errors": {
+            kind: word_errors(text, recognised_text)[0] for kind, recognised_text in result.recognised_text.items()
+        },
         "words": len(text.split()),
         **difference_numbers([result.differences["synthesis"]]),
         "seconds": len(utterance.wav) / audio.sample_rate,
@@ -204,7 +225,10 @@ def _file_name(clip: Clip) -> str:
 def _markdown(rows: list[list[str]]) -> str:
     widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
-        " | ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        " | ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     ]
     rule = " | ".join("-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths))

@@ -15,7 +15,7 @@ from src.files import sha256_of
 Arrays = dict[str, np.ndarray]
 
 
-class Port(NamedTuple):
+class TensorSpec(NamedTuple):
     """An input or output. Sizes that are texts are dynamic; the same text means the same size."""
 
     dtype: str
@@ -24,7 +24,7 @@ class Port(NamedTuple):
 
 
 @dataclass
-class Part:
+class Artifact:
     """One file.
 
     Attributes:
@@ -41,10 +41,10 @@ class Part:
     """
 
     name: str
-    inputs: dict[str, Port]
-    outputs: dict[str, Port]
+    inputs: dict[str, TensorSpec]
+    outputs: dict[str, TensorSpec]
     write: Callable[[Path], None]
-    live: Callable[[Arrays], Arrays]
+    reference: Callable[[Arrays], Arrays]
     reload: Callable[[Path], Callable[[Arrays], Arrays]] | None
     examples: list[Arrays]
     limit: float

@@ -13,7 +13,7 @@ from src.models.waveglow.inference import FoldedFlow
 from src.models.waveglow.model import WaveGlow
 
 
-class Speaker(nn.Cell):
+class Tacotron2Export(nn.Cell):
     """A Tacotron 2 for texts of up to `max_symbols`. Only the first two operators see the text's length: they fill it up.
 
     Args:
@@ -27,12 +27,12 @@ class Speaker(nn.Cell):
         self.max_symbols = -(-max_symbols // TEXT_MULTIPLE) * TEXT_MULTIPLE
         model = net.config.model
         self.n_steps, self.draws = model.max_decoder_steps, model.prenet_dropout > 0
-        self.keep_shape = self.n_steps, 1, 2 * model.prenet_dim
+        self.dropout_mask_shape = self.n_steps, 1, 2 * model.prenet_dim
         self.filling = Tensor(np.zeros((1, self.max_symbols), np.int32))
         self.places = positions(self.max_symbols)
         self.set_train(False)
 
-    def construct(self, text: Tensor, text_lengths: Tensor, keep: Tensor | None = None):  # noqa: ANN201
+    def construct(self, text: Tensor, text_lengths: Tensor, dropout_mask: Tensor | None = None):  # noqa: ANN201
         """text int32 (1, L), lengths int32 (1,), and the prenet's dropout factors (T, 1, 2 * prenet_dim) unless there is no dropout.
 
         Symbols beyond `max_symbols` are cut off.
@@ -41,9 +41,9 @@ class Speaker(nn.Cell):
         """
         text_lengths = ops.minimum(text_lengths, self.max_symbols)
         text = ops.gather(ops.Concat(1)((text, self.filling)), self.places, 1)
-        if keep is None:
-            keep = ops.ones(self.keep_shape, ms.float32)
-        mel, steps, alignments, reason = self.net.free_running(text, text_lengths, keep)
+        if dropout_mask is None:
+            dropout_mask = ops.ones(self.dropout_mask_shape, ms.float32)
+        mel, steps, alignments, reason = self.net.free_running(text, text_lengths, dropout_mask)
         spoken = length_mask(steps, self.n_steps).expand_dims(2)
         alignments = alignments * ops.broadcast_to(spoken, alignments.shape)
         return mel.swapaxes(1, 2), steps * self.net.reduction_factor, alignments, reason
@@ -54,7 +54,9 @@ class FoldedCoupling(nn.Cell):
 
     def __init__(self, flow: FoldedFlow, name: str, n_layers: int, kernel_size: int):
         super().__init__(auto_prefix=False)
-        self.weights = ms.ParameterTuple([Parameter(weight, name=f"{name}.{i}") for i, weight in enumerate(flow.weights)])
+        self.weights = ms.ParameterTuple(
+            [Parameter(weight, name=f"{name}.{i}") for i, weight in enumerate(flow.weights)]
+        )
         self.n_layers, self.kernel_size = n_layers, kernel_size
 
     def construct(self, x: Tensor, condition: Tensor) -> Tensor:
@@ -78,7 +80,7 @@ class FoldedCoupling(nn.Cell):
         return shifted(ops.Concat(0)((edge, x, edge)), self.kernel_size, dilation)
 
 
-class Voice(nn.Cell):
+class WaveGlowExport(nn.Cell):
     """A WaveGlow for mel spectrograms of any length, one at a time; the weights are those of the network at this moment."""
 
     def __init__(self, net: WaveGlow):
@@ -86,11 +88,13 @@ class Voice(nn.Cell):
         model, flows = net.config.model, net.synthesis.prepare()
         self.upsample = net.upsample
         self.n_mels, self.n_group = net.config.audio.n_mels, model.n_group
-        self.joining, self.n_early_every = net.synthesis.joining, model.n_early_every
+        self.latent_splits, self.n_early_every = net.synthesis.latent_splits, model.n_early_every
         self.couplings = nn.CellList(
             [FoldedCoupling(flow, f"flow{k}", model.wn_layers, model.wn_kernel_size) for k, flow in enumerate(flows)]
         )
-        self.unmix = ms.ParameterTuple([Parameter(Tensor(flow.unmix), name=f"flow{k}.unmix") for k, flow in enumerate(flows)])
+        self.unmix = ms.ParameterTuple(
+            [Parameter(Tensor(flow.unmix), name=f"flow{k}.unmix") for k, flow in enumerate(flows)]
+        )
         self.set_train(False)
 
     def construct(self, mel: Tensor, noise: Tensor) -> Tensor:
@@ -98,7 +102,7 @@ class Voice(nn.Cell):
         z = ops.Transpose()(noise.reshape(self.n_group, -1), (1, 0))
         one = ops.ones_like(z[:, :1])
         condition = ops.Concat(1)((self.condition(ops.Transpose()(mel.reshape(self.n_mels, -1), (1, 0))), one))
-        used = self.joining[0]
+        used = self.latent_splits[0]
         x = z[:, :used]
         for i in range(len(self.couplings)):
             k = len(self.couplings) - 1 - i
@@ -109,7 +113,7 @@ class Voice(nn.Cell):
             shift, log_scale = result[:, :n_half], result[:, widest : widest + n_half]
             x = ops.MatMul()(ops.Concat(1)((kept, (changed - shift) * ops.Exp()(-log_scale))), self.unmix[k])
             if k > 0 and k % self.n_early_every == 0:
-                joins = self.joining[1]
+                joins = self.latent_splits[1]
                 x = ops.Concat(1)((z[:, used : used + joins], x))
                 used = used + joins
         return x.reshape(1, -1)
@@ -119,7 +123,9 @@ class Voice(nn.Cell):
         upsample = self.upsample
         before = ops.zeros((upsample.n_frames - 1, self.n_mels), ms.float32)
         windows = shifted(ops.Concat(0)((before, frames)), upsample.n_frames, 1)
-        bias = ops.broadcast_to(upsample.bias.reshape(1, -1, 1), (upsample.n_groups, self.n_mels, self.n_group)).reshape(-1)
+        bias = ops.broadcast_to(
+            upsample.bias.reshape(1, -1, 1), (upsample.n_groups, self.n_mels, self.n_group)
+        ).reshape(-1)
         return ops.BiasAdd()(ops.MatMul()(windows, upsample.weight), bias).reshape(-1, self.n_mels * self.n_group)
 
 
@@ -137,7 +143,10 @@ class SpectralSubtraction(nn.Cell):
         n_fft, hop, win_length = (denoiser.lengths[name] for name in ("n_fft", "hop_length", "win_length"))
         self.hop, self.n_pieces = hop, -(-n_fft // hop)
         analysis, synthesis, weights = transforms(n_fft, win_length, self.n_pieces * hop)
-        self.analysis, self.synthesis = Parameter(Tensor(analysis), name="analysis"), Parameter(Tensor(synthesis), name="synthesis")
+        self.analysis, self.synthesis = (
+            Parameter(Tensor(analysis), name="analysis"),
+            Parameter(Tensor(synthesis), name="synthesis"),
+        )
         self.weights, self.bias = Tensor(weights[None]), Tensor(denoiser.bias.reshape(1, -1).astype(np.float32))
         self.n_before, self.n_after = n_fft // 2, self.n_pieces * hop - n_fft // 2
         self.n_bins = n_fft // 2 + 1
@@ -146,14 +155,16 @@ class SpectralSubtraction(nn.Cell):
         """wav (1, F * hop) and strength (1,) -> (1, F * hop)."""
         edges = ops.zeros((self.n_before,), ms.float32), ops.zeros((self.n_after,), ms.float32)
         pieces = ops.Concat(0)((edges[0], wav.reshape(-1), edges[1])).reshape(-1, self.hop)
-        spectrum = ops.MatMul()(shifted(pieces, self.n_pieces, 1), self.analysis)  # (F + 1, 2 * bins): real parts, imaginary parts
+        spectrum = ops.MatMul()(
+            shifted(pieces, self.n_pieces, 1), self.analysis
+        )  # (F + 1, 2 * bins): real parts, imaginary parts
         real, imaginary = spectrum[:, : self.n_bins], spectrum[:, self.n_bins :]
         magnitude = ops.sqrt(real * real + imaginary * imaginary)
         share = ops.relu(magnitude - strength * self.bias) / ops.maximum(magnitude, Tensor(1e-30, ms.float32))
         frames = ops.MatMul()(ops.Concat(1)((real * share, imaginary * share)), self.synthesis)
         weights = ops.MatMul()(ops.ones_like(frames[:, :1]), self.weights)
-        summed = (self.overlapped(frames) / ops.maximum(self.overlapped(weights), Tensor(1e-30, ms.float32))).reshape(-1)
-        return summed[self.n_before : -self.n_after].reshape(1, -1)
+        wav = (self.overlapped(frames) / ops.maximum(self.overlapped(weights), Tensor(1e-30, ms.float32))).reshape(-1)
+        return wav[self.n_before : -self.n_after].reshape(1, -1)
 
     def overlapped(self, frames: Tensor) -> Tensor:
         """Each frame added a hop later than the one before: (F + 1, pieces * hop) -> (F + pieces, hop)."""
@@ -181,5 +192,9 @@ def transforms(n_fft: int, win_length: int, width: int) -> tuple[np.ndarray, np.
     units = np.eye(n_bins)
     synthesis = np.concatenate((np.fft.irfft(units, n_fft), np.fft.irfft(1j * units, n_fft))) * window
     behind = width - n_fft
-    arrays = np.pad(analysis, ((0, behind), (0, 0))), np.pad(synthesis, ((0, 0), (0, behind))), np.pad(window**2, (0, behind))
+    arrays = (
+        np.pad(analysis, ((0, behind), (0, 0))),
+        np.pad(synthesis, ((0, 0), (0, behind))),
+        np.pad(window**2, (0, behind)),
+    )
     return tuple(array.astype(np.float32) for array in arrays)

@@ -12,14 +12,14 @@ from src.audio import mel_signature
 from src.checkpoint import load_checkpoint
 from src.errors import InputError
 from src.export import mindir
-from src.export.artifact import Part, description_of, relative_difference
+from src.export.artifact import Artifact, description_of, relative_difference
 from src.files import sha256_of
 from src.models.factory import create_model
 
 FileFormat = Literal["MINDIR", "ONNX", "AIR"]
 
 
-class NotTheSame(RuntimeError):
+class ExportMismatch(RuntimeError):
     """A file does not give what the network gives."""
 
 
@@ -55,8 +55,10 @@ def export(
     digest = sha256_of(checkpoint)
     loaded = load_checkpoint(checkpoint)
     if max_symbols is not None and (loaded.config.model.name != "tacotron2" or file_format == "ONNX"):
-        raise InputError("--max_symbols is for MINDIR and AIR files of Tacotron 2; others take texts and mels of any length")
-    parts = make_parts(checkpoint, file_format, overrides, max_symbols)
+        raise InputError(
+            "--max_symbols is for MINDIR and AIR files of Tacotron 2; others take texts and mels of any length"
+        )
+    artifacts = make_artifacts(checkpoint, file_format, overrides, max_symbols)
     if sha256_of(checkpoint) != digest:  # it was read more than once
         raise InputError(f"{checkpoint}: has changed while it was exported; run this again when nothing writes to it")
     origin = {"file": checkpoint.name, "sha256": digest, "step": loaded.step}
@@ -64,11 +66,15 @@ def export(
         output_dir.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=output_dir, prefix=".export") as aside:
             done = []
-            for part in parts:
-                file = Path(aside) / f"{part.name}.{file_format.lower()}"
-                part.write(file)
-                difference = _verified(part, file) if verify and part.reload else None
-                text = json.dumps(describe(part, file, file_format, origin, difference, overrides or {}), indent=2, ensure_ascii=False)
+            for artifact in artifacts:
+                file = Path(aside) / f"{artifact.name}.{file_format.lower()}"
+                artifact.write(file)
+                difference = _verified(artifact, file) if verify and artifact.reload else None
+                text = json.dumps(
+                    describe(artifact, file, file_format, origin, difference, overrides or {}),
+                    indent=2,
+                    ensure_ascii=False,
+                )
                 description = description_of(file)
                 description.write_text(text + "\n", encoding="utf-8")
                 done.append((file, description, difference))
@@ -81,31 +87,40 @@ def export(
     return [(output_dir / file.name, difference) for file, _, difference in done]
 
 
-def make_parts(checkpoint: str | Path, file_format: FileFormat, overrides: dict[str, Any] | None, max_symbols: int | None) -> list[Part]:
+def make_artifacts(
+    checkpoint: str | Path, file_format: FileFormat, overrides: dict[str, Any] | None, max_symbols: int | None
+) -> list[Artifact]:
     """The files that a network has in a format."""
     net = create_model(checkpoint=checkpoint, overrides=overrides)
     name, fixed = net.config.model.name, file_format == "AIR"
     if file_format == "ONNX":
-        from src.export.onnx import artifacts as onnx_parts  # noqa: PLC0415  (needs packages that nothing else does)
+        from src.export.onnx import artifacts as onnx_artifacts  # noqa: PLC0415  (needs packages that nothing else does)
 
-        return {"tacotron2": onnx_parts.tacotron2_parts, "waveglow": onnx_parts.waveglow_parts}[name](net)
+        return {"tacotron2": onnx_artifacts.tacotron2_artifacts, "waveglow": onnx_artifacts.waveglow_artifacts}[name](
+            net
+        )
     if name == "tacotron2":
-        return mindir.tacotron2_parts(net, max_symbols or net.config.text.max_sentence_length, fixed)
-    return mindir.waveglow_parts(net, fixed)
+        return mindir.tacotron2_artifacts(net, max_symbols or net.config.text.max_sentence_length, fixed)
+    return mindir.waveglow_artifacts(net, fixed)
 
 
 def describe(
-    part: Part, file: Path, file_format: FileFormat, origin: dict[str, Any], difference: float | None, overrides: dict[str, Any]
+    artifact: Artifact,
+    file: Path,
+    file_format: FileFormat,
+    origin: dict[str, Any],
+    difference: float | None,
+    overrides: dict[str, Any],
 ) -> dict[str, Any]:
     """What the `.json` beside `file` says; `origin` is what it says of the checkpoint."""
-    config = part.config
+    config = artifact.config
     return {
         "file": file.name,
         "format": file_format,
         "network": config.model.name,
-        "inputs": [{"name": name, **port._asdict()} for name, port in part.inputs.items()],
-        "outputs": [{"name": name, **port._asdict()} for name, port in part.outputs.items()],
-        **part.notes,
+        "inputs": [{"name": name, **spec._asdict()} for name, spec in artifact.inputs.items()],
+        "outputs": [{"name": name, **spec._asdict()} for name, spec in artifact.outputs.items()],
+        **artifact.notes,
         "mel_signature": mel_signature(config.audio),
         "symbols": config.text.symbols,
         "sha256": sha256_of(file),
@@ -117,9 +132,11 @@ def describe(
     }
 
 
-def _verified(part: Part, file: Path) -> float:
-    run = part.reload(file)
-    difference = max(relative_difference(run(example), part.live(example)) for example in part.examples)
-    if not difference <= part.limit:
-        raise NotTheSame(f"{file.name}: differs from the network by {difference:.1e}, more than {part.limit:.0e}; nothing was written")
+def _verified(artifact: Artifact, file: Path) -> float:
+    run = artifact.reload(file)
+    difference = max(relative_difference(run(example), artifact.reference(example)) for example in artifact.examples)
+    if not difference <= artifact.limit:
+        raise ExportMismatch(
+            f"{file.name}: differs from the network by {difference:.1e}, more than {artifact.limit:.0e}; nothing was written"
+        )
     return difference

@@ -56,13 +56,18 @@ def make_bundle(checkpoint: str | Path, output_dir: str | Path, overrides: dict[
             published = scratch / "published.ckpt"
             shutil.copyfile(checkpoint, published)
             if sha256_of(published) != checked:
-                raise InputError(f"{checkpoint}: has changed while it was bundled; run this again when nothing writes to it")
+                raise InputError(
+                    f"{checkpoint}: has changed while it was bundled; run this again when nothing writes to it"
+                )
             if loaded.optimizer or overrides:
                 save_checkpoint(published, net, net.config, loaded.step, loaded.epoch)
             sha256 = sha256_of(published)
             name = _published_name(checkpoint, sha256)
             card = scratch / template.name
-            card.write_text(_filled_in(template.read_text(encoding="utf-8"), f"{_asset_folder(header)}/{name}", sha256), encoding="utf-8")
+            card.write_text(
+                _filled_in(template.read_text(encoding="utf-8"), f"{_asset_folder(header)}/{name}", sha256),
+                encoding="utf-8",
+            )
             check_card(card)
             shutil.copytree(ROOT / CODE, scratch / CODE, ignore=shutil.ignore_patterns("__pycache__"))
             former = _former_checkpoint(output_dir / card.name)
@@ -111,4 +116,6 @@ def _filled_in(card: str, link: str, sha256: str) -> str:
     """`card` with today's date, and this asset in place of those it may have."""
     card = re.sub(r"^update-time: .*$", f"update-time: {date.today()}", card, count=1, flags=re.MULTILINE)
     card = re.sub(r"^asset:.*\n(?:[ -].*\n|\n)*", "", card, count=1, flags=re.MULTILINE)
-    return re.sub(r"^license: ", ASSET.format(link=link, sha256=sha256) + "license: ", card, count=1, flags=re.MULTILINE)
+    return re.sub(
+        r"^license: ", ASSET.format(link=link, sha256=sha256) + "license: ", card, count=1, flags=re.MULTILINE
+    )

@@ -13,14 +13,26 @@ from src.files import sha256_of, write_atomically
 
 CARDS = {"tacotron2": "hub_meta.md", "waveglow": "hub_meta_waveglow.md"}
 KEYS = (
-    *("model-name", "backbone-name", "module-type", "fine-tunable", "model-version", "train-dataset", "evaluation", "author"),
+    *(
+        "model-name",
+        "backbone-name",
+        "module-type",
+        "fine-tunable",
+        "model-version",
+        "train-dataset",
+        "evaluation",
+        "author",
+    ),
     *("update-time", "repo-link", "user-id", "used-for", "mindspore-version", "license", "summary"),
 )
 ASSET_KEYS = ("file-format", "asset-link", "asset-sha256")
 CHOICES = {  # key: what separates several values, what each may be
     "model-name": (None, tuple(CARDS)),
     "module-type": (None, ("audio", "audio-TTS")),
-    "train-dataset": ("_", ("LJSpeech-1.1", "ljspeech1.1", "LJSpeech", "ljspeech", "None")),  # Hub knows more, of other fields
+    "train-dataset": (
+        "_",
+        ("LJSpeech-1.1", "ljspeech1.1", "LJSpeech", "ljspeech", "None"),
+    ),  # Hub knows more, of other fields
     "used-for": ("/", ("inference", "extract-feature", "transfer-learning")),
 }
 REPO_LINK = r"<https://[\w.-]+\.com/[\w.-]+/[\w.-]+/tree/[\w.-]+/src>"
@@ -60,9 +72,15 @@ def check_card(card: str | Path) -> dict[str, Any]:
         problems += [f"{key} '{value}' is not one of {', '.join(allowed)}" for value in values if value not in allowed]
     if not isinstance(header["fine-tunable"], bool):
         problems.append(f"fine-tunable is {header['fine-tunable']!r}, not True or False")
-    problems += [f"{key} needs quotation marks" for key in ("model-version", "mindspore-version") if not isinstance(header[key], str)]
+    problems += [
+        f"{key} needs quotation marks"
+        for key in ("model-version", "mindspore-version")
+        if not isinstance(header[key], str)
+    ]
     if not re.fullmatch(REPO_LINK, str(header["repo-link"])):
-        problems.append(f"repo-link is {header['repo-link']}, not of the form <https://host.com/owner/repository/tree/main/src>")
+        problems.append(
+            f"repo-link is {header['repo-link']}, not of the form <https://host.com/owner/repository/tree/main/src>"
+        )
     problems += [f"{key} holds a colon" for key, value in header.items() if key not in COLONS and ":" in str(value)]
     assets = header.get("asset") or []
     if not isinstance(assets, list):
@@ -71,7 +89,9 @@ def check_card(card: str | Path) -> dict[str, Any]:
         problems += [problem for asset in assets for problem in _asset_problems(asset)]
     text = Path(card).read_text(encoding="utf-8")
     if not problems and not (Path(card).suffix == ".md" and _is_of(text, header["model-name"], "src")):
-        problems.append("is not found: its name must end in .md, and model-name and repo-link be plain lines 'key: value'")
+        problems.append(
+            "is not found: its name must end in .md, and model-name and repo-link be plain lines 'key: value'"
+        )
     if titles := re.findall(r"^#.*:\s*$", text, re.MULTILINE):
         problems.append(f"the title {titles[0].strip()!r} ends with a colon")
     if problems:
@@ -88,7 +108,9 @@ def find_card(folder: str | Path, network: str, code: str) -> Path | None:
     cards = sorted(Path(folder).glob("*.md"))
     found = [card for card in cards if _is_of(card.read_text(encoding="utf-8", errors="replace"), network, code)]
     if len(found) > 1:
-        raise InputError(f"{folder}: several cards are of {network}: {', '.join(card.name for card in found)}; leave one of them there")
+        raise InputError(
+            f"{folder}: several cards are of {network}: {', '.join(card.name for card in found)}; leave one of them there"
+        )
     return found[0] if found else None
 
 
@@ -109,7 +131,9 @@ def verified_checkpoint(card: str | Path) -> Path | None:
     """
     card = Path(card)
     assets = read_header(card).get("asset") or []
-    if not isinstance(assets, list) or any(not isinstance(asset, dict) or set(ASSET_KEYS) - set(asset) for asset in assets):
+    if not isinstance(assets, list) or any(
+        not isinstance(asset, dict) or set(ASSET_KEYS) - set(asset) for asset in assets
+    ):
         raise InputError(f"{card}: an asset needs {', '.join(ASSET_KEYS)}")
     checkpoints = [asset for asset in assets if str(asset["file-format"]).lower() == "ckpt"]
     if not checkpoints:
@@ -124,7 +148,9 @@ def verified_checkpoint(card: str | Path) -> Path | None:
         with urlopen(link, timeout=60) as answer:
             content = answer.read()
     except (OSError, ValueError, HTTPException) as error:
-        raise InputError(f"{card}: {name} does not lie beside it, and cannot be fetched from {link} ({error})") from error
+        raise InputError(
+            f"{card}: {name} does not lie beside it, and cannot be fetched from {link} ({error})"
+        ) from error
     _verify(content, sha256, link, card)
     write_atomically(card.parent / name, content)
     return card.parent / name
@@ -148,7 +174,9 @@ def shipped_voice() -> Path:
 
 def _verify(content: bytes, sha256: str, where: str | Path, card: Path) -> None:
     if (found := sha256_of(content)) != sha256.lower():
-        raise InputError(f"{where}: its sha256 is {found}, but {card.name} says {sha256}: the file is damaged or another one")
+        raise InputError(
+            f"{where}: its sha256 is {found}, but {card.name} says {sha256}: the file is damaged or another one"
+        )
 
 
 def _asset_problems(asset: Any) -> list[str]:

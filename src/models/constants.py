@@ -28,14 +28,14 @@ def repeated(n_rows: int, n: int) -> Tensor:
 
 
 @ms.constexpr
-def neighbours(n_time: int, kernel_size: int, dilation: int) -> Tensor:
-    """What stands around each of n_time positions, as `neighbourhood` gathers it from a padded sequence: int32 (n_time * kernel_size,)."""
+def unfold_index(n_time: int, kernel_size: int, dilation: int) -> Tensor:
+    """What stands around each of n_time positions, as `unfold` gathers it from a padded sequence: int32 (n_time * kernel_size,)."""
     return Tensor((np.arange(n_time)[:, None] + dilation * np.arange(kernel_size)).reshape(-1).astype(np.int32))
 
 
 @ms.constexpr
-def seen_as(n_time: int, kernel_size: int) -> Tensor:
-    """For each position and tap k, the row of a gradient of `neighbours` (dilation 1) in which this position is tap k, or one behind
+def unfold_backward_index(n_time: int, kernel_size: int) -> Tensor:
+    """For each position and tap k, the row of a gradient of `unfold_index` (dilation 1) in which this position is tap k, or one behind
     the last row where there is none: int32 (n_time * kernel_size,)."""
     seen_by = np.arange(n_time)[:, None] - np.arange(kernel_size) + kernel_size // 2  # position whose tap k is this one
     inside = (seen_by >= 0) & (seen_by < n_time)

@@ -42,10 +42,18 @@ def create_model(
     if name is not None and name != config.model.name:
         raise InputError(f"asked for the network '{name}', but the configuration is of '{config.model.name}'")
     if loaded and (config.text.symbols, config.text.end_symbol) != (loaded.symbols, loaded.config.text.end_symbol):
-        raise InputError(f"{checkpoint}: overrides cannot change the {len(loaded.symbols)} symbols that its network reads")
+        raise InputError(
+            f"{checkpoint}: overrides cannot change the {len(loaded.symbols)} symbols that its network reads"
+        )
     if loaded and (signature := mel_signature(config.audio)) != loaded.mel_signature:
-        changed = [f"{key} {value} to {signature[key]}" for key, value in loaded.mel_signature.items() if signature[key] != value]
-        raise InputError(f"{checkpoint}: its mel spectrograms cannot be turned into others by overrides, which change {', '.join(changed)}")
+        changed = [
+            f"{key} {value} to {signature[key]}"
+            for key, value in loaded.mel_signature.items()
+            if signature[key] != value
+        ]
+        raise InputError(
+            f"{checkpoint}: its mel spectrograms cannot be turned into others by overrides, which change {', '.join(changed)}"
+        )
     net = {"tacotron2": Tacotron2, "waveglow": WaveGlow}[config.model.name](config)
     if loaded:
         load_weights(net, loaded)

@@ -11,8 +11,8 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src import runtime
-from src.models.ops import depend, met_factors, neighbourhood, read, spread_last, spread_rows
-from src.models.precision import MixedPrecision, cast, single
+from src.models.ops import broadcast_last, broadcast_rows, depend, dropout_mask_from_output, parameter_view, unfold
+from src.models.precision import MixedPrecision, cast, to_float32
 
 PYTORCH_BATCH_NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.9
@@ -36,12 +36,12 @@ class Product(MixedPrecision):
     """x (N, n_in), weight [n_in, n_out] -> (N, n_out)."""
 
     def construct(self, x: Tensor, weight: Tensor) -> Tensor:
-        return self.result(ops.MatMul()(self.factor(x), self.factor(weight)))
+        return self.cast_output(ops.MatMul()(self.cast_operand(x), self.cast_operand(weight)))
 
     def bprop(self, x, weight, out, dout):  # noqa: ANN001, ANN201
-        dout = self.factor(dout)
-        dweight = cast(ops.MatMul(transpose_a=True)(self.factor(x), dout), weight.dtype)
-        dx = cast(ops.MatMul(transpose_b=True)(dout, self.factor(weight)), x.dtype)
+        dout = self.cast_operand(dout)
+        dweight = cast(ops.MatMul(transpose_a=True)(self.cast_operand(x), dout), weight.dtype)
+        dx = cast(ops.MatMul(transpose_b=True)(dout, self.cast_operand(weight)), x.dtype)
         return depend(dx, dweight), dweight
 
 
@@ -52,7 +52,7 @@ class AddBias(nn.Cell):
         return ops.BiasAdd()(x, cast(bias, x.dtype))
 
     def bprop(self, x, bias, out, dout):  # noqa: ANN001, ANN201
-        dbias = single(dout).sum(0)
+        dbias = to_float32(dout).sum(0)
         return depend(dout, dbias), dbias
 
 
@@ -67,7 +67,7 @@ class Linear(nn.Cell):
         self.n_in, self.n_out = n_in, n_out
 
     def construct(self, x: Tensor) -> Tensor:
-        view = read if self.training else ops.identity
+        view = parameter_view if self.training else ops.identity
         y = self.product(x.reshape(-1, self.n_in), view(self.weight))
         if self.bias is not None:
             y = self.add_bias(y, view(self.bias))
@@ -82,22 +82,22 @@ class Convolution(MixedPrecision):
         self.dilation = dilation
 
     def construct(self, x: Tensor, weight: Tensor) -> Tensor:
-        taps = neighbourhood(self.factor(x), weight.shape[0] // x.shape[2], self.dilation)
-        return self.result(ops.MatMul()(taps, self.factor(weight)))
+        taps = unfold(self.cast_operand(x), weight.shape[0] // x.shape[2], self.dilation)
+        return self.cast_output(ops.MatMul()(taps, self.cast_operand(weight)))
 
     def bprop(self, x, weight, out, dout):  # noqa: ANN001, ANN201
         n_batch, n_time, n_in = x.shape
         n_out = weight.shape[1]
         kernel_size = weight.shape[0] // n_in
         # Without the dependence the graph would find that it has had the neighbourhood before, and keep that, kernel_size times x.
-        x_factor, weight_factor = depend(self.factor(x), dout), depend(self.factor(weight), dout)
-        dout = self.factor(dout)
-        dweight = ops.MatMul(transpose_a=True)(neighbourhood(x_factor, kernel_size, self.dilation), dout)
+        x_operand, weight_operand = depend(self.cast_operand(x), dout), depend(self.cast_operand(weight), dout)
+        dout = self.cast_operand(dout)
+        dweight = ops.MatMul(transpose_a=True)(unfold(x_operand, kernel_size, self.dilation), dout)
         dout = depend(dout, dweight)  # one neighbourhood at a time
         # By x: the same convolution over dout, with the taps in reverse order and in and out exchanged.
-        taps = ops.Unstack(0)(weight_factor.reshape(kernel_size, n_in, n_out))
+        taps = ops.Unstack(0)(weight_operand.reshape(kernel_size, n_in, n_out))
         reversed_weight = ops.Concat(1)(taps[::-1])  # [n_in, kernel_size * n_out]
-        columns = neighbourhood(dout.reshape(n_batch, n_time, n_out), kernel_size, self.dilation)
+        columns = unfold(dout.reshape(n_batch, n_time, n_out), kernel_size, self.dilation)
         dx = ops.MatMul(transpose_b=True)(columns, reversed_weight)
         return cast(dx, x.dtype).reshape(x.shape), cast(dweight, weight.dtype)
 
@@ -120,8 +120,10 @@ class Conv1d(nn.Cell):
         self.n_out, self.kernel_size = n_out, kernel_size
 
     def construct(self, x: Tensor) -> Tensor:
-        view = read if self.training else ops.identity
-        return self.add_bias(self.convolution(x, view(self.weight)), view(self.bias)).reshape((*x.shape[:2], self.n_out))
+        view = parameter_view if self.training else ops.identity
+        return self.add_bias(self.convolution(x, view(self.weight)), view(self.bias)).reshape(
+            (*x.shape[:2], self.n_out)
+        )
 
 
 class BatchNorm(nn.Cell):
@@ -134,7 +136,9 @@ class BatchNorm(nn.Cell):
         self.gamma = Parameter(Tensor(np.ones(n_channels, np.float32)), name="gamma")
         self.beta = Parameter(Tensor(np.zeros(n_channels, np.float32)), name="beta")
         self.moving_mean = Parameter(Tensor(np.zeros(n_channels, np.float32)), name="moving_mean", requires_grad=False)
-        self.moving_variance = Parameter(Tensor(np.ones(n_channels, np.float32)), name="moving_variance", requires_grad=False)
+        self.moving_variance = Parameter(
+            Tensor(np.ones(n_channels, np.float32)), name="moving_variance", requires_grad=False
+        )
         self.activate = ACTIVATIONS[activation]
         self.normalize = MaskedNormalization(activation, dropout)
         self.assign = ops.Assign()
@@ -142,18 +146,22 @@ class BatchNorm(nn.Cell):
     def construct(self, x: Tensor, mask: Tensor) -> Tensor:
         """x (B, T, C) and mask (B, T, 1), 1 at real positions, 0 at padding -> (B, T, C), 0 at padding."""
         if self.training:
-            y, mean, variance, count = self.normalize(x, mask, read(self.gamma), read(self.beta))
+            y, mean, variance, count = self.normalize(x, mask, parameter_view(self.gamma), parameter_view(self.beta))
             self._update(ops.stop_gradient(mean), ops.stop_gradient(variance), ops.stop_gradient(count))
             return y
         rows = x.reshape(-1, x.shape[2])
         scale = self.gamma * ops.rsqrt(self.moving_variance + PYTORCH_BATCH_NORM_EPS)
-        y = self.activate(ops.BiasAdd()(rows * spread_rows(scale, rows.shape[0]), self.beta - self.moving_mean * scale))
-        return (y * spread_last(mask.reshape(-1, 1), x.shape[2])).reshape(x.shape)
+        y = self.activate(
+            ops.BiasAdd()(rows * broadcast_rows(scale, rows.shape[0]), self.beta - self.moving_mean * scale)
+        )
+        return (y * broadcast_last(mask.reshape(-1, 1), x.shape[2])).reshape(x.shape)
 
     def _update(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
         unbiased = variance * count / ops.maximum(count - 1.0, Tensor(1.0, ms.float32))
         self.assign(self.moving_mean, BATCH_NORM_MOMENTUM * self.moving_mean + (1 - BATCH_NORM_MOMENTUM) * mean)
-        self.assign(self.moving_variance, BATCH_NORM_MOMENTUM * self.moving_variance + (1 - BATCH_NORM_MOMENTUM) * unbiased)
+        self.assign(
+            self.moving_variance, BATCH_NORM_MOMENTUM * self.moving_variance + (1 - BATCH_NORM_MOMENTUM) * unbiased
+        )
 
 
 class MaskedNormalization(nn.Cell):
@@ -172,14 +180,16 @@ class MaskedNormalization(nn.Cell):
 
     def construct(self, x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         shape, dtype = x.shape, x.dtype
-        x = single(x).reshape(-1, shape[2])  # (B * T, C): sums over one leading axis are many times as fast as over two
+        x = to_float32(x).reshape(
+            -1, shape[2]
+        )  # (B * T, C): sums over one leading axis are many times as fast as over two
         count = ops.maximum(self.sum_over_ranks(mask.sum()), Tensor(1.0, ms.float32))
-        everywhere = spread_last(mask.reshape(-1, 1), x.shape[1])
+        everywhere = broadcast_last(mask.reshape(-1, 1), x.shape[1])
         mean = self.sum_over_ranks((x * everywhere).sum(0)) / count
         centred = ops.BiasAdd()(x, -mean) * everywhere
         variance = self.sum_over_ranks((centred * centred).sum(0)) / count
         scale = gamma * ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
-        y = self.activate(ops.BiasAdd()(centred * spread_rows(scale, x.shape[0]), beta)) * everywhere
+        y = self.activate(ops.BiasAdd()(centred * broadcast_rows(scale, x.shape[0]), beta)) * everywhere
         return ops.dropout(cast(y, dtype).reshape(shape), self.dropout, True), mean, variance, count
 
     def bprop(self, x, mask, gamma, beta, out, dout):  # noqa: ANN001, ANN201
@@ -187,21 +197,25 @@ class MaskedNormalization(nn.Cell):
         dy, shape, dtype = dout[0], x.shape, x.dtype
         # Without the dependence the graph would keep what it has spread and centred in the forward pass.
         x, mask, mean, variance = depend(x, dy), depend(mask, dy), depend(mean, dy), depend(variance, dy)
-        x, y, dy = (single(array).reshape(-1, shape[2]) for array in (x, depend(y, dy), dy))
-        everywhere = spread_last(mask.reshape(-1, 1), x.shape[1])
+        x, y, dy = (to_float32(array).reshape(-1, shape[2]) for array in (x, depend(y, dy), dy))
+        everywhere = broadcast_last(mask.reshape(-1, 1), x.shape[1])
         if self.activation == "tanh":
             undropped = y * (1 - self.dropout)
             dy = dy * (1 - undropped * undropped)
         # y is 0 where nothing passed. A kept value that is exactly 0 (a channel constant over the batch) counts as dropped too.
-        dy = dy * (met_factors(y, self.dropout) if self.activation == "relu" or self.dropout > 0 else everywhere)
+        dy = dy * (
+            dropout_mask_from_output(y, self.dropout) if self.activation == "relu" or self.dropout > 0 else everywhere
+        )
         # Ioffe & Szegedy 2015, sec. 3, the derivatives by gamma, beta and x put together.
         scale = ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
-        normalized = ops.BiasAdd()(x, -mean) * spread_rows(scale, x.shape[0])  # not 0 at padding, unlike all it meets
+        normalized = ops.BiasAdd()(x, -mean) * broadcast_rows(
+            scale, x.shape[0]
+        )  # not 0 at padding, unlike all it meets
         dbeta = dy.sum(0)
         dgamma = (dy * normalized).sum(0)
         through_mean, through_variance = self.sum_over_ranks(dbeta) / count, self.sum_over_ranks(dgamma) / count
-        dx = ops.BiasAdd()(dy - normalized * spread_rows(through_variance, x.shape[0]), -through_mean)
-        dx = dx * spread_rows(gamma * scale, x.shape[0]) * everywhere
+        dx = ops.BiasAdd()(dy - normalized * broadcast_rows(through_variance, x.shape[0]), -through_mean)
+        dx = dx * broadcast_rows(gamma * scale, x.shape[0]) * everywhere
         return cast(dx, dtype).reshape(shape), ops.zeros_like(mask), dgamma, dbeta
 
 

@@ -3,11 +3,11 @@
 import mindspore as ms
 from mindspore import Tensor, ops
 
-from src.models.constants import identities, neighbours, ones, positions, repeated, seen_as
-from src.models.precision import cast, single
+from src.models.constants import identities, ones, positions, repeated, unfold_backward_index, unfold_index
+from src.models.precision import cast, to_float32
 
 
-def spread(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """x broadcast to `shape` by an operator of its own.
 
     An arithmetic operator that broadcasts by itself is slower on CPU, and its kernel keeps index tables four times the size of
@@ -17,13 +17,13 @@ def spread(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return ops.broadcast_to(x, shape)
 
 
-def spread_last(x: Tensor, n: int) -> Tensor:
-    """x (..., 1) broadcast to (..., n) by a product with ones, as on CPU the operator of `spread` goes element by element there."""
+def broadcast_last(x: Tensor, n: int) -> Tensor:
+    """x (..., 1) broadcast to (..., n) by a product with ones, as on CPU the operator of `broadcast_to` goes element by element there."""
     return ops.MatMul()(x.reshape(-1, 1), cast(ones((1, n)), x.dtype)).reshape((*x.shape[:-1], n))
 
 
-def spread_rows(x: Tensor, n: int) -> Tensor:
-    """The C numbers of x as each of n rows, (n, C), by a product with ones, as on CPU the operator of `spread` is several times slower."""
+def broadcast_rows(x: Tensor, n: int) -> Tensor:
+    """Repeat x (C,) as each of n rows: (n, C). A product with ones, as on CPU `broadcast_to` is several times slower."""
     return ops.MatMul()(cast(ones((n, 1)), x.dtype), x.reshape(1, -1))
 
 
@@ -32,7 +32,7 @@ def repeat_rows(x: Tensor, n: int) -> Tensor:
     return ops.gather(x, repeated(x.shape[0], n), 0)
 
 
-def met_factors(y: Tensor, dropout: float) -> Tensor:
+def dropout_mask_from_output(y: Tensor, dropout: float) -> Tensor:
     """The factors of dropout, float32, that y (any shape) has met: those it took are 0, so the factors themselves need not be kept."""
     return y.astype(ms.bool_).astype(ms.float32) * (1 / (1 - dropout))
 
@@ -42,7 +42,7 @@ def met_factors(y: Tensor, dropout: float) -> Tensor:
 depend = ops.Depend()
 
 
-def read(parameter: Tensor) -> Tensor:
+def parameter_view(parameter: Tensor) -> Tensor:
     """The parameter through a view. The update must wait for all that reads a parameter, and the graph keeps the outputs of
     what it waits for: here that is the view, which has no memory of its own, and not the large output of a product.
 
@@ -50,7 +50,7 @@ def read(parameter: Tensor) -> Tensor:
     return ops.Squeeze(0)(ops.ExpandDims()(parameter, 0))
 
 
-def neighbourhood(x: Tensor, kernel_size: int, dilation: int = 1) -> Tensor:
+def unfold(x: Tensor, kernel_size: int, dilation: int = 1) -> Tensor:
     """x (B, T, C) -> (B * T, kernel_size * C): at each position what stands around it, tap by tap, 0 beyond the edges.
 
     Neighbouring taps are `dilation` positions apart.
@@ -58,16 +58,20 @@ def neighbourhood(x: Tensor, kernel_size: int, dilation: int = 1) -> Tensor:
     n_batch, n_time, n_channels = x.shape
     edge = ops.zeros((n_batch, kernel_size // 2 * dilation, n_channels), x.dtype)
     padded = ops.Concat(1)((edge, x, edge))
-    return ops.gather(padded, neighbours(n_time, kernel_size, dilation), 1).reshape(n_batch * n_time, kernel_size * n_channels)
+    return ops.gather(padded, unfold_index(n_time, kernel_size, dilation), 1).reshape(
+        n_batch * n_time, kernel_size * n_channels
+    )
 
 
-def neighbourhood_backward(dcolumns: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The gradient of `neighbourhood` for x of `shape` (B, T, C): dcolumns (B * T, kernel_size * C) -> (B, T, C)."""
+def unfold_backward(dcolumns: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The gradient of `unfold` for x of `shape` (B, T, C): dcolumns (B * T, kernel_size * C) -> (B, T, C)."""
     n_batch, n_time, n_channels = shape
     kernel_size = dcolumns.shape[1] // n_channels
     taps = dcolumns.reshape(n_batch, n_time * kernel_size, n_channels)
     taps = ops.Concat(1)((taps, ops.zeros((n_batch, 1, n_channels), taps.dtype)))
-    gathered = ops.gather(taps, seen_as(n_time, kernel_size), 1).reshape(n_batch * n_time, kernel_size * n_channels)
+    gathered = ops.gather(taps, unfold_backward_index(n_time, kernel_size), 1).reshape(
+        n_batch * n_time, kernel_size * n_channels
+    )
     return ops.MatMul()(gathered, identities(n_channels, kernel_size)).reshape(shape)
 
 
@@ -93,25 +97,25 @@ unstack = ops.Unstack(0)  # copies whole steps, where indexing goes through a sl
 scatter_update = ops.ScatterUpdate()
 
 
-def times(x: Tensor, factor: Tensor) -> Tensor:
-    """x times `factor`, multiplied in the factor's type, as float32."""
-    return single(matmul(cast(x, factor.dtype), factor))
+def matmul_fp32(x: Tensor, weight: Tensor) -> Tensor:
+    """x times `weight`, multiplied in the weight's type, as float32."""
+    return to_float32(matmul(cast(x, weight.dtype), weight))
 
 
-def transposed_times(x: Tensor, factor: Tensor) -> Tensor:
-    """x transposed times `factor`, multiplied in the factor's type, as float32."""
-    return single(transposed_matmul(cast(x, factor.dtype), factor))
+def matmul_fp32_transposed(x: Tensor, weight: Tensor) -> Tensor:
+    """x transposed times `weight`, multiplied in the weight's type, as float32."""
+    return to_float32(transposed_matmul(cast(x, weight.dtype), weight))
 
 
-def state_times(state: Tensor, turned: Tensor) -> Tensor:
+def matmul_state(state: Tensor, weight_t: Tensor) -> Tensor:
     """A state (B, n_in) times a weight that is given as [n_out, n_in]: (B, n_out), multiplied in the weight's type, as float32.
 
     On CPU few rows on the left of a wide weight take twice the time that a tall weight takes on the left of few columns.
     """
-    return single(transpose(matmul_transposed(turned, cast(state, turned.dtype)), (1, 0)))
+    return to_float32(transpose(matmul_transposed(weight_t, cast(state, weight_t.dtype)), (1, 0)))
 
 
-def transposed(weight: Tensor) -> Tensor:
+def transpose_weight(weight: Tensor) -> Tensor:
     """[M, N] -> [N, M] as products with the identity, which are exact: on CPU `ops.Transpose` keeps tables of twice the weight's size."""
     n_rows = weight.shape[0]
     n_parts = n_rows // TRANSPOSED if n_rows % TRANSPOSED == 0 else 1
@@ -141,12 +145,12 @@ def as_steps(x: Tensor, n_batch: int, n_steps: int) -> Tensor:
     return steps if steps.shape[0] == n_steps else steps[:n_steps]
 
 
-def part(x: Tensor, at: Tensor) -> Tensor:
+def take_rows(x: Tensor, at: Tensor) -> Tensor:
     """The part of x (N, ...) that stands at index `at`, or at indices (M,): (...) or (M, ...)."""
     return ops.gather(x, at, 0)
 
 
-def filled(x: Tensor, at: Tensor, values: Tensor) -> Tensor:
+def write_rows(x: Tensor, at: Tensor, values: Tensor) -> Tensor:
     """x (N, ...), which is no constant and not read again, with `values` (M, ...) at indices (M,).
 
     They are written in place, and by several threads; `x[t] = value` would copy all of x, in every iteration of a loop.

@@ -30,7 +30,7 @@ def cast(x: Tensor, dtype: ms.Type) -> Tensor:
     return x if x.dtype == dtype else ops.Cast()(x, dtype)
 
 
-def single(x: Tensor) -> Tensor:
+def to_float32(x: Tensor) -> Tensor:
     """x as float32."""
     return cast(x, ms.float32)
 
@@ -40,11 +40,11 @@ class MixedPrecision(nn.Cell):
 
     amp: AmpLevel = "O0"
 
-    def factor(self, x: Tensor) -> Tensor:
-        """x as a factor of a product."""
+    def cast_operand(self, x: Tensor) -> Tensor:
+        """x as an operand of a matrix product."""
         return cast(x, ms.float16) if self.training and self.amp != "O0" else x
 
-    def result(self, y: Tensor) -> Tensor:
+    def cast_output(self, y: Tensor) -> Tensor:
         """What came of a product, as it is handed on to the next layer."""
         return cast(y, ms.float16 if self.training and self.amp == "O2" else ms.float32)
 

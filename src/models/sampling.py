@@ -9,7 +9,7 @@ from src.config import Tacotron2Config
 Seed = int | tuple[int, ...]
 
 
-def prenet_keep(model: Tacotron2Config, seeds: Sequence[Seed], n_steps: int) -> np.ndarray:
+def prenet_dropout_mask(model: Tacotron2Config, seeds: Sequence[Seed], n_steps: int) -> np.ndarray:
     """Dropout factors of the prenet, float32 (n_steps, B, 2 * prenet_dim), from a stream for each of the `seeds`.
 
     Those of the first steps do not depend on how many there are.
@@ -22,4 +22,6 @@ def prenet_keep(model: Tacotron2Config, seeds: Sequence[Seed], n_steps: int) -> 
 
 def latents(seed: int, n_batch: int, n_time: int, n_group: int) -> np.ndarray:
     """Standard normal values for WaveGlow, float32 (B, T, n_group), position by position from a stream for each item."""
-    return np.stack([np.random.default_rng((seed, item)).standard_normal((n_time, n_group), np.float32) for item in range(n_batch)])
+    return np.stack(
+        [np.random.default_rng((seed, item)).standard_normal((n_time, n_group), np.float32) for item in range(n_batch)]
+    )

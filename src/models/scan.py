@@ -4,7 +4,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.models.constants import positions
-from src.models.ops import concat_rows, full, met_factors
+from src.models.ops import concat_rows, dropout_mask_from_output, full
 from src.models.precision import MixedPrecision
 
 BLOCK = 5  # steps per iteration of the loop: more means a slower compilation
@@ -21,7 +21,7 @@ def whole_blocks(x: Tensor) -> Tensor:
     return concat_rows((x, ops.zeros((missing, *x.shape[1:]), x.dtype))) if missing > 0 else x
 
 
-class DropoutFactors(nn.Cell):
+class DropoutMask(nn.Cell):
     """Random factors for what dropout multiplies: 0 with probability `dropout`, otherwise 1 / (1 - dropout); all 1 in evaluation.
 
     `always`: in evaluation too.
@@ -33,7 +33,9 @@ class DropoutFactors(nn.Cell):
 
     def construct(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Factors of `shape`, as the type of `like`, which is no constant."""
-        return ops.stop_gradient(ops.dropout(full(shape, 1, like, like.dtype), self.dropout, self.training or self.always))
+        return ops.stop_gradient(
+            ops.dropout(full(shape, 1, like, like.dtype), self.dropout, self.training or self.always)
+        )
 
 
 def block_rows(t: Tensor, n_rows: int) -> Tensor:
@@ -48,6 +50,10 @@ class Scan(MixedPrecision):
         super().__init__()
         self.dropout = dropout
 
-    def kept(self, h: Tensor) -> Tensor:
+    def applied_dropout_mask(self, h: Tensor) -> Tensor:
         """The factors of dropout, float32, that states h have met."""
-        return met_factors(h, self.dropout) if self.dropout > 0 and self.training else ops.ones(h.shape, ms.float32)
+        return (
+            dropout_mask_from_output(h, self.dropout)
+            if self.dropout > 0 and self.training
+            else ops.ones(h.shape, ms.float32)
+        )

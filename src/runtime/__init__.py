@@ -2,7 +2,17 @@
 
 from src.runtime.child import can_fork, in_child, run_in_child
 from src.runtime.device import need_ascend, setup
-from src.runtime.ranks import all_reduce, assert_equal, first_rank_first, gather, meet_ranks, rank, seed_dropout, total, world_size
+from src.runtime.ranks import (
+    all_reduce,
+    assert_equal,
+    first_rank_first,
+    gather,
+    meet_ranks,
+    rank,
+    seed_dropout,
+    total,
+    world_size,
+)
 
 __all__ = [
     "all_reduce",

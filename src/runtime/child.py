@@ -59,7 +59,9 @@ def in_child(function: Callable[..., Result], *first: Any) -> Callable[..., Resu
         return function
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe()
-    child = context.Process(target=_answer, args=(function, first, there, here), daemon=True)  # daemon: it ends with this process
+    child = context.Process(
+        target=_answer, args=(function, first, there, here), daemon=True
+    )  # daemon: it ends with this process
     child.start()
     there.close()
 
@@ -69,7 +71,9 @@ def in_child(function: Callable[..., Result], *first: Any) -> Callable[..., Resu
             answer, error, trace = here.recv()
         except (EOFError, ConnectionError):
             child.join()
-            raise ChildProcessError(f"the process that computes {function.__name__} ended with exit code {child.exitcode}") from None
+            raise ChildProcessError(
+                f"the process that computes {function.__name__} ended with exit code {child.exitcode}"
+            ) from None
         if error is not None:
             raise error from ChildProcessError(f"\n{trace}")
         return answer

@@ -31,10 +31,14 @@ def setup(seed: int | None = None) -> str:
     if device and not communication.GlobalComm.INITED:  # afterwards it is refused
         device_id = os.environ.get("DEVICE_ID") or "0"
         try:
-            ms.set_device(device, None if "MS_ROLE" in os.environ else int(device_id))  # under msrun MindSpore deals the devices out
+            ms.set_device(
+                device, None if "MS_ROLE" in os.environ else int(device_id)
+            )  # under msrun MindSpore deals the devices out
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().split(" Please")[0]
-            raise InputError(f"DEVICE_TARGET {device}, DEVICE_ID {device_id}: {reason} Choose another one by DEVICE_TARGET.") from error
+            raise InputError(
+                f"DEVICE_TARGET {device}, DEVICE_ID {device_id}: {reason} Choose another one by DEVICE_TARGET."
+            ) from error
     ms.set_context(mode=ms.GRAPH_MODE)
     with contextlib.suppress(OSError, AttributeError, TypeError):  # other C libraries have no such call
         ctypes.CDLL(None).mallopt(GLIBC_MMAP_THRESHOLD, 2**20)

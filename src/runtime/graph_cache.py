@@ -20,7 +20,9 @@ import mindspore as ms
 from src.runtime.child import can_fork, run_in_child
 
 KEPT = 30  # graphs, of some megabytes each; the longest unused ones go
-SCRIPT = Path(sys.argv[0]).resolve()  # the script that MindSpore reads when it uses its cache, whatever sys.argv says later
+SCRIPT = Path(
+    sys.argv[0]
+).resolve()  # the script that MindSpore reads when it uses its cache, whatever sys.argv says later
 _uses = itertools.count()  # of MindSpore's cache in this process
 
 

@@ -31,7 +31,10 @@ def meet_ranks() -> None:
 def _wait_for_scheduler() -> None:
     """Until it listens, or for so long that MindSpore should say what is wrong: in 2.10, a rank that calls before goes on failing to
     register for most of a minute after the scheduler is there."""
-    address, patience = (os.environ["MS_SCHED_HOST"], int(os.environ["MS_SCHED_PORT"])), time.monotonic() + SCHEDULER_SECONDS
+    address, patience = (
+        (os.environ["MS_SCHED_HOST"], int(os.environ["MS_SCHED_PORT"])),
+        time.monotonic() + SCHEDULER_SECONDS,
+    )
     while time.monotonic() < patience:
         try:
             socket.create_connection(address, timeout=5).close()

@@ -36,7 +36,7 @@ class Stopped(Exception):
 
 
 @dataclass
-class Task:
+class Job:
     """A text on its way to speech."""
 
     text: str
@@ -76,41 +76,44 @@ class SpeechQueue:
     """
 
     def __init__(self, net: Tacotron2, vocoder: Callable[[int], Vocoder]):
-        self.config, self.preparing = net.config, "speaks its first sentence"  # what keeps texts waiting, if not other texts
+        self.config, self.preparing = (
+            net.config,
+            "speaks its first sentence",
+        )  # what keeps texts waiting, if not other texts
         self._net, self._vocoder = net, lru_cache(1)(vocoder)  # a denoiser takes a while to make
-        self._tasks: dict[str, Task] = {}  # oldest first
+        self._jobs: dict[str, Job] = {}  # oldest first
         self._changed, self._until = threading.Condition(), bool
 
-    def add(self, text: str, seed: int) -> Task | None:
+    def add(self, text: str, seed: int) -> Job | None:
         """Have a text spoken; None if too many are waiting. Of texts that are done with, the oldest are forgotten."""
         with self._changed:
             if len(self._waiting()) >= MOST_WAITING:
                 return None
-            finished = [task.id for task in self._tasks.values() if task.stage in FINISHED]
+            finished = [job.id for job in self._jobs.values() if job.stage in FINISHED]
             for name in finished[: max(0, len(finished) - KEPT + 1)]:
-                del self._tasks[name]
-            task = Task(text, seed)
-            self._tasks[task.id] = task
+                del self._jobs[name]
+            job = Job(text, seed)
+            self._jobs[job.id] = job
             self._changed.notify()
-            return task
+            return job
 
-    def get(self, name: str) -> Task | None:
+    def get(self, name: str) -> Job | None:
         """The text of this id, for somebody who wants to know of it."""
         with self._changed:
-            if task := self._tasks.get(name):
-                task.asked = time.monotonic()
-            return task
+            if job := self._jobs.get(name):
+                job.asked = time.monotonic()
+            return job
 
-    def ahead(self, task: Task) -> int:
-        """How many texts come before a task."""
+    def ahead(self, job: Job) -> int:
+        """How many texts come before a job."""
         with self._changed:
-            before = list(self._tasks.values())
-            return sum(each.stage not in FINISHED for each in before[: before.index(task)]) if task in before else 0
+            before = list(self._jobs.values())
+            return sum(each.stage not in FINISHED for each in before[: before.index(job)]) if job in before else 0
 
-    def stop(self, task: Task) -> None:
-        """Give a task up: at once if it waits, otherwise after the sentence that is being spoken."""
+    def stop(self, job: Job) -> None:
+        """Give a job up: at once if it waits, otherwise after the sentence that is being spoken."""
         with self._changed:
-            task.stop = True
+            job.stop = True
             self._waiting()
 
     def work(self, until: Callable[[], object]) -> None:
@@ -125,68 +128,68 @@ class SpeechQueue:
         self._until = until
         if speakable_sentences(FIRST_TEXT, self.config.text):  # not in every alphabet
             with suppress(Stopped):
-                self._speak(Task(FIRST_TEXT, 0, asked=math.inf))
+                self._speak(Job(FIRST_TEXT, 0, asked=math.inf))
         lengths = sorted({padded_length(n) for n in range(1, self.config.text.max_sentence_length + 1)})
         while not until():
             self.preparing = ""
-            if task := self._next(0 if lengths else 1):
-                self._attempt(task)
+            if job := self._next(0 if lengths else 1):
+                self._attempt(job)
             elif lengths:
                 self.preparing = f"compiles for sentences of up to {lengths[0]} symbols"
                 self._net.compile_generate(1, lengths.pop(0))
 
-    def _next(self, seconds: float) -> Task | None:
-        """The task that has waited longest, if there is one within so many seconds."""
+    def _next(self, seconds: float) -> Job | None:
+        """The job that has waited longest, if there is one within so many seconds."""
         with self._changed:
             if seconds and not self._waiting():
                 self._changed.wait(seconds)
-            for task in self._waiting()[:1]:
-                task.stage = "compiling"
-                return task
+            for job in self._waiting()[:1]:
+                job.stage = "compiling"
+                return job
             return None
 
-    def _waiting(self) -> list[Task]:
-        waiting = [task for task in self._tasks.values() if task.stage == "waiting"]
-        for task in waiting:
-            if task.unwanted:
-                task.stage = "stopped"
-        return [task for task in waiting if task.stage == "waiting"]
+    def _waiting(self) -> list[Job]:
+        waiting = [job for job in self._jobs.values() if job.stage == "waiting"]
+        for job in waiting:
+            if job.unwanted:
+                job.stage = "stopped"
+        return [job for job in waiting if job.stage == "waiting"]
 
-    def _attempt(self, task: Task) -> None:
+    def _attempt(self, job: Job) -> None:
         try:
-            self._speak(task)
-            task.stage = "done"
+            self._speak(job)
+            job.stage = "done"
         except Stopped:
-            task.stage = "stopped"
+            job.stage = "stopped"
         except InputError as error:
-            task.error, task.stage = str(error), "failed"
+            job.error, job.stage = str(error), "failed"
         except Exception:  # whatever it was, the next text may be spoken
             traceback.print_exc()
-            task.error, task.stage = UNEXPECTED, "failed"
+            job.error, job.stage = UNEXPECTED, "failed"
 
-    def _speak(self, task: Task) -> None:
+    def _speak(self, job: Job) -> None:
         """Batches of one take few graphs, and one hears of each sentence."""
-        vocoder, calls = self._vocoder(task.seed), count(-1)
+        vocoder, calls = self._vocoder(job.seed), count(-1)
 
         def report(stage: str, done: int, total: int) -> None:
             if self._until():
                 raise Stopped
-            task.report(stage, done, total)
+            job.report(stage, done, total)
 
         def reporting(mel: np.ndarray) -> np.ndarray:
             if (done := next(calls)) >= 0:  # the first call is there to load what is needed
-                report("vocoder", done, task.total)
+                report("vocoder", done, job.total)
             return vocoder(mel)
 
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            (utterance,) = synthesise(self._net, [Line(1, task.text)], reporting, task.seed, batch_size=1, report=report)
-        report("drawing", task.total, task.total)
+            (utterance,) = synthesise(self._net, [Line(1, job.text)], reporting, job.seed, batch_size=1, report=report)
+        report("drawing", job.total, job.total)
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph")  # that the picture's font lacks
             row = save(utterance, Path(folder), "speech", self.config.audio)
-            task.files = {suffix: Path(folder, f"speech{suffix}").read_bytes() for suffix in (".wav", ".png")}
+            job.files = {suffix: Path(folder, f"speech{suffix}").read_bytes() for suffix in (".wav", ".png")}
         ours = Path(__file__).parents[1]
         notes = dict.fromkeys(str(each.message) for each in caught if Path(each.filename).is_relative_to(ours))
-        beside = {"seed": task.seed, "max_decoder_steps": self.config.model.max_decoder_steps, "notes": list(notes)}
-        task.result = {name: row[name] for name in ("text", "seconds", "real_time_factor", "sentences")} | beside
+        beside = {"seed": job.seed, "max_decoder_steps": self.config.model.max_decoder_steps, "notes": list(notes)}
+        job.result = {name: row[name] for name in ("text", "seconds", "real_time_factor", "sentences")} | beside

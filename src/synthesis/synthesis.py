@@ -26,7 +26,9 @@ WINDOW = 16 * BATCH_SIZE  # sentences that are sorted by length and held in memo
 SHORTEST_TEXT = 32  # texts are padded to this or a power of two times it, so that few graphs are compiled
 
 
-Report = Callable[[str, int, int], None]  # takes "compiling" or "speaking", how many batches are done, how many there are
+Report = Callable[
+    [str, int, int], None
+]  # takes "compiling" or "speaking", how many batches are done, how many there are
 
 
 class Line(NamedTuple):
@@ -72,7 +74,9 @@ class Utterance:
     @property
     def stop_reason(self) -> str:
         """The most worrying one of its sentences'."""
-        return max((sentence.stop_reason for sentence in self.sentences), key=("gate", "attention", "max_decoder_steps").index)
+        return max(
+            (sentence.stop_reason for sentence in self.sentences), key=("gate", "attention", "max_decoder_steps").index
+        )
 
     @property
     def alignment(self) -> np.ndarray:
@@ -143,7 +147,11 @@ def synthesise(
     Raises:
         InputError: nothing of a line can be spoken, the network's output is not finite, or the vocoder refuses it.
     """
-    pieces = [Piece(i, position, text) for i, line in enumerate(lines) for position, text in enumerate(speakable_pieces(line, net.config))]
+    pieces = [
+        Piece(i, position, text)
+        for i, line in enumerate(lines)
+        for position, text in enumerate(speakable_pieces(line, net.config))
+    ]
     ids, lengths = (value.asnumpy() for value in prepare_input_sequence([piece.text for piece in pieces], net.config))
     plan = plan_batches(pieces, lengths, batch_size)
     total = sum(map(len, plan))
@@ -158,13 +166,17 @@ def synthesise(
                     bar.set_postfix_str(f"compiling for {text.shape[0]} texts of up to {text.shape[1]} symbols")
                     net.compile_generate(*text.shape)
                     if not shapes:
-                        vocoder(silent_mel(SILENT_FRAMES, net.config.audio))  # untimed; one that loads elsewhere has done so meanwhile
+                        vocoder(
+                            silent_mel(SILENT_FRAMES, net.config.audio)
+                        )  # untimed; one that loads elsewhere has done so meanwhile
                     shapes.add(text.shape)
                     bar.set_postfix_str("")
                 report("speaking", done, total)
                 seeds = [(seed, pieces[i].position) for i in batch]
                 members = list(dict.fromkeys(batch))  # repeats that fill the batch stand at its end
-                spoken |= zip(members, _speak(net, [pieces[i].text for i in members], text, lengths[batch], seeds), strict=True)
+                spoken |= zip(
+                    members, _speak(net, [pieces[i].text for i in members], text, lengths[batch], seeds), strict=True
+                )
                 bar.update()
                 done += 1
             for i, members in itertools.groupby(sorted(spoken), key=lambda member: pieces[member].line):
@@ -215,7 +227,12 @@ def save(utterance: Utterance, output_dir: Path, name: str, audio: AudioConfig) 
         "alignment_score": utterance.alignment_score,
         "real_time_factor": utterance.seconds / seconds,
         "sentences": [
-            {"text": each.text, "frames": each.mel.shape[1], "stop_reason": each.stop_reason, "alignment_score": each.alignment_score}
+            {
+                "text": each.text,
+                "frames": each.mel.shape[1],
+                "stop_reason": each.stop_reason,
+                "alignment_score": each.alignment_score,
+            }
             for each in utterance.sentences
         ],
     }
@@ -235,12 +252,16 @@ def _pad(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return padded
 
 
-def _speak(net: Tacotron2, texts: list[str], text: np.ndarray, lengths: np.ndarray, seeds: list[tuple[int, int]]) -> list[Sentence]:
+def _speak(
+    net: Tacotron2, texts: list[str], text: np.ndarray, lengths: np.ndarray, seeds: list[tuple[int, int]]
+) -> list[Sentence]:
     """Speak a batch [B, L], of which the first `texts` are wanted; they share its time."""
     began = time.perf_counter()
     speech = net.generate(Tensor(text), Tensor(lengths), seeds)
     seconds = time.perf_counter() - began
-    mels, frames, alignments = (array.asnumpy()[: len(texts)] for array in (speech.mel, speech.mel_lengths, speech.alignments))
+    mels, frames, alignments = (
+        array.asnumpy()[: len(texts)] for array in (speech.mel, speech.mel_lengths, speech.alignments)
+    )
     steps = frames // net.config.model.reduction_factor
     for mel, sentence in zip(mels, texts, strict=True):
         if not np.isfinite(mel).all():
@@ -261,7 +282,9 @@ def _speak(net: Tacotron2, texts: list[str], text: np.ndarray, lengths: np.ndarr
 
 def _join(line: Line, sentences: list[Sentence], vocoder: Vocoder, config: Config) -> Utterance:
     audio = config.audio
-    pause = round(config.text.sentence_pause * audio.sample_rate / audio.hop_length)  # frames, so that mel and wav stay in step
+    pause = round(
+        config.text.sentence_pause * audio.sample_rate / audio.hop_length
+    )  # frames, so that mel and wav stay in step
     silence = np.zeros(pause * audio.hop_length, np.float32)
     began = time.perf_counter()
     try:

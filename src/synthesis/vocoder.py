@@ -25,7 +25,9 @@ def griffin_lim_vocoder(audio: AudioConfig, seed: int = 0, compute: Callable[...
     return functools.partial(compute, audio=audio, seed=seed)
 
 
-def waveglow_vocoder(net: NeuralVocoder, sigma: float | None = None, denoiser_strength: float = 0.0, seed: int = 0) -> Vocoder:
+def waveglow_vocoder(
+    net: NeuralVocoder, sigma: float | None = None, denoiser_strength: float = 0.0, seed: int = 0
+) -> Vocoder:
     """A WaveGlow, whose weight norm is folded away, as a vocoder; the same sound for the same `seed`.
 
     Args:
@@ -41,7 +43,9 @@ def waveglow_vocoder(net: NeuralVocoder, sigma: float | None = None, denoiser_st
     def vocoder(mel: np.ndarray) -> np.ndarray:
         wav = np.asarray(net.infer(mel[None], sigma=sigma, seed=seed))[0]
         if not np.isfinite(wav).all():
-            raise InputError("the vocoder's output is not finite: its weights have diverged, take an earlier checkpoint")
+            raise InputError(
+                "the vocoder's output is not finite: its weights have diverged, take an earlier checkpoint"
+            )
         return denoise(wav, denoiser_strength) if denoise else wav
 
     return vocoder

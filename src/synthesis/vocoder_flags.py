@@ -32,9 +32,15 @@ def add_vocoder_flags(command: CommandLine) -> None:
         help="what turns mel spectrograms into sound (default: waveglow with --waveglow_checkpoint, otherwise griffinlim)",
     )
     command.add_argument("--waveglow_checkpoint", type=Path, help="the vocoder's network")
-    command.add_argument("--sigma", type=amount, help="of WaveGlow: standard deviation of the noise that becomes sound (default: its own)")
     command.add_argument(
-        "--denoiser_strength", type=amount, help="of WaveGlow: how much of its own hum is taken off, such as 0.01 (default: 0)"
+        "--sigma",
+        type=amount,
+        help="of WaveGlow: standard deviation of the noise that becomes sound (default: its own)",
+    )
+    command.add_argument(
+        "--denoiser_strength",
+        type=amount,
+        help="of WaveGlow: how much of its own hum is taken off, such as 0.01 (default: 0)",
     )
 
 

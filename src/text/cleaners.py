@@ -48,5 +48,9 @@ def _collapse(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-CLEANERS = {"english_cleaners": english_cleaners, "basic_cleaners": basic_cleaners, "english_phonemes": english_cleaners}
+CLEANERS = {
+    "english_cleaners": english_cleaners,
+    "basic_cleaners": basic_cleaners,
+    "english_phonemes": english_cleaners,
+}
 PRONOUNCED = {"english_phonemes"}  # after these, words become phonemes

@@ -78,7 +78,10 @@ def _fraction(digits: str) -> str:
 
 
 def _dollars(dollars: str, cents: str) -> str:
-    return ", ".join(_amount(n, unit) for n, unit in ((dollars, "dollar"), (cents, "cent")) if n.strip("0")) or "zero dollars"
+    return (
+        ", ".join(_amount(n, unit) for n, unit in ((dollars, "dollar"), (cents, "cent")) if n.strip("0"))
+        or "zero dollars"
+    )
 
 
 def _amount(digits: str, unit: str) -> str:

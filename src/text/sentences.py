@@ -19,7 +19,10 @@ def split_sentences(text: str, max_length: int) -> list[str]:
     """
     sentences, start = [], 0
     for gap in _gaps(text):
-        if _ends_sentence(text[max(start, gap.start() - 40) : gap.start()], text[gap.end() : gap.end() + 1]) or gap[0].count("\n") > 1:
+        if (
+            _ends_sentence(text[max(start, gap.start() - 40) : gap.start()], text[gap.end() : gap.end() + 1])
+            or gap[0].count("\n") > 1
+        ):
             sentences.append(text[start : gap.start()])
             start = gap.end()
     sentences.append(text[start:])

@@ -31,7 +31,9 @@ class Alphabet:
         self.ids = {symbol: index for index, symbol in enumerate(spelled(list(symbols)))}
         self.end = [symbols.index(end_symbol)] if end_symbol else []
         self.written = {symbol for symbol in self.ids if len(symbol) == 1} - {PAD, end_symbol}
-        self.letters = {index for symbol, index in self.ids.items() if any(map(str.isalpha, symbol)) and symbol != end_symbol}
+        self.letters = {
+            index for symbol, index in self.ids.items() if any(map(str.isalpha, symbol)) and symbol != end_symbol
+        }
         self.silent = {self.ids[" "]} if " " in self.ids else set()
 
 
@@ -124,7 +126,11 @@ def _encode(text: str, cleaner: str, alphabet: Alphabet) -> tuple[list[int], set
                 ids += [alphabet.ids[character] for character in piece if character in alphabet.written]
         lost = set(cleaned) - alphabet.written
         if lost or not part.isascii():
-            dropped |= {character for character in set(part) if lost & set(clean(character)) or _vanishes(character, clean(character))}
+            dropped |= {
+                character
+                for character in set(part)
+                if lost & set(clean(character)) or _vanishes(character, clean(character))
+            }
     return ids, dropped
 
 
@@ -132,7 +138,9 @@ def _phonemes(part: str, text: str, alphabet: Alphabet) -> list[int]:
     for phoneme in part.split():
         if f"@{phoneme}" not in alphabet.ids:
             unknown = (
-                "is not an ARPAbet phoneme such as AH0 or NG" if f"@{phoneme}" not in OURS.ids else "is none of this network's symbols"
+                "is not an ARPAbet phoneme such as AH0 or NG"
+                if f"@{phoneme}" not in OURS.ids
+                else "is none of this network's symbols"
             )
             raise InputError(f"'{phoneme}' in {{{part}}} {unknown} (text {quote(text)})")
     return [alphabet.ids[f"@{phoneme}"] for phoneme in part.split()]
@@ -144,5 +152,7 @@ def _vanishes(character: str, cleaned: str) -> bool:
 
 def _warn(dropped: set[str]) -> None:
     if dropped:
-        names = " ".join(character if character.isprintable() else repr(character)[1:-1] for character in sorted(dropped))
+        names = " ".join(
+            character if character.isprintable() else repr(character)[1:-1] for character in sorted(dropped)
+        )
         warnings.warn(f"no symbol covers these characters, they are dropped: {names}", stacklevel=3)

@@ -12,7 +12,12 @@ _VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()  # noqa: SIM905
 _CONSONANTS = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split()  # noqa: SIM905
 _STRESSES = ("", "0", "1", "2")
 ARPABET = sorted(_CONSONANTS + [vowel + stress for vowel in _VOWELS for stress in _STRESSES])
-SYMBOLS: list[str] = [PAD, *PUNCTUATION, *LETTERS, *(f"@{phoneme}" for phoneme in ARPABET)]  # "@" tells the phoneme B from the letter B
+SYMBOLS: list[str] = [
+    PAD,
+    *PUNCTUATION,
+    *LETTERS,
+    *(f"@{phoneme}" for phoneme in ARPABET),
+]  # "@" tells the phoneme B from the letter B
 
 
 def spelled(symbols: list[str]) -> list[str]:

@@ -30,7 +30,10 @@ class TrainingLog:
         Raises:
             InputError: the file cannot be written (disk full).
         """
-        row = {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
+        row = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in row.items()
+        }
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row, allow_nan=False) + "\n")

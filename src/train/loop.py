@@ -33,7 +33,7 @@ from src.data.batches import Batch
 from src.data.corpus import Corpus, DataLost
 from src.data.segments import SegmentBatch
 from src.errors import InputError
-from src.files import lock, write_atomically
+from src.files import claim_folder, write_atomically
 from src.models.factory import create_model
 from src.runtime.interruption import Interruption
 from src.train.log import TrainingLog
@@ -103,7 +103,7 @@ class Training:
         weights = {name: weight.asnumpy() for name, weight in network_parameters(self.net).items()}
         runtime.assert_equal(content_sha256(weights, {}), "initial weights")
 
-        self.lock = lock(self.output_dir) if self.writes else contextlib.nullcontext()
+        self.claim = claim_folder(self.output_dir) if self.writes else contextlib.nullcontext()
         if self.writes:
             write_atomically(self.output_dir / "config.yaml", config.to_yaml().encode())
             self.log.cut(self.progress.step, self.progress.skipped_steps)
@@ -135,7 +135,7 @@ class Training:
         deadline = time.monotonic() + 3600 * (settings.max_hours or math.inf)
         self._compile()
         speed, reached = Speed(), False
-        with self.lock, self._resumable(), Interruption() as interruption, self._progress_bar() as bar:
+        with self.claim, self._resumable(), Interruption() as interruption, self._progress_bar() as bar:
             for batches in self._steps():
                 speed.got_data()
                 lr = learning_rate(progress.step, settings)
@@ -153,7 +153,9 @@ class Training:
                 if done or self._is_due(settings.validate_every, result.updated):
                     reached = self._validate() <= (-math.inf if target_val_loss is None else target_val_loss)
                 interrupted, terminated, out_of_time = runtime.total(
-                    interruption.signal == signal.SIGINT, interruption.signal == signal.SIGTERM, time.monotonic() > deadline
+                    interruption.signal == signal.SIGINT,
+                    interruption.signal == signal.SIGTERM,
+                    time.monotonic() > deadline,
                 )
                 stop = done or reached or interrupted or terminated or out_of_time
                 if stop or self._is_due(settings.checkpoint_every, result.updated):
@@ -175,7 +177,9 @@ class Training:
         except InputError as error:
             if isinstance(error, DataLost) and runtime.world_size() == 1:
                 self.newest = self._save_numbered()
-            raise InputError(f"{error}; once that is mended, --resume {self.output_dir} goes on from {self.newest.name}") from error
+            raise InputError(
+                f"{error}; once that is mended, --resume {self.output_dir} goes on from {self.newest.name}"
+            ) from error
 
     def _build(self, checkpoint: Checkpoint | None) -> str:
         """Make network, optimiser, batches and validation as they are at this step, with the state of `checkpoint` or afresh.
@@ -220,7 +224,9 @@ class Training:
             return False
         factor = config.model.reduction_factor
         before = self.config_now.model.reduction_factor
-        self._say(f"step {self.progress.step}: the reduction factor falls from {before} to {factor}, and a new epoch begins")
+        self._say(
+            f"step {self.progress.step}: the reduction factor falls from {before} to {factor}, and a new epoch begins"
+        )
         self._log(reduction_factor=factor)
         self.progress.begin_epoch()  # its batches have other lengths
         self._build(snapshot(self.net, self.step.optimizer, self.config_now))
@@ -266,7 +272,12 @@ class Training:
                 "its symbols are others, so embeddings are copied symbol by symbol; "
                 f"freshly initialised: {' '.join(fresh_symbols) or 'none'}; not used: {' '.join(unused_symbols) or 'none'}"
             )
-        return {"warm_start": str(path), "fresh": fresh, "fresh_symbols": fresh_symbols, "unused_symbols": unused_symbols}
+        return {
+            "warm_start": str(path),
+            "fresh": fresh,
+            "fresh_symbols": fresh_symbols,
+            "unused_symbols": unused_symbols,
+        }
 
     def _restore_best(self, resume: Checkpoint | None) -> None:
         """`best.ckpt` may be newer than the checkpoint that is resumed from; a worse one must not take its place."""
@@ -292,7 +303,9 @@ class Training:
         if self.progress.loss_scale is not None:
             measured["loss_scale"] = self.progress.loss_scale
         (speed.frames,) = runtime.total(speed.frames)
-        self._log(**measured, step_time_s=speed.step_time, data_wait_s=speed.data_wait, frames_per_s=speed.frames_per_second)
+        self._log(
+            **measured, step_time_s=speed.step_time, data_wait_s=speed.data_wait, frames_per_s=speed.frames_per_second
+        )
         speed.reset()
 
     def _skip(self, batches: list[Batch | SegmentBatch]) -> None:
@@ -313,7 +326,9 @@ class Training:
         self._say(f"step {progress.step}: {validation}")
         if self.writes:
             self.log.show(self.task.save_example(validation, self.output_dir, progress.step), progress.step)
-        if math.isfinite(validation.loss) and (progress.best_val_loss is None or validation.loss < progress.best_val_loss):
+        if math.isfinite(validation.loss) and (
+            progress.best_val_loss is None or validation.loss < progress.best_val_loss
+        ):
             progress.best_val_loss = validation.loss
             self._save("best.ckpt")
         return validation.loss

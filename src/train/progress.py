@@ -9,7 +9,9 @@ from pathlib import Path
 from src.checkpoint import Checkpoint
 from src.config import TrainConfig
 
-STEPS_UNTIL_LARGER_SCALE = 2000  # without an overflow (Micikevicius et al. 2018, sec. 3.2, "dynamic loss scaling" in their code)
+STEPS_UNTIL_LARGER_SCALE = (
+    2000  # without an overflow (Micikevicius et al. 2018, sec. 3.2, "dynamic loss scaling" in their code)
+)
 LARGEST_SCALE = 2.0**24  # what saturates instead of overflowing would let it grow for ever
 
 

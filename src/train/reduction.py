@@ -40,6 +40,7 @@ def with_reduction_factor(checkpoint: Checkpoint, config: Config) -> Checkpoint:
         return value
 
     weights, optimizer = (
-        {name: cut(name, value) for name, value in arrays.items()} for arrays in (checkpoint.weights, checkpoint.optimizer)
+        {name: cut(name, value) for name, value in arrays.items()}
+        for arrays in (checkpoint.weights, checkpoint.optimizer)
     )
     return dataclasses.replace(checkpoint, config=config, weights=weights, optimizer=optimizer)

@@ -36,7 +36,9 @@ class Graph(nn.Cell):
     def __init__(self, function: Callable[..., tuple[Tensor, ...]], parameters: Sequence[Parameter]):
         super().__init__(auto_prefix=False)
         self.function = function
-        self.parameters = [{parameter.name: parameter for parameter in parameters}]  # in a list: they are others' parameters
+        self.parameters = [
+            {parameter.name: parameter for parameter in parameters}
+        ]  # in a list: they are others' parameters
 
     def parameters_dict(self, recurse: bool = True) -> dict[str, Parameter]:
         """As given."""
@@ -183,7 +185,9 @@ def _times(factor: Tensor, gradient: Tensor) -> Tensor:
 
 def _sum_of_squares(gradient: Tensor) -> Tensor:
     n_columns = gradient.shape[-1] if gradient.shape else 1
-    return gradient.reshape(-1, n_columns).square().sum(0).sum()  # on CPU a sum over two axes at once takes several times as long
+    return (
+        gradient.reshape(-1, n_columns).square().sum(0).sum()
+    )  # on CPU a sum over two axes at once takes several times as long
 
 
 def _add_share(share: Tensor, total: Parameter, gradient: Tensor) -> Tensor:
@@ -195,4 +199,6 @@ def _empty(total: Parameter) -> Tensor:
 
 
 def _zeros_like(parameter: Parameter, purpose: str) -> Parameter:
-    return Parameter(Tensor(np.zeros(parameter.shape, np.float32)), name=f"{purpose}.{parameter.name}", requires_grad=False)
+    return Parameter(
+        Tensor(np.zeros(parameter.shape, np.float32)), name=f"{purpose}.{parameter.name}", requires_grad=False
+    )

@@ -32,7 +32,9 @@ class Tacotron2Task:
     def batches(self, corpus: Corpus) -> Batches:
         """Whole clips, in batches of similar length."""
         data, train = self.config.data, self.config.train
-        buckets = plan_buckets(corpus.text_lengths, corpus.mel_lengths, data.n_buckets, self.config.model.reduction_factor)
+        buckets = plan_buckets(
+            corpus.text_lengths, corpus.mel_lengths, data.n_buckets, self.config.model.reduction_factor
+        )
         ranks = runtime.rank(), runtime.world_size()
         return Batches(corpus, train.batch_size, buckets, train.seed, True, *ranks, workers=data.workers)
 
@@ -55,7 +57,9 @@ class Tacotron2Task:
         clip = validation.example
         when, suffix = ("", "") if step is None else (f", step {step}", f"-{step}")
         picture = folder / f"alignment-and-mel{suffix}.png"
-        save_alignment_and_mel(picture, clip.mel, clip.alignment, f"{clip.id}{when}, teacher forced", self.config.audio, clip.target_mel)
+        save_alignment_and_mel(
+            picture, clip.mel, clip.alignment, f"{clip.id}{when}, teacher forced", self.config.audio, clip.target_mel
+        )
         return picture
 
 
@@ -83,7 +87,9 @@ class Validation(NamedTuple):
     loss: float  # mel and gate loss; guided attention is left out, so that values compare while its weight changes
     mel_loss: float
     gate_loss: float
-    alignment_score: float  # mean over decoder steps of the largest attention weight: 1 is a sharp alignment, 1 / text length none
+    alignment_score: (
+        float  # mean over decoder steps of the largest attention weight: 1 is a sharp alignment, 1 / text length none
+    )
     example: Example  # always the same clip
     measured: dict[str, int]  # frames and clips
 
@@ -105,7 +111,9 @@ class Validator:
         loss: called as `loss(outputs, mel, mel_lengths, text_lengths, guided_weight)` -> loss, mel loss, gate loss, ...
     """
 
-    def __init__(self, net: nn.Cell, loss: nn.Cell, corpus: Corpus, batch_size: int, reduction_factor: int, workers: int = 2):
+    def __init__(
+        self, net: nn.Cell, loss: nn.Cell, corpus: Corpus, batch_size: int, reduction_factor: int, workers: int = 2
+    ):
         self.net, self.corpus, self.reduction_factor = net, corpus, reduction_factor
         buckets = plan_buckets(corpus.text_lengths, corpus.mel_lengths, 1, reduction_factor)
         ranks = runtime.rank(), runtime.world_size()
@@ -128,7 +136,9 @@ class Validator:
         batches = self.batches.epoch(0)
         for batch in tqdm(batches, "validation", len(self.batches), leave=False, dynamic_ncols=True, disable=None):
             arrays = (batch.text, batch.text_lengths, batch.mel, batch.mel_lengths)
-            batch_mel_loss, batch_gate_loss, mel, alignments = (value.asnumpy() for value in self._forward(*map(Tensor, arrays)))
+            batch_mel_loss, batch_gate_loss, mel, alignments = (
+                value.asnumpy() for value in self._forward(*map(Tensor, arrays))
+            )
             steps = -(-batch.mel_lengths // self.reduction_factor)  # (B,)
             mel_loss += float(batch_mel_loss) * int(batch.mel_lengths.sum())
             gate_loss += float(batch_gate_loss) * int(steps.sum())
@@ -137,11 +147,15 @@ class Validator:
             decoder_steps += int(steps.sum())
             if example is None:
                 example = self._example(batch, mel[0], alignments[0, : steps[0]])
-        mel_loss, gate_loss, attention, frames, decoder_steps = runtime.total(mel_loss, gate_loss, attention, frames, decoder_steps)
+        mel_loss, gate_loss, attention, frames, decoder_steps = runtime.total(
+            mel_loss, gate_loss, attention, frames, decoder_steps
+        )
         mel_loss, gate_loss = mel_loss / frames, gate_loss / decoder_steps
         measured = {"frames": int(frames), "clips": len(self.corpus)}
         return Validation(mel_loss + gate_loss, mel_loss, gate_loss, attention / decoder_steps, example, measured)
 
     def _example(self, batch: Batch, mel: np.ndarray, alignment: np.ndarray) -> Example:
         n_frames, n_symbols = batch.mel_lengths[0], batch.text_lengths[0]
-        return Example(self.corpus.ids[batch.indices[0]], mel[:, :n_frames], batch.mel[0, :, :n_frames], alignment[:, :n_symbols])
+        return Example(
+            self.corpus.ids[batch.indices[0]], mel[:, :n_frames], batch.mel[0, :, :n_frames], alignment[:, :n_symbols]
+        )

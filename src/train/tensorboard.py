@@ -22,7 +22,9 @@ class Events:
             import tensorboardX  # noqa: PLC0415
             import tensorboardX.proto.event_pb2  # noqa: PLC0415
         except ImportError as error:
-            raise InputError(f"train.tensorboard needs a package that is missing ({error}): pip install tensorboardX") from error
+            raise InputError(
+                f"train.tensorboard needs a package that is missing ({error}): pip install tensorboardX"
+            ) from error
         self.folder, self._package = Path(folder), tensorboardX
 
     def start(self, first_step: int) -> None:
@@ -31,7 +33,9 @@ class Events:
         Raises:
             InputError: the file cannot be written.
         """
-        self._path = self.folder / f"events.out.tfevents.{time.time_ns()}"  # TensorBoard reads them in the order of their names
+        self._path = (
+            self.folder / f"events.out.tfevents.{time.time_ns()}"
+        )  # TensorBoard reads them in the order of their names
         try:
             self.folder.mkdir(exist_ok=True)
             self._file = self._package.RecordWriter(str(self._path))
@@ -48,7 +52,10 @@ class Events:
         counters = {"step"} if "lr" in row else {"step", "epoch", "skipped_steps"}
         values = {tag: value for tag, value in row.items() if isinstance(value, int | float) and tag not in counters}
         if values and "skipped_clips" not in row and "compiled" not in row:
-            self._add(step=row["step"], summary={"value": [{"tag": tag, "simple_value": value} for tag, value in values.items()]})
+            self._add(
+                step=row["step"],
+                summary={"value": [{"tag": tag, "simple_value": value} for tag, value in values.items()]},
+            )
 
     def picture(self, path: Path, step: int) -> None:
         """Write the picture in the PNG file `<tag>-<step>.png`."""

@@ -46,7 +46,13 @@ class WaveGlowTask:
         train = self.config.train
         ranks = runtime.rank(), runtime.world_size()
         return Segments(
-            corpus, train.batch_size, self.config.audio, train.segment_length, train.seed, *ranks, workers=self.config.data.workers
+            corpus,
+            train.batch_size,
+            self.config.audio,
+            train.segment_length,
+            train.seed,
+            *ranks,
+            workers=self.config.data.workers,
         )
 
     def inputs(self, batch: SegmentBatch, step: int) -> tuple[Tensor, ...]:
@@ -120,7 +126,9 @@ class Validator:
     def __init__(self, net: nn.Cell, forward: Callable[..., tuple[Tensor, ...]], corpus: Corpus, config: Config):
         self.net, self.corpus, self.config = net, corpus, config
         ranks = runtime.rank(), runtime.world_size()
-        self.segments = Segments(corpus, 1, config.audio, config.train.segment_length, 0, *ranks, workers=config.data.workers)
+        self.segments = Segments(
+            corpus, 1, config.audio, config.train.segment_length, 0, *ranks, workers=config.data.workers
+        )
         self._forward = ms.jit(forward)
 
     def __call__(self) -> Validation:
@@ -128,7 +136,9 @@ class Validator:
         self.net.set_train(False)
         sums, rank, n_ranks = np.zeros(len(WaveGlowTask.losses)), runtime.rank(), runtime.world_size()
         n_epochs = math.ceil(FEWEST_SEGMENTS / len(self.corpus))
-        with tqdm(total=n_epochs * len(self.segments), desc="validation", leave=False, dynamic_ncols=True, disable=None) as bar:
+        with tqdm(
+            total=n_epochs * len(self.segments), desc="validation", leave=False, dynamic_ncols=True, disable=None
+        ) as bar:
             for epoch in range(n_epochs):
                 for step, batch in enumerate(self.segments.epoch(epoch)):
                     if step * n_ranks + rank < len(self.corpus):
@@ -137,7 +147,9 @@ class Validator:
                     bar.update()
         n_segments = n_epochs * len(self.corpus)
         means = (np.array(runtime.total(*sums)) / n_segments).tolist()
-        return Validation(*means, self._example(), {"samples": n_segments * self.segments.length, "clips": len(self.corpus)})
+        return Validation(
+            *means, self._example(), {"samples": n_segments * self.segments.length, "clips": len(self.corpus)}
+        )
 
     def _example(self) -> Example:
         audio = self.config.audio

@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 
 from src.errors import InputError
-from src.export.artifact import Port
+from src.export.artifact import TensorSpec
 
 try:
     import onnx
     from onnx import TensorProto, checker, helper, numpy_helper
 except ImportError as error:
-    raise InputError(f"ONNX takes packages that are missing here ({error.name}): pip install -r requirements-onnx.txt") from error
+    raise InputError(
+        f"ONNX takes packages that are missing here ({error.name}): pip install -r requirements-onnx.txt"
+    ) from error
 
 OPSET = 17
 IR_VERSION = 8  # the one that came with this opset: newer ones are refused by older runtimes
@@ -73,12 +75,17 @@ class Graph:
         before = self("Less", places, self.unsqueeze(self("Cast", lengths, to=TensorProto.INT64), 1))
         return self("Cast", before, to=TensorProto.FLOAT)
 
-    def save(self, path: Path, inputs: dict[str, Port], outputs: dict[str, tuple[Port, str]]) -> None:
+    def save(self, path: Path, inputs: dict[str, TensorSpec], outputs: dict[str, tuple[TensorSpec, str]]) -> None:
         """Write the model; `outputs` gives for each the name of its value in the graph."""
         nodes = self.nodes + [helper.make_node("Identity", [value], [name]) for name, (_, value) in outputs.items()]
-        ports = [inputs, {name: port for name, (port, _) in outputs.items()}]
-        values = [[helper.make_tensor_value_info(name, TYPES[port.dtype], port.shape) for name, port in each.items()] for each in ports]
+        specs = [inputs, {name: spec for name, (spec, _) in outputs.items()}]
+        values = [
+            [helper.make_tensor_value_info(name, TYPES[spec.dtype], spec.shape) for name, spec in each.items()]
+            for each in specs
+        ]
         graph = helper.make_graph(nodes, path.stem, *values, self.constants)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="tacotron2")
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="tacotron2"
+        )
         checker.check_model(model)
         onnx.save(model, path)

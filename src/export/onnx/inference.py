@@ -10,8 +10,14 @@ from src.audio import silent_mel
 from src.config import load_config
 from src.errors import InputError, quote
 from src.export.artifact import read_described
-from src.models.sampling import Seed, latents, prenet_keep
-from src.models.tacotron2.stopping import NOT_STOPPED, RESTING_WEIGHT, STOP_REASONS, STOPPED_BY_ATTENTION, STOPPED_BY_GATE
+from src.models.sampling import Seed, latents, prenet_dropout_mask
+from src.models.tacotron2.stopping import (
+    NOT_STOPPED,
+    RESTING_WEIGHT,
+    STOP_REASONS,
+    STOPPED_BY_ATTENTION,
+    STOPPED_BY_GATE,
+)
 from src.models.waveglow.inputs import check_inputs
 from src.text import encode_texts, speakable_sentences
 
@@ -55,31 +61,42 @@ class OnnxTacotron2:
     """
 
     def __init__(self, folder: str | Path, overrides: dict[str, Any] | None = None):
-        self.encoder, self.step, self.postnet, self.config = _load(Path(folder), ("encoder", "decoder_step", "postnet"), overrides or {})
+        self.encoder, self.step, self.postnet, self.config = _load(
+            Path(folder), ("encoder", "decoder_step", "postnet"), overrides or {}
+        )
 
     def generate(self, text: np.ndarray, text_lengths: np.ndarray, seeds: Sequence[Seed]) -> Spoken:
         """Speak texts int32 (B, L) of lengths (B,), with dropout drawn from a seed for each."""
         model, audio = self.config.model, self.config.audio
         r, n_batch, length = model.reduction_factor, len(text), text.shape[1]
-        rest_limit = -(-model.attention_stop_frames // r)
+        attention_stop_steps = -(-model.attention_stop_frames // r)
         encoded = self.encoder({"text": text, "text_lengths": text_lengths})
         last_symbol = np.arange(length) == text_lengths[:, None] - 1
-        sizes = {"h": model.attention_rnn_dim, "c": model.attention_rnn_dim, "context": model.encoder_dim, "weights": length}
-        sizes |= {"summed": length, "hidden": model.decoder_rnn_dim, "cell": model.decoder_rnn_dim}
+        sizes = {
+            "attention_hidden": model.attention_rnn_dim,
+            "attention_cell": model.attention_rnn_dim,
+            "context": model.encoder_dim,
+            "weights": length,
+        }
+        sizes |= {"weights_cum": length, "decoder_hidden": model.decoder_rnn_dim, "decoder_cell": model.decoder_rnn_dim}
         state = {name: np.zeros((n_batch, size), np.float32) for name, size in sizes.items()}
         frame = np.zeros((n_batch, r * audio.n_mels), np.float32)
         steps, resting, reason = (np.zeros(n_batch, np.int32) for _ in range(3))
         frames, alignments = [], []
-        for keep in prenet_keep(model, seeds, model.max_decoder_steps):
-            found = self.step({"frame": frame, "keep": keep, **state, **encoded})
+        for dropout_mask in prenet_dropout_mask(model, seeds, model.max_decoder_steps):
+            found = self.step({"frame": frame, "dropout_mask": dropout_mask, **state, **encoded})
             frame, state = found["next_frame"], {name: found[f"next_{name}"] for name in state}
             frames.append(frame)
             alignments.append(state["weights"])
             running = reason == NOT_STOPPED
             steps += running
             resting = (resting + 1) * ((state["weights"] * last_symbol).sum(1) > RESTING_WEIGHT)
-            rests = (resting >= rest_limit) & (rest_limit > 0)
-            stop = np.where(found["gate"] > model.gate_threshold, STOPPED_BY_GATE, np.where(rests, STOPPED_BY_ATTENTION, NOT_STOPPED))
+            rests = (resting >= attention_stop_steps) & (attention_stop_steps > 0)
+            stop = np.where(
+                found["gate"] > model.gate_threshold,
+                STOPPED_BY_GATE,
+                np.where(rests, STOPPED_BY_ATTENTION, NOT_STOPPED),
+            )
             reason = np.where(running, stop, reason)
             if (reason != NOT_STOPPED).all():
                 break

@@ -30,29 +30,45 @@ def encoder(graph: Graph, net: Tacotron2) -> dict[str, str]:
 def decoder_step(graph: Graph, net: Tacotron2) -> dict[str, str]:
     """`Decoder.step`; inputs have the names that states and constants have there, keys are (B, A, L)."""
     decoder, attention = net.decoder, net.decoder.attention
-    first, second = graph.split("keep", 1, [decoder.prenet.n_out] * 2)
+    first, second = graph.split("dropout_mask", 1, [decoder.prenet.n_out] * 2)
     x = graph("Mul", graph("Relu", graph.linear("frame", decoder.prenet.first.weight.asnumpy())), first)
     x = graph("Mul", graph("Relu", graph.linear(x, decoder.prenet.second.weight.asnumpy())), second)
-    h, c = lstm_step(graph, [x, "context", "h"], "c", attention)
+    attention_hidden, attention_cell = lstm_step(graph, [x, "context", "attention_hidden"], "attention_cell", attention)
 
-    conv, dense = (weight.asnumpy().astype(np.float64) for weight in (attention.location_conv, attention.location_dense))
+    conv, dense = (
+        weight.asnumpy().astype(np.float64) for weight in (attention.location_conv, attention.location_dense)
+    )
     location = (conv @ dense).reshape(-1, 2, dense.shape[1])  # (taps, weights and their sum, A)
-    history = graph("Concat", graph.unsqueeze("weights", 1), graph.unsqueeze("summed", 1), axis=1)
+    history = graph("Concat", graph.unsqueeze("weights", 1), graph.unsqueeze("weights_cum", 1), axis=1)
     reach = len(location) // 2
-    heard = graph("Conv", history, graph.constant(location.transpose(2, 1, 0)), pads=[reach, reach])  # (B, A, L)
-    query = graph.unsqueeze(graph.linear(h, attention.query.asnumpy()), 2)
-    hidden = graph("Tanh", graph("Add", graph("Add", heard, query), "keys"))
-    energy = graph.squeeze(graph("MatMul", graph.constant(attention.v.asnumpy().T), hidden), 1)
+    from_location = graph(
+        "Conv", history, graph.constant(location.transpose(2, 1, 0)), pads=[reach, reach]
+    )  # (B, A, L)
+    query = graph.unsqueeze(graph.linear(attention_hidden, attention.query.asnumpy()), 2)
+    activation = graph("Tanh", graph("Add", graph("Add", from_location, query), "keys"))
+    energy = graph.squeeze(graph("MatMul", graph.constant(attention.v.asnumpy().T), activation), 1)
     weights = graph("Softmax", graph("Add", energy, "energy_mask"), axis=-1)
     context = graph.squeeze(graph("MatMul", graph.unsqueeze(weights, 1), "memory"), 1)
 
-    hidden, cell = lstm_step(graph, [h, context, "hidden"], "cell", decoder.lstm)
-    output = graph("Concat", hidden, context, axis=1)
+    decoder_hidden, decoder_cell = lstm_step(
+        graph, [attention_hidden, context, "decoder_hidden"], "decoder_cell", decoder.lstm
+    )
+    output = graph("Concat", decoder_hidden, context, axis=1)
     output = graph.linear(output, decoder.projection.weight.asnumpy(), decoder.projection.bias.asnumpy())
     frame, gate = graph.split(output, 1, [decoder.n_frame, 1])
-    summed = graph("Add", "summed", weights)
-    state = {"h": h, "c": c, "context": context, "weights": weights, "summed": summed, "hidden": hidden, "cell": cell}
-    return {"next_frame": frame, "gate": graph("Sigmoid", graph.squeeze(gate, 1))} | {f"next_{name}": state[name] for name in state}
+    weights_cum = graph("Add", "weights_cum", weights)
+    state = {
+        "attention_hidden": attention_hidden,
+        "attention_cell": attention_cell,
+        "context": context,
+        "weights": weights,
+        "weights_cum": weights_cum,
+        "decoder_hidden": decoder_hidden,
+        "decoder_cell": decoder_cell,
+    }
+    return {"next_frame": frame, "gate": graph("Sigmoid", graph.squeeze(gate, 1))} | {
+        f"next_{name}": state[name] for name in state
+    }
 
 
 def postnet(graph: Graph, net: Tacotron2) -> dict[str, str]:
@@ -69,7 +85,8 @@ def convolution(graph: Graph, x: str, layer: ConvBatchNorm, activation: str, mas
     """(B, C, T) -> (B, C', T), 0 at padding; batch normalisation is folded into the weights."""
     norm = layer.norm
     gamma, beta, mean, variance = (
-        parameter.asnumpy().astype(np.float64) for parameter in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
+        parameter.asnumpy().astype(np.float64)
+        for parameter in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
     )
     scale = gamma / np.sqrt(variance + PYTORCH_BATCH_NORM_EPS)
     weight = layer.conv.weight.asnumpy().reshape(layer.conv.kernel_size, -1, layer.conv.n_out) * scale

@@ -9,16 +9,18 @@ from src.models.waveglow.model import WaveGlow
 
 def waveglow(graph: Graph, net: WaveGlow) -> dict[str, str]:
     """From `mel` (B, n_mels, F) and `noise` (B, n_group, T), T = F * hop / n_group: audio (B, F * hop)."""
-    model, joining = net.config.model, net.synthesis.joining
+    model, latent_splits = net.config.model, net.synthesis.latent_splits
     condition = upsampled(graph, net)
-    latents = graph.split(graph("Transpose", "noise", perm=[0, 2, 1]), 2, joining)
-    x, n_channels = latents.pop(0), joining[0]
+    latents = graph.split(graph("Transpose", "noise", perm=[0, 2, 1]), 2, latent_splits)
+    x, n_channels = latents.pop(0), latent_splits[0]
     flows = net.synthesis.prepare()
     for k in reversed(range(len(flows))):
         n_half, widest = n_channels // 2, model.n_group // 2
         kept, changed = graph.split(x, 2, [n_half, n_half])
         seen = graph.pad(kept, 3, 2, 0, widest - n_half) if n_half < widest else kept
-        result = coupling(graph, flows[k], graph.pad(seen, 3, 2, 0, 1, value=1.0), condition, model.wn_layers, model.wn_kernel_size)
+        result = coupling(
+            graph, flows[k], graph.pad(seen, 3, 2, 0, 1, value=1.0), condition, model.wn_layers, model.wn_kernel_size
+        )
         shift, log_scale = graph.cut(result, 2, 0, n_half), graph.cut(result, 2, widest, widest + n_half)
         changed = graph("Mul", graph("Sub", changed, shift), graph("Exp", graph("Neg", log_scale)))
         x = graph.linear(graph("Concat", kept, changed, axis=2), flows[k].unmix)
@@ -32,7 +34,9 @@ def upsampled(graph: Graph, net: WaveGlow) -> str:
     """`mel` as what conditions the couplings, and 1: (B, F * hop / n_group, n_mels * n_group + 1)."""
     upsample = net.upsample
     frames = graph.pad(graph("Transpose", "mel", perm=[0, 2, 1]), 3, 1, upsample.n_frames - 1, 0)
-    bias = upsample.bias.asnumpy().reshape(1, -1, 1).repeat(upsample.n_groups, 0).repeat(upsample.n_group, 2).reshape(-1)
+    bias = (
+        upsample.bias.asnumpy().reshape(1, -1, 1).repeat(upsample.n_groups, 0).repeat(upsample.n_group, 2).reshape(-1)
+    )
     windows = graph.linear(shifted(graph, frames, upsample.n_frames, 1), upsample.weight.asnumpy(), bias)
     condition = graph("Reshape", windows, graph.constant([0, -1, upsample.n_mels * upsample.n_group]))
     return graph.pad(condition, 3, 2, 0, 1, value=1.0)
@@ -59,4 +63,6 @@ def coupling(graph: Graph, flow: FoldedFlow, x: str, condition: str, n_layers: i
 def shifted(graph: Graph, x: str, n: int, step: int) -> str:
     """Side by side, `n` views of x (B, T + (n - 1) * step, C), each `step` later than the one before: (B, T, n * C)."""
     last = (n - 1) * step
-    return graph("Concat", *(graph.cut(x, 1, i * step, i * step - last if i < n - 1 else None) for i in range(n)), axis=2)
+    return graph(
+        "Concat", *(graph.cut(x, 1, i * step, i * step - last if i < n - 1 else None) for i in range(n)), axis=2
+    )

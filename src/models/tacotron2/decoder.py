@@ -7,43 +7,45 @@ from src.config import Config
 from src.models.layers import INITIAL_GAINS, Linear
 from src.models.lstm import LSTM, lstm_step
 from src.models.ops import (
+    broadcast_last,
     concat_last,
     concat_rows,
-    filled,
+    dropout_mask_from_output,
     matmul,
-    met_factors,
+    matmul_fp32,
+    matmul_state,
     one_step_later,
-    part,
-    read,
-    spread_last,
-    state_times,
-    times,
-    transposed,
+    parameter_view,
+    take_rows,
+    transpose_weight,
+    write_rows,
     zeros,
 )
-from src.models.precision import cast, single
-from src.models.scan import DropoutFactors
+from src.models.precision import cast, to_float32
+from src.models.scan import DropoutMask
 from src.models.tacotron2.attention import Attention, attend
 from src.models.tacotron2.stopping import NOT_STOPPED, RESTING_WEIGHT, STOPPED_BY_ATTENTION, STOPPED_BY_GATE
 
 
-def turned(n_batch: int) -> bool:
+def uses_transposed_weights(n_batch: int) -> bool:
     """Whether `Decoder.step` takes weights of LSTMs transposed: a sentence alone would gain nothing."""
     return n_batch > 1
 
 
 class DroppedRelu(nn.Cell):
-    """relu(x) * keep, both (N, C); keeps the result alone for its gradient, which tells by its zeros what passed."""
+    """relu(x) * dropout_mask, both (N, C); keeps the result alone for its gradient, which tells by its zeros what passed."""
 
     def __init__(self, dropout: float):
         super().__init__()
         self.dropout = dropout
 
-    def construct(self, x: Tensor, keep: Tensor) -> Tensor:
-        return ops.relu(x) * cast(keep, x.dtype)
+    def construct(self, x: Tensor, dropout_mask: Tensor) -> Tensor:
+        return ops.relu(x) * cast(dropout_mask, x.dtype)
 
-    def bprop(self, x, keep, out, dout):  # noqa: ANN001, ANN201
-        return cast(single(dout) * met_factors(out, self.dropout), x.dtype), zeros(keep.shape, dout, keep.dtype)
+    def bprop(self, x, dropout_mask, out, dout):  # noqa: ANN001, ANN201
+        return cast(to_float32(dout) * dropout_mask_from_output(out, self.dropout), x.dtype), zeros(
+            dropout_mask.shape, dout, dropout_mask.dtype
+        )
 
 
 class Prenet(nn.Cell):
@@ -53,13 +55,13 @@ class Prenet(nn.Cell):
         super().__init__()
         self.first = Linear(n_in, n_out, bias=False, gain=INITIAL_GAINS["relu"])
         self.second = Linear(n_out, n_out, bias=False, gain=INITIAL_GAINS["relu"])
-        self.dropout, self.dropped_relu = DropoutFactors(dropout, always=True), DroppedRelu(dropout)
+        self.dropout, self.dropped_relu = DropoutMask(dropout, always=True), DroppedRelu(dropout)
         self.n_out = n_out
 
-    def construct(self, frames: Tensor, keep: Tensor) -> Tensor:
-        """`keep` (N, 2 * n_out), drawn by `self.dropout`, multiplies the outputs of the first and the second layer."""
-        x = self.dropped_relu(self.first(frames), keep[:, : self.n_out])
-        return self.dropped_relu(self.second(x), keep[:, self.n_out :])
+    def construct(self, frames: Tensor, dropout_mask: Tensor) -> Tensor:
+        """`dropout_mask` (N, 2 * n_out), drawn by `self.dropout`, multiplies the outputs of the first and the second layer."""
+        x = self.dropped_relu(self.first(frames), dropout_mask[:, : self.n_out])
+        return self.dropped_relu(self.second(x), dropout_mask[:, self.n_out :])
 
 
 class Decoder(nn.Cell):
@@ -72,13 +74,15 @@ class Decoder(nn.Cell):
         self.reduction_factor = model.reduction_factor
         self.prenet = Prenet(self.n_frame, model.prenet_dim, model.prenet_dropout)
         self.teacher_dropout = config.train.teacher_dropout
-        self.teacher_factors = DropoutFactors(self.teacher_dropout)
+        self.teacher_dropout_mask = DropoutMask(self.teacher_dropout)
         self.attention = Attention(model)
         n_state = model.attention_rnn_dim + model.encoder_dim
         self.lstm = LSTM(n_state, model.decoder_rnn_dim, model.decoder_dropout)
-        self.projection = Linear(model.decoder_rnn_dim + model.encoder_dim, self.n_frame + 1)  # r mel frames, then the gate
+        self.projection = Linear(
+            model.decoder_rnn_dim + model.encoder_dim, self.n_frame + 1
+        )  # r mel frames, then the gate
         self.gate_threshold = model.gate_threshold
-        self.rest_limit = -(-model.attention_stop_frames // model.reduction_factor)  # in steps
+        self.attention_stop_steps = -(-model.attention_stop_frames // model.reduction_factor)  # in steps
 
     def construct(self, frames: Tensor, memory: Tensor, energy_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Frames of the teacher (T, B, r * n_mels), memory (B, L, E), energy mask (B, L).
@@ -88,93 +92,118 @@ class Decoder(nn.Cell):
         n_steps, n_batch, _ = frames.shape
         teacher = one_step_later(frames.reshape(-1, self.n_frame), n_batch)
         if self.teacher_dropout and self.training:
-            heard = self.teacher_factors((n_steps * n_batch, 1), teacher) * (1 - self.teacher_dropout)  # 0 or 1
-            teacher = teacher * spread_last(heard, self.n_frame)
-        keep = self.prenet.dropout((n_steps * n_batch, 2 * self.prenet.n_out), teacher)
-        x = self.prenet(teacher, keep).reshape(n_steps, n_batch, -1)
+            teacher_mask = self.teacher_dropout_mask((n_steps * n_batch, 1), teacher) * (
+                1 - self.teacher_dropout
+            )  # 0 or 1
+            teacher = teacher * broadcast_last(teacher_mask, self.n_frame)
+        dropout_mask = self.prenet.dropout((n_steps * n_batch, 2 * self.prenet.n_out), teacher)
+        x = self.prenet(teacher, dropout_mask).reshape(n_steps, n_batch, -1)
         states, weights = self.attention(x, memory, energy_mask)
         # What attention heard does not depend on the decoder LSTM, so that LSTM runs over the whole sequence at once.
-        hidden = self.lstm(states)
-        outputs = single(self._project(hidden, states))
+        decoder_hidden = self.lstm(states)
+        outputs = to_float32(self._project(decoder_hidden, states))
         return outputs[:, :, : self.n_frame], outputs[:, :, self.n_frame], weights
 
-    def _project(self, hidden: Tensor, states: Tensor) -> Tensor:
+    def _project(self, decoder_hidden: Tensor, states: Tensor) -> Tensor:
         """`projection` of hidden (T, B, decoder_rnn_dim) and the context in states (T, B, attention_rnn_dim + E), of which training would
         have to keep a copy side by side: the rest of the states meets rows of zeros instead. (T, B, r * n_mels + 1)."""
         layer, n_hidden = self.projection, self.lstm.n_hidden
-        weight = read(layer.weight)
+        weight = parameter_view(layer.weight)
         by_states = concat_rows((ops.zeros((self.attention.n_hidden, layer.n_out), weight.dtype), weight[n_hidden:]))
-        y = layer.product(hidden.reshape(-1, n_hidden), weight[:n_hidden])
+        y = layer.product(decoder_hidden.reshape(-1, n_hidden), weight[:n_hidden])
         y = y + layer.product(states.reshape(-1, states.shape[-1]), by_states)
-        return layer.add_bias(y, read(layer.bias)).reshape((*hidden.shape[:-1], layer.n_out))
+        return layer.add_bias(y, parameter_view(layer.bias)).reshape((*decoder_hidden.shape[:-1], layer.n_out))
 
     def state_weights(self, n_batch: int) -> tuple[Tensor, Tensor]:
         """Weights of both LSTMs as `step` multiplies by them."""
         weights = self.attention.weight, self.lstm.weight
-        return (transposed(weights[0]), transposed(weights[1])) if turned(n_batch) else weights
+        return (
+            (transpose_weight(weights[0]), transpose_weight(weights[1]))
+            if uses_transposed_weights(n_batch)
+            else weights
+        )
 
-    def step(self, frame: Tensor, keep: Tensor, state: tuple[Tensor, ...], fixed: tuple[Tensor, ...]):  # noqa: ANN201
+    def step(self, frame: Tensor, dropout_mask: Tensor, state: tuple[Tensor, ...], constants: tuple[Tensor, ...]):  # noqa: ANN201
         """One free-running step.
 
         Args:
             frame: the frames before, (B, r * n_mels).
-            keep: the prenet's dropout factors, (B, 2 * prenet_dim).
-            state: what the step before left: h and c (B, attention_rnn_dim), context (B, E), attention weights and their sum (B, L),
-                hidden and cell (B, decoder_rnn_dim).
-            fixed: memory (B, L, E), its keys (B, L, A), energy mask (B, L), location filters, `state_weights`.
+            dropout_mask: the prenet's dropout factors, (B, 2 * prenet_dim).
+            state: attention_hidden and attention_cell (B, attention_rnn_dim), context (B, E), attention weights and their running sum
+                (B, L), decoder_hidden and decoder_cell (B, decoder_rnn_dim), all of the step before.
+            constants: memory (B, L, E), its keys (B, L, A), energy mask (B, L), location filters, `state_weights`.
 
         Returns:
             The next frames, the gate's probability (B,), the new state.
         """
-        h, c, context, weights, summed, hidden, cell = state
-        memory, keys, energy_mask, location, attention_weight, lstm_weight = fixed
+        attention_hidden, attention_cell, context, weights, weights_cum, decoder_hidden, decoder_cell = state
+        memory, keys, energy_mask, location, attention_weight, lstm_weight = constants
         attention, lstm = self.attention, self.lstm
-        product = state_times if turned(frame.shape[0]) else times
-        x = self.prenet(frame, keep)
-        h, c = lstm_step(product(concat_last((x, context, h)), attention_weight) + attention.bias, c)
-        weights, summed, context = attend(matmul(h, attention.query), weights, summed, memory, keys, energy_mask, attention.v, location)
-        hidden, cell = lstm_step(product(concat_last((h, context, hidden)), lstm_weight) + lstm.bias, cell)
-        output = self.projection(concat_last((hidden, context)))
-        return output[:, : self.n_frame], ops.sigmoid(output[:, self.n_frame]), (h, c, context, weights, summed, hidden, cell)
+        product = matmul_state if uses_transposed_weights(frame.shape[0]) else matmul_fp32
+        x = self.prenet(frame, dropout_mask)
+        attention_hidden, attention_cell = lstm_step(
+            product(concat_last((x, context, attention_hidden)), attention_weight) + attention.bias, attention_cell
+        )
+        weights, weights_cum, context = attend(
+            matmul(attention_hidden, attention.query),
+            weights,
+            weights_cum,
+            memory,
+            keys,
+            energy_mask,
+            attention.v,
+            location,
+        )
+        decoder_hidden, decoder_cell = lstm_step(
+            product(concat_last((attention_hidden, context, decoder_hidden)), lstm_weight) + lstm.bias, decoder_cell
+        )
+        output = self.projection(concat_last((decoder_hidden, context)))
+        return (
+            output[:, : self.n_frame],
+            ops.sigmoid(output[:, self.n_frame]),
+            (attention_hidden, attention_cell, context, weights, weights_cum, decoder_hidden, decoder_cell),
+        )
 
-    def free_run(self, memory: Tensor, energy_mask: Tensor, last_symbol: Tensor, keep: Tensor):  # noqa: ANN201
+    def free_run(self, memory: Tensor, energy_mask: Tensor, last_symbol: Tensor, dropout_mask: Tensor):  # noqa: ANN201
         """Decode each item from its own output until it stops; one loop in the graph that ends when all have.
 
         Args:
             memory: (B, L, E).
             energy_mask: (B, L).
             last_symbol: (B, L), 1 at each item's last symbol.
-            keep: prenet dropout factors (T, B, 2 * prenet_dim), T = max_decoder_steps.
+            dropout_mask: prenet dropout factors (T, B, 2 * prenet_dim), T = max_decoder_steps.
 
         Returns:
             frames (T, B, r * n_mels) and attention weights (T, B, L), unspecified beyond the end of the speech; steps int32 (B,); why each
             item stopped int32 (B,).
         """
         n_batch, length, n_memory = memory.shape
-        max_steps = keep.shape[0]
+        max_steps = dropout_mask.shape[0]
         attention, lstm = self.attention, self.lstm
-        fixed = (memory, attention.keys(memory), energy_mask, attention.location(), *self.state_weights(n_batch))
+        constants = (memory, attention.keys(memory), energy_mask, attention.location(), *self.state_weights(n_batch))
         all_frames = zeros((max_steps, n_batch, self.n_frame), memory)
-        all_weights = zeros((max_steps, n_batch, length), energy_mask)  # not `memory`: they may have the shape of frames
+        all_weights = zeros(
+            (max_steps, n_batch, length), energy_mask
+        )  # not `memory`: they may have the shape of frames
         frame = ops.zeros((n_batch, self.n_frame), ms.float32)
-        h = ops.zeros((n_batch, attention.n_hidden), ms.float32)
-        c = ops.zeros((n_batch, attention.n_hidden), ms.float32)
+        attention_hidden = ops.zeros((n_batch, attention.n_hidden), ms.float32)
+        attention_cell = ops.zeros((n_batch, attention.n_hidden), ms.float32)
         context = ops.zeros((n_batch, n_memory), ms.float32)
         weights = ops.zeros((n_batch, length), ms.float32)
-        summed = ops.zeros((n_batch, length), ms.float32)
-        hidden = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
-        cell = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
+        weights_cum = ops.zeros((n_batch, length), ms.float32)
+        decoder_hidden = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
+        decoder_cell = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
         resting = ops.zeros((n_batch,), ms.int32)
         steps = ops.zeros((n_batch,), ms.int32)
         reason = ops.zeros((n_batch,), ms.int32)
         t = Tensor(0, ms.int32)
         while ops.logical_and(t < max_steps, (reason == NOT_STOPPED).any()):
-            state = (h, c, context, weights, summed, hidden, cell)
-            frame, gate, state = self.step(frame, part(keep, t), state, fixed)
-            h, c, context, weights, summed, hidden, cell = state
+            state = (attention_hidden, attention_cell, context, weights, weights_cum, decoder_hidden, decoder_cell)
+            frame, gate, state = self.step(frame, take_rows(dropout_mask, t), state, constants)
+            attention_hidden, attention_cell, context, weights, weights_cum, decoder_hidden, decoder_cell = state
             here = t.reshape(1)
-            all_frames = filled(all_frames, here, frame.expand_dims(0))
-            all_weights = filled(all_weights, here, weights.expand_dims(0))
+            all_frames = write_rows(all_frames, here, frame.expand_dims(0))
+            all_weights = write_rows(all_weights, here, weights.expand_dims(0))
 
             running = (reason == NOT_STOPPED).astype(ms.int32)
             steps = steps + running
@@ -182,8 +211,10 @@ class Decoder(nn.Cell):
             resting = (resting + 1) * rests
             by_gate = (gate > self.gate_threshold).astype(ms.int32)
             stop = STOPPED_BY_GATE * by_gate
-            if self.rest_limit > 0:
-                stop = stop + STOPPED_BY_ATTENTION * (1 - by_gate) * (resting >= self.rest_limit).astype(ms.int32)
+            if self.attention_stop_steps > 0:
+                stop = stop + STOPPED_BY_ATTENTION * (1 - by_gate) * (resting >= self.attention_stop_steps).astype(
+                    ms.int32
+                )
             reason = reason + running * stop
             t = t + 1
         return all_frames, all_weights, steps, reason

@@ -5,7 +5,7 @@ from mindspore import Tensor, nn
 from src.config import Tacotron2Config
 from src.models.layers import ConvBatchNorm
 from src.models.lstm import BidirectionalLSTM
-from src.models.ops import length_mask, spread_last, transpose
+from src.models.ops import broadcast_last, length_mask, transpose
 
 
 class Encoder(nn.Cell):
@@ -15,13 +15,16 @@ class Encoder(nn.Cell):
         super().__init__()
         width, kernel_size = config.encoder_dim, config.encoder_kernel_size
         self.convolutions = nn.CellList(
-            [ConvBatchNorm(width, width, kernel_size, "relu", config.encoder_dropout) for _ in range(config.encoder_layers)]
+            [
+                ConvBatchNorm(width, width, kernel_size, "relu", config.encoder_dropout)
+                for _ in range(config.encoder_layers)
+            ]
         )
         self.lstm = BidirectionalLSTM(width, width // 2)
 
     def construct(self, x: Tensor, lengths: Tensor) -> Tensor:
         mask = length_mask(lengths, x.shape[1]).expand_dims(2)  # (B, L, 1)
-        x = x * spread_last(mask, x.shape[2])
+        x = x * broadcast_last(mask, x.shape[2])
         for convolution in self.convolutions:
             x = convolution(x, mask)
         return transpose(self.lstm(transpose(x, (1, 0, 2)), lengths), (1, 0, 2))

@@ -6,7 +6,7 @@ from mindspore import Tensor, nn, ops
 from src import runtime
 from src.config import Config
 from src.models.constants import positions
-from src.models.ops import last_mask, length_mask, spread
+from src.models.ops import broadcast_to, last_mask, length_mask
 
 
 class Tacotron2Loss(nn.Cell):
@@ -23,7 +23,7 @@ class Tacotron2Loss(nn.Cell):
         self.reduction_factor = config.model.reduction_factor
         self.guided, self.sigma = config.train.guided_attention > 0, config.train.guided_attention_sigma
 
-    def construct(self, outputs, mel_target: Tensor, mel_lengths: Tensor, text_lengths: Tensor, guided_weight: Tensor):  # noqa: ANN001, ANN201
+    def construct(self, outputs, mel_target, mel_lengths, text_lengths, guided_weight):  # noqa: ANN001, ANN201
         """Means over the real frames of the batch, so that padding does not count.
 
         Args:
@@ -42,11 +42,13 @@ class Tacotron2Loss(nn.Cell):
         mel_lengths = mel_lengths.astype(ms.int32)
         frame_mask = length_mask(mel_lengths, n_frames).expand_dims(1)  # (B, 1, T)
         n_values = ops.maximum(self.sum_over_ranks(frame_mask.sum()) / self.n_ranks * n_mels, Tensor(1.0, ms.float32))
-        real = spread(frame_mask, mel.shape)
+        real = broadcast_to(frame_mask, mel.shape)
         before, after = (mel - mel_target) * real, (mel_postnet - mel_target) * real
         mel_loss = ((before * before).sum() + (after * after).sum()) / n_values
 
-        steps = (mel_lengths + self.reduction_factor - 1) // self.reduction_factor  # (B,), the last one holds the last real frame
+        steps = (
+            mel_lengths + self.reduction_factor - 1
+        ) // self.reduction_factor  # (B,), the last one holds the last real frame
         step_mask = length_mask(steps, n_steps)  # (B, T / r)
         n_real_steps = ops.maximum(self.sum_over_ranks(step_mask.sum()) / self.n_ranks, Tensor(1.0, ms.float32))
         gate_target = last_mask(steps, n_steps)
@@ -65,7 +67,10 @@ class Tacotron2Loss(nn.Cell):
 def guided_attention_penalty(steps: Tensor, text_lengths: Tensor, n_steps: int, n_symbols: int, sigma: float) -> Tensor:
     """1 - exp(-(l/L - t/T)^2 / (2 sigma^2)) (Tachibana et al. 2018, sec. 4.1) as (B, n_steps, n_symbols), 0 at padding."""
     steps, text_lengths = steps.astype(ms.float32).reshape(-1, 1, 1), text_lengths.astype(ms.float32).reshape(-1, 1, 1)
-    t, symbol = positions(n_steps).astype(ms.float32).reshape(1, -1, 1), positions(n_symbols).astype(ms.float32).reshape(1, 1, -1)
+    t, symbol = (
+        positions(n_steps).astype(ms.float32).reshape(1, -1, 1),
+        positions(n_symbols).astype(ms.float32).reshape(1, 1, -1),
+    )
     one = Tensor(1.0, ms.float32)
     distance = symbol / ops.maximum(text_lengths, one) - t / ops.maximum(steps, one)
     real = (t < steps).astype(ms.float32) * (symbol < text_lengths).astype(ms.float32)

@@ -10,8 +10,8 @@ from mindspore import Parameter, Tensor, nn, ops
 from src.config import Config
 from src.models.constants import positions
 from src.models.layers import uniform
-from src.models.ops import filled, last_mask, length_mask, spread_last, transpose, zeros
-from src.models.sampling import Seed, prenet_keep
+from src.models.ops import broadcast_last, last_mask, length_mask, transpose, write_rows, zeros
+from src.models.sampling import Seed, prenet_dropout_mask
 from src.models.tacotron2.attention import MASKED
 from src.models.tacotron2.decoder import Decoder
 from src.models.tacotron2.encoder import Encoder
@@ -69,12 +69,14 @@ class Tacotron2(nn.Cell):
         r = self.reduction_factor
         n_steps = -(-n_frames // r)
         mask = length_mask(mel_lengths, n_frames).expand_dims(2)  # (B, T, 1)
-        target = mel_target.swapaxes(1, 2) * spread_last(mask, n_mels)
+        target = mel_target.swapaxes(1, 2) * broadcast_last(mask, n_mels)
         if n_steps * r > n_frames:
             target = ops.concat((target, ops.zeros((n_batch, n_steps * r - n_frames, n_mels), target.dtype)), 1)
         memory, energy_mask = self.encode(text, text_lengths)
-        frames, gate, alignments = self.decoder(target.reshape(n_batch, n_steps, r * n_mels).swapaxes(0, 1), memory, energy_mask)
-        mel = frames.swapaxes(0, 1).reshape(n_batch, n_steps * r, n_mels)[:, :n_frames] * spread_last(mask, n_mels)
+        frames, gate, alignments = self.decoder(
+            target.reshape(n_batch, n_steps, r * n_mels).swapaxes(0, 1), memory, energy_mask
+        )
+        mel = frames.swapaxes(0, 1).reshape(n_batch, n_steps * r, n_mels)[:, :n_frames] * broadcast_last(mask, n_mels)
         mel_postnet = self.postnet(mel, mask)
         return mel.swapaxes(1, 2), mel_postnet.swapaxes(1, 2), gate.swapaxes(0, 1), alignments.swapaxes(0, 1)
 
@@ -90,7 +92,7 @@ class Tacotron2(nn.Cell):
         text, text_lengths = text.asnumpy(), text_lengths.asnumpy()
         n_batch, length = text.shape
         seeds = [(seed, item) for item in range(n_batch)] if isinstance(seed, int | np.integer) else seed
-        inputs = self._free_running_inputs(text, text_lengths, self._prenet_keep(seeds))
+        inputs = self._free_running_inputs(text, text_lengths, self._prenet_dropout_mask(seeds))
         self.set_train(False)
         mel, steps, alignments, reason = self.free_running(*inputs)
         steps = steps.asnumpy()
@@ -99,7 +101,9 @@ class Tacotron2(nn.Cell):
         alignments = alignments.asnumpy()[:, : steps.max(), :length]
         alignments = alignments * (np.arange(steps.max()) < steps[:, None])[:, :, None]
         reasons = [STOP_REASONS[code] for code in reason.asnumpy()]
-        return Speech(Tensor(np.ascontiguousarray(mel)), Tensor(mel_lengths), Tensor(alignments.astype(np.float32)), reasons)
+        return Speech(
+            Tensor(np.ascontiguousarray(mel)), Tensor(mel_lengths), Tensor(alignments.astype(np.float32)), reasons
+        )
 
     def infer(self, text: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`generate` without the reasons: mel after the postnet (B, n_mels, T), lengths int32 (B,), alignments (B, T / r, L)."""
@@ -110,17 +114,19 @@ class Tacotron2(nn.Cell):
         """Compile what `generate` runs for texts (n_batch, length), or load it from the cache: a caller can time the two apart."""
         text, text_lengths = np.zeros((n_batch, length), np.int32), np.full(n_batch, length, np.int32)
         self.set_train(False)
-        inputs = self._free_running_inputs(text, text_lengths, self._prenet_keep([0] * n_batch))
+        inputs = self._free_running_inputs(text, text_lengths, self._prenet_dropout_mask([0] * n_batch))
         with graph_cache(f"speak {[each.shape for each in inputs]} {self.config.to_yaml()}"):
             self.free_running.compile(*inputs)
 
-    def _free_running_inputs(self, text: np.ndarray, text_lengths: np.ndarray, keep: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    def _free_running_inputs(
+        self, text: np.ndarray, text_lengths: np.ndarray, dropout_mask: np.ndarray
+    ) -> tuple[Tensor, Tensor, Tensor]:
         padded = np.zeros((len(text), -(-text.shape[1] // TEXT_MULTIPLE) * TEXT_MULTIPLE), np.int32)
         padded[:, : text.shape[1]] = text
-        return Tensor(padded), Tensor(text_lengths), Tensor(keep)
+        return Tensor(padded), Tensor(text_lengths), Tensor(dropout_mask)
 
-    def _prenet_keep(self, seeds: Sequence[Seed]) -> np.ndarray:
-        return prenet_keep(self.config.model, seeds, self.config.model.max_decoder_steps)
+    def _prenet_dropout_mask(self, seeds: Sequence[Seed]) -> np.ndarray:
+        return prenet_dropout_mask(self.config.model, seeds, self.config.model.max_decoder_steps)
 
 
 class FreeRunning(nn.Cell):
@@ -134,21 +140,26 @@ class FreeRunning(nn.Cell):
         """The network's, by whose names a graph from the cache finds its weights."""
         return self.net[0].parameters_dict(recurse)
 
-    def construct(self, text: Tensor, text_lengths: Tensor, keep: Tensor):  # noqa: ANN201
-        """text int32 (B, L), lengths int32 (B,), prenet keep (T, B, 2 * prenet_dim).
+    def construct(self, text: Tensor, text_lengths: Tensor, dropout_mask: Tensor):  # noqa: ANN201
+        """text int32 (B, L), lengths int32 (B,), prenet dropout mask (T, B, 2 * prenet_dim).
 
-        Returns mel (B, T * r, n_mels), steps (B,), alignments (B, T, L), reason (B,); T is the size of `keep`.
+        Returns mel (B, T * r, n_mels), steps (B,), alignments (B, T, L), reason (B,); T is the size of `dropout_mask`.
         """
         net = self.net[0]
         n_batch, length = text.shape
         memory, energy_mask = net.encode(text, text_lengths)
-        frames, alignments, steps, reason = net.decoder.free_run(memory, energy_mask, last_mask(text_lengths, length), keep)
+        frames, alignments, steps, reason = net.decoder.free_run(
+            memory, energy_mask, last_mask(text_lengths, length), dropout_mask
+        )
         mel = transpose(frames, (1, 0, 2)).reshape(n_batch, -1, net.n_mels)
         mel_lengths = steps * net.reduction_factor
         reach = net.postnet.reach
         n_chunks = -(-mel.shape[1] // POSTNET_CHUNK)
         n_after = n_chunks * POSTNET_CHUNK - mel.shape[1] + reach
-        edges = ops.zeros((n_batch, reach, net.n_mels), ms.float32), ops.zeros((n_batch, n_after, net.n_mels), ms.float32)
+        edges = (
+            ops.zeros((n_batch, reach, net.n_mels), ms.float32),
+            ops.zeros((n_batch, n_after, net.n_mels), ms.float32),
+        )
         padded = ops.concat((edges[0], mel, edges[1]), 1)
         chunks = zeros((n_chunks, n_batch, POSTNET_CHUNK, net.n_mels), memory)
         offsets = positions(POSTNET_CHUNK + 2 * reach)
@@ -158,7 +169,7 @@ class FreeRunning(nn.Cell):
             rows = t * POSTNET_CHUNK + offsets  # in `padded`; frame = row - reach
             real = ops.logical_and(rows >= reach, rows - reach < mel_lengths.reshape(-1, 1)).astype(ms.float32)
             chunk = net.postnet(ops.gather(padded, rows, 1), real.expand_dims(2))[:, reach : reach + POSTNET_CHUNK]
-            chunks = filled(chunks, t.reshape(1), chunk.expand_dims(0))
+            chunks = write_rows(chunks, t.reshape(1), chunk.expand_dims(0))
             t = t + 1
         mel = transpose(chunks, (1, 0, 2, 3)).reshape(n_batch, -1, net.n_mels)[:, : mel.shape[1]]
         return mel, steps, transpose(alignments, (1, 0, 2)), reason

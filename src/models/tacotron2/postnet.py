@@ -4,8 +4,8 @@ from mindspore import Tensor, nn
 
 from src.config import Tacotron2Config
 from src.models.layers import ConvBatchNorm
-from src.models.ops import spread_last
-from src.models.precision import single
+from src.models.ops import broadcast_last
+from src.models.precision import to_float32
 
 
 class Postnet(nn.Cell):
@@ -23,8 +23,8 @@ class Postnet(nn.Cell):
         self.reach = n_layers * (kernel_size // 2)  # frames on either side that one output frame depends on
 
     def construct(self, mel: Tensor, mask: Tensor) -> Tensor:
-        mel = mel * spread_last(mask, mel.shape[2])
+        mel = mel * broadcast_last(mask, mel.shape[2])
         x = mel
         for convolution in self.convolutions:
             x = convolution(x, mask)
-        return mel + single(x)
+        return mel + to_float32(x)

@@ -35,7 +35,9 @@ class Denoiser:
         self.lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
         hum = np.asarray(net.infer(np.zeros((1, audio.n_mels, BIAS_FRAMES), np.float32), sigma=0.0))[0]
         if not np.isfinite(hum).all():
-            raise InputError("the vocoder's output is not finite: its weights have diverged, take an earlier checkpoint")
+            raise InputError(
+                "the vocoder's output is not finite: its weights have diverged, take an earlier checkpoint"
+            )
         middle = self._spectrum(hum)[:, BIAS_FRAMES // 4 : -BIAS_FRAMES // 4]  # the ends sound otherwise
         self.bias = np.abs(middle).mean(1, keepdims=True)  # (n_fft / 2 + 1, 1)
 

@@ -5,8 +5,8 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import WaveGlowConfig
 from src.models.layers import AddBias, Convolution, Product, uniform
-from src.models.ops import depend, read, spread
-from src.models.precision import MixedPrecision, cast, single
+from src.models.ops import broadcast_to, depend, parameter_view
+from src.models.precision import MixedPrecision, cast, to_float32
 
 
 class WeightNormConv(nn.Cell):
@@ -26,10 +26,10 @@ class WeightNormConv(nn.Cell):
     def construct(self) -> Tensor:
         """The weight [kernel_size * n_in, n_out]."""
         if not self.normed:
-            return read(self.weight)
-        v = read(self.weight_v)
-        scale = read(self.weight_g) * ops.rsqrt((v * v).sum(0))
-        return v * spread(scale, v.shape)
+            return parameter_view(self.weight)
+        v = parameter_view(self.weight_v)
+        scale = parameter_view(self.weight_g) * ops.rsqrt((v * v).sum(0))
+        return v * broadcast_to(scale, v.shape)
 
     def folded(self) -> np.ndarray:
         """The weight on the host, computed in float64."""
@@ -41,7 +41,9 @@ class WeightNormConv(nn.Cell):
     def remove_weight_norm(self) -> None:
         """Put the parameter `weight` in the place of `weight_g` and `weight_v`."""
         if self.normed:
-            self.weight = Parameter(Tensor(self.folded().astype(np.float32)), name=self.weight_v.name.replace("weight_v", "weight"))
+            self.weight = Parameter(
+                Tensor(self.folded().astype(np.float32)), name=self.weight_v.name.replace("weight_v", "weight")
+            )
             del self.weight_v, self.weight_g
             self.normed = False
 
@@ -54,19 +56,19 @@ class GatedUnit(nn.Cell):
     """
 
     def construct(self, x: Tensor) -> Tensor:
-        signal, gate = ops.Split(1, 2)(single(x))
+        signal, gate = ops.Split(1, 2)(to_float32(x))
         return cast((2.0 * ops.Sigmoid()(2.0 * signal) - 1.0) * ops.Sigmoid()(gate), x.dtype)
 
     def bprop(self, x, out, dout):  # noqa: ANN001, ANN201
         x = depend(x, dout)  # or the graph would keep what it has split and squashed in the forward pass
-        signal, gate = ops.Split(1, 2)(single(x))
+        signal, gate = ops.Split(1, 2)(to_float32(x))
         tanh, sigmoid = 2.0 * ops.Sigmoid()(2.0 * signal) - 1.0, ops.Sigmoid()(gate)
-        through_gate = single(dout) * sigmoid
+        through_gate = to_float32(dout) * sigmoid
         dx = ops.Concat(1)((through_gate * (1.0 - tanh * tanh), through_gate * tanh * (1.0 - sigmoid)))
         return (cast(dx, x.dtype),)
 
 
-class WaveNet(nn.Cell):
+class WN(nn.Cell):
     """Dilated convolutions, not causal, conditioned on the spectrogram: half of the channels in, scale and shift of the others out."""
 
     def __init__(self, n_half: int, n_condition: int, model: WaveGlowConfig):
@@ -85,14 +87,18 @@ class WaveNet(nn.Cell):
     def construct(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, T, n_half) and condition (B * T, n_condition) -> log scale and shift, each (B, T, n_half)."""
         n_batch, n_time, _ = x.shape
-        h = self.add_bias(self.product(x.reshape(-1, self.n_half), self.start()), read(self.start.bias))  # (B * T, width)
-        conditions = ops.Split(1, self.n_layers)(self.add_bias(self.product(condition, self.cond_layer()), read(self.cond_layer.bias)))
+        h = self.add_bias(
+            self.product(x.reshape(-1, self.n_half), self.start()), parameter_view(self.start.bias)
+        )  # (B * T, width)
+        conditions = ops.Split(1, self.n_layers)(
+            self.add_bias(self.product(condition, self.cond_layer()), parameter_view(self.cond_layer.bias))
+        )
         skips = None
         for i in range(self.n_layers):
             layer, res_skip = self.in_layers[i], self.res_skip_layers[i]
             convolved = self.convolutions[i](h.reshape(n_batch, n_time, -1), layer())
-            gated = self.gate(self.add_bias(convolved, read(layer.bias)) + conditions[i])
-            skip = self.add_bias(self.product(gated, res_skip()), read(res_skip.bias))
+            gated = self.gate(self.add_bias(convolved, parameter_view(layer.bias)) + conditions[i])
+            skip = self.add_bias(self.product(gated, res_skip()), parameter_view(res_skip.bias))
             if i < self.n_layers - 1:
                 residual, skip = ops.Split(1, 2)(skip)
                 h = h + residual
@@ -110,7 +116,7 @@ class ZeroLinear(MixedPrecision):
         self.bias = Parameter(Tensor(np.zeros(n_out, np.float32)), name="bias")
 
     def construct(self, x: Tensor) -> Tensor:
-        return ops.BiasAdd()(single(ops.MatMul()(self.factor(x), self.factor(self.weight))), self.bias)
+        return ops.BiasAdd()(to_float32(ops.MatMul()(self.cast_operand(x), self.cast_operand(self.weight))), self.bias)
 
 
 class InvertibleConv(MixedPrecision):
@@ -127,8 +133,8 @@ class InvertibleConv(MixedPrecision):
         """x (B, T, C) -> (B, T, C) and log |det W|, a scalar."""
         # slogdet (an LU decomposition, whose gradient is the inverse transposed) is documented for Ascend, GPU and CPU; it sums
         # logarithms, so nothing overflows in float32, and a negative determinant, which training may pass to, is no NaN.
-        mixed = ops.MatMul()(self.factor(x.reshape(-1, x.shape[2])), self.factor(self.weight))
-        return single(mixed).reshape(x.shape), ops.slogdet(self.weight)[1]
+        mixed = ops.MatMul()(self.cast_operand(x.reshape(-1, x.shape[2])), self.cast_operand(self.weight))
+        return to_float32(mixed).reshape(x.shape), ops.slogdet(self.weight)[1]
 
 
 class Flow(nn.Cell):
@@ -141,7 +147,7 @@ class Flow(nn.Cell):
     def __init__(self, n_channels: int, n_condition: int, model: WaveGlowConfig):
         super().__init__()
         self.convinv = InvertibleConv(n_channels)
-        self.wn = WaveNet(n_channels // 2, n_condition, model)
+        self.wn = WN(n_channels // 2, n_condition, model)
 
     def construct(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x (B, T, C) and condition (B * T, n_condition) -> (B, T, C), log scales (B, T, C / 2) and log |det W|, a scalar."""

@@ -15,10 +15,10 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.errors import InputError
-from src.models.ops import neighbourhood, spread_last
+from src.models.ops import broadcast_last, unfold
 
 if TYPE_CHECKING:
-    from src.models.waveglow.flow import Flow, WaveNet
+    from src.models.waveglow.flow import WN, Flow
 
 CHUNK = 512  # frames of one chunk of a long mel spectrogram
 WINDOW_MULTIPLE = 16  # frames; one graph is compiled per window size rounded up to this
@@ -43,13 +43,13 @@ def convolve_in_pairs(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
     first, middle, last = ops.Split(0, 3)(weight)
     outer = (first + last) * 0.5
     products = ()
-    for combined, factor in (
+    for combined, weights in (
         (before - odd, first),
         (even + odd, outer + 0.5 * middle),
         (odd - even, outer - 0.5 * middle),
         (even - after, last),
     ):
-        products += (ops.MatMul()(combined.reshape(-1, n_channels), factor),)
+        products += (ops.MatMul()(combined.reshape(-1, n_channels), weights),)
     even, odd = products[0] + products[1] + products[2], products[1] - products[2] - products[3]
     n_pairs = before.shape[0]
     return ops.Concat(1)((even.reshape(n_pairs, -1), odd.reshape(n_pairs, -1))).reshape(n_time, -1)
@@ -68,7 +68,7 @@ class Condition(nn.Cell):
 
 
 class Coupling(nn.Cell):
-    """`WaveNet` for one window of one item, without weight norm, and without what is linear and can be multiplied in advance.
+    """`WN` for one window of one item, without weight norm, and without what is linear and can be multiplied in advance.
 
     The skip connections only meet in `end`, so each layer's share of the result comes straight from its gated units. These are
     tanh(a) sigmoid(b) = 2 (sigmoid(2a) - 1/2) sigmoid(b), whose factors are in the weights before and behind. And the first
@@ -89,16 +89,16 @@ class Coupling(nn.Cell):
         """
         start, bias = weights[:2]
         h = ops.MatMul()(x, start)
-        inside = spread_last(x[:, x.shape[1] - 1 :], h.shape[1])
+        inside = broadcast_last(x[:, x.shape[1] - 1 :], h.shape[1])
         result = None
         for i in range(self.n_layers):
             from_taps, from_condition, out_of_units = weights[2 + 5 * i : 5 + 5 * i]
             if i > 0 and self.kernel_size == 3 and h.shape[0] % 2 ** (i + 1) == 0:
-                heard = convolve_in_pairs(h, from_taps, 2**i)
+                from_x = convolve_in_pairs(h, from_taps, 2**i)
             else:
-                taps = neighbourhood((x if i == 0 else h).expand_dims(0), self.kernel_size, 2**i)
-                heard = ops.MatMul()(taps, from_taps)
-            signal, gate = ops.Split(1, 2)(ops.Sigmoid()(heard + ops.MatMul()(condition, from_condition)))
+                taps = unfold((x if i == 0 else h).expand_dims(0), self.kernel_size, 2**i)
+                from_x = ops.MatMul()(taps, from_taps)
+            signal, gate = ops.Split(1, 2)(ops.Sigmoid()(from_x + ops.MatMul()(condition, from_condition)))
             units = (signal - 0.5) * gate
             share = ops.MatMul()(units, out_of_units)
             result = share if i == 0 else result + share
@@ -108,7 +108,7 @@ class Coupling(nn.Cell):
         return ops.BiasAdd()(result, bias)
 
 
-class Synthesis:
+class WaveGlowInference:
     """The way back of a `WaveGlow`: (B, n_mels, F) and noise (B, T, n_group), channels in order of use, to audio (B, F * hop)."""
 
     def __init__(self, net: nn.Cell):
@@ -119,7 +119,7 @@ class Synthesis:
         self.halo = -(-(model.wn_kernel_size // 2 * (2**model.wn_layers - 1)) // self.n_positions)  # frames
         self.n_early_every, self.n_early_size = model.n_early_every, model.n_early_size
         n_joins = (model.n_flows - 1) // model.n_early_every
-        self.joining = [model.n_group - n_joins * model.n_early_size] + [model.n_early_size] * n_joins
+        self.latent_splits = [model.n_group - n_joins * model.n_early_size] + [model.n_early_size] * n_joins
 
     def prepare(self, keep: bool = False) -> list[FoldedFlow]:
         """Weights for the way back; with `keep` these are used from now on, whatever becomes of the network's."""
@@ -133,13 +133,15 @@ class Synthesis:
         return np.stack([self._item(flows, frames.T, latents) for frames, latents in zip(mel, z, strict=True)])
 
     def _item(self, flows: list[FoldedFlow], frames: np.ndarray, z: np.ndarray) -> np.ndarray:
-        used = self.joining[0]
+        used = self.latent_splits[0]
         x = z[:, :used]
-        heard = self.net[0].upsample.n_frames - 1
+        context = self.net[0].upsample.n_frames - 1  # frames that upsampling looks back
 
-        @lru_cache(maxsize=1)  # a mel spectrogram of one window is upsampled once for all flows; of a longer one no more is kept
+        @lru_cache(
+            maxsize=1
+        )  # a mel spectrogram of one window is upsampled once for all flows; of a longer one no more is kept
         def condition(first: int, end: int) -> Tensor:
-            return self.condition(Tensor(window(frames, first - heard, end)[None]))
+            return self.condition(Tensor(window(frames, first - context, end)[None]))
 
         for k in reversed(range(len(flows))):
             kept, changed = np.split(x, 2, axis=1)
@@ -155,7 +157,9 @@ class Synthesis:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Shift and log scale, each (T, n_half), chunk by chunk; `condition` gives that of a window, by its first frame and its end."""
         n_half, n_positions = kept.shape[1], self.n_positions
-        x = np.concatenate((kept, np.zeros((len(kept), self.n_half - n_half)), np.ones((len(kept), 1))), 1, dtype=np.float32)
+        x = np.concatenate(
+            (kept, np.zeros((len(kept), self.n_half - n_half)), np.ones((len(kept), 1))), 1, dtype=np.float32
+        )
         results = []
         for begin in range(0, n_frames, CHUNK):
             end, first = min(begin + CHUNK, n_frames), max(begin - self.halo, 0)
@@ -169,7 +173,7 @@ class Synthesis:
 
     def _fold(self, flow: "Flow") -> FoldedFlow:
         """In float64; n_half is filled up with zeros to that of the outermost flow, so that one graph serves all."""
-        wn: WaveNet = flow.wn
+        wn: WN = flow.wn
         n_half, n_layers = wn.n_half, wn.n_layers
         width = wn.start.bias.shape[0]
 
@@ -183,7 +187,9 @@ class Synthesis:
         conditions = np.split(wn.cond_layer.folded(), n_layers, axis=1)
         condition_biases = np.split(wn.cond_layer.bias.asnumpy(), n_layers)
         doubled = np.repeat((2.0, 1.0), width)
-        start = np.concatenate((wn.start.folded(), np.zeros((self.n_half - n_half, width)), wn.start.bias.asnumpy()[None]))
+        start = np.concatenate(
+            (wn.start.folded(), np.zeros((self.n_half - n_half, width)), wn.start.bias.asnumpy()[None])
+        )
         layers: list[np.ndarray] = []
         for i in range(n_layers):
             res_skip, res_skip_bias = wn.res_skip_layers[i].folded(), wn.res_skip_layers[i].bias.asnumpy()

@@ -35,7 +35,9 @@ def fit_to_data(net: WaveGlow, mel: np.ndarray, audio: np.ndarray) -> None:
     """
     upsample, flow = net.upsample, net.flows[0]
     mean, matrix = whitening(mel.T)
-    weight = np.zeros((upsample.n_frames, upsample.n_mels, upsample.n_groups, upsample.n_mels, upsample.n_group), np.float32)
+    weight = np.zeros(
+        (upsample.n_frames, upsample.n_mels, upsample.n_groups, upsample.n_mels, upsample.n_group), np.float32
+    )
     weight[-1] = matrix[:, None, :, None]  # the newest frame a sample hears
     upsample.weight.set_data(Tensor(weight.reshape(upsample.weight.shape)))
     upsample.bias.set_data(Tensor((-mean @ matrix).astype(np.float32)))

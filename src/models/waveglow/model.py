@@ -7,13 +7,13 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import Config
 from src.errors import InputError
-from src.models.constants import neighbours
+from src.models.constants import unfold_index
 from src.models.layers import uniform
-from src.models.ops import spread
-from src.models.precision import MixedPrecision, single
+from src.models.ops import broadcast_to
+from src.models.precision import MixedPrecision, to_float32
 from src.models.sampling import latents
 from src.models.waveglow.flow import Flow, WeightNormConv
-from src.models.waveglow.inference import Synthesis
+from src.models.waveglow.inference import WaveGlowInference
 from src.models.waveglow.inputs import check_inputs
 
 
@@ -29,7 +29,9 @@ class Upsample(MixedPrecision):
         super().__init__()
         self.n_mels, self.n_group, self.n_groups = n_mels, n_group, hop_length // n_group
         self.n_frames = kernel_size // hop_length
-        bound = (n_mels * kernel_size) ** -0.5  # as PyTorch has it, though only n_frames * n_mels products meet in a sample
+        bound = (
+            n_mels * kernel_size
+        ) ** -0.5  # as PyTorch has it, though only n_frames * n_mels products meet in a sample
         self.weight = Parameter(uniform((self.n_frames * n_mels, hop_length * n_mels), bound), name="weight")
         self.bias = Parameter(uniform((n_mels,), bound), name="bias")
 
@@ -37,11 +39,13 @@ class Upsample(MixedPrecision):
         """frames (B, n_frames - 1 + F, n_mels), the first n_frames - 1 of which are only heard by those after them."""
         n_batch, n_all, _ = frames.shape
         n_time = n_all - self.n_frames + 1
-        index = neighbours(n_time, self.n_frames, 1)
+        index = unfold_index(n_time, self.n_frames, 1)
         windows = ops.gather(frames, index, 1).reshape(n_batch * n_time, -1)
-        bias = spread(self.bias.reshape(1, -1, 1), (self.n_groups, self.n_mels, self.n_group)).reshape(-1)
-        upsampled = ops.BiasAdd()(single(ops.MatMul()(self.factor(windows), self.factor(self.weight))), bias)
-        return self.result(upsampled).reshape(-1, self.n_mels * self.n_group)
+        bias = broadcast_to(self.bias.reshape(1, -1, 1), (self.n_groups, self.n_mels, self.n_group)).reshape(-1)
+        upsampled = ops.BiasAdd()(
+            to_float32(ops.MatMul()(self.cast_operand(windows), self.cast_operand(self.weight))), bias
+        )
+        return self.cast_output(upsampled).reshape(-1, self.n_mels * self.n_group)
 
 
 class WaveGlow(nn.Cell):
@@ -56,7 +60,7 @@ class WaveGlow(nn.Cell):
         self.upsample = Upsample(audio.n_mels, audio.hop_length, model.upsample_kernel_size, model.n_group)
         left = [model.n_group - k // model.n_early_every * model.n_early_size for k in range(model.n_flows)]
         self.flows = nn.CellList([Flow(n_channels, audio.n_mels * model.n_group, model) for n_channels in left])
-        self.synthesis = Synthesis(self)
+        self.synthesis = WaveGlowInference(self)
 
     def construct(self, mel: Tensor, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The training direction.
@@ -73,7 +77,9 @@ class WaveGlow(nn.Cell):
         """
         n_batch, n_samples = audio.shape
         if n_samples % self.n_group or n_samples > mel.shape[2] * self.hop_length:
-            raise ValueError("the audio must have a multiple of n_group samples, and at most hop_length for each frame of the mel")
+            raise ValueError(
+                "the audio must have a multiple of n_group samples, and at most hop_length for each frame of the mel"
+            )
         x = audio.reshape(n_batch, -1, self.n_group)
         n_time = x.shape[1]
         before = ops.zeros((n_batch, self.upsample.n_frames - 1, mel.shape[1]), mel.dtype)
@@ -89,7 +95,9 @@ class WaveGlow(nn.Cell):
             log_det_sum = log_det_sum + n_batch * n_time * log_det
         return ops.Concat(2)((*outputs, x)).swapaxes(1, 2), log_s_sum, log_det_sum
 
-    def infer(self, mel: Tensor, sigma: float | None = None, noise: Sequence[Tensor] | None = None, seed: int = 0) -> Tensor:
+    def infer(
+        self, mel: Tensor, sigma: float | None = None, noise: Sequence[Tensor] | None = None, seed: int = 0
+    ) -> Tensor:
         """Turn noise into sound.
 
         Args:
@@ -127,7 +135,7 @@ class WaveGlow(nn.Cell):
     def _given(self, noise: Sequence[Tensor], shape: tuple[int, int, int]) -> np.ndarray:
         arrays = [part.asnumpy() if isinstance(part, Tensor) else np.asarray(part) for part in noise]
         n_batch, n_time, _ = shape
-        wanted = [(n_batch, n_channels, n_time) for n_channels in self.synthesis.joining]
+        wanted = [(n_batch, n_channels, n_time) for n_channels in self.synthesis.latent_splits]
         if [array.shape for array in arrays] != wanted:
             found = ", ".join(str(list(array.shape)) for array in arrays)
             raise InputError(f"the noise has shapes {found}; expected {', '.join(str(list(each)) for each in wanted)}")
