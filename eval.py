@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from src import runtime
 from src.audio import griffin_lim
 from src.cli import CommandLine, positive, run, seed
+from src.config import network_of
 from src.errors import InputError, some_of
 from src.evaluation.copy_synthesis import copy_synthesis
 from src.evaluation.metrics import Recogniser, find_runaways
@@ -27,7 +28,6 @@ from src.evaluation.validation import evaluate
 from src.files import write_atomically
 from src.hub.card import shipped_voice
 from src.models.factory import create_model
-from src.models.tacotron2.model import Tacotron2
 from src.synthesis.synthesis import Line, Utterance, read_lines, save, synthesise
 from src.synthesis.vocoder import Vocoder
 from src.synthesis.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, griffin_lim_aside, vocoder_for
@@ -35,84 +35,29 @@ from src.text import speakable_sentences
 from src.train.task import create_task
 
 if TYPE_CHECKING:
-    from mindspore import nn  # at run time `src` comes first, which quiets it
+    from mindspore import nn  # at run time `src` comes first and quiets its log
+
+    from src.models.tacotron2.model import Tacotron2
 
 
 def main() -> None:
-    """Parse the command line, then speak or measure."""
-    command = CommandLine(__doc__.splitlines()[0])
-    command.add_argument(
-        "--checkpoint",
-        type=Path,
-        help="the network, its configuration inside (default, to speak: the voice that hub_meta.md names)",
-    )
-    command.add_argument("--text", type=str, help="what to say")
-    command.add_argument(
-        "--text_file",
-        type=Path,
-        help="file of lines, each spoken into a wav of its own; lines without a sound are left out",
-    )
-    command.add_argument(
-        "--data_path", type=Path, help="instead of speaking, measure on this dataset made by scripts/preprocess.py"
-    )
-    command.add_argument(
-        "--metrics",
-        action="store_true",
-        help="with --data_path: also speak held-out texts and measure them beside their recordings: word error rate by a recogniser, "
-        "mel-cepstral distortion, pitch, real-time factor; needs requirements-eval.txt",
-    )
-    command.add_argument(
-        "--ids",
-        type=Path,
-        metavar="FILE",
-        help="of --metrics: ids of the clips, one per line (default: the validation split)",
-    )
-    command.add_argument(
-        "--clips",
-        type=positive,
-        metavar="N",
-        help="of --metrics: so many of the clips, evenly spaced (default: 50; with --ids all)",
-    )
-    command.add_argument(
-        "--copy_synthesis",
-        type=Path,
-        metavar="WAV",
-        help="instead of speaking, turn this recording into its mel spectrogram and back, to judge the vocoder alone; "
-        "audio settings are those of --waveglow_checkpoint or --checkpoint",
-    )
-    command.add_argument(
-        "--output_dir", type=Path, required=True, help="folder for the results; those of a run before are replaced"
-    )
-    add_vocoder_flags(command)
-    command.add_argument("--seed", type=seed, default=0, help="of the prenet's dropout and of the vocoder")
-    arguments, overrides = command.parse()
-
+    """Parse the command line, then speak, copy or measure."""
+    arguments, overrides = command_line().parse()
     lines = _lines(arguments)
     _check_flags(arguments)
     recogniser = Recogniser() if arguments.metrics else None
     clips = held_out_clips(arguments.data_path, arguments.ids, arguments.clips) if arguments.metrics else []
     runtime.setup(arguments.seed)
-    compute = griffin_lim_aside(arguments) if lines else griffin_lim
-    if lines:
-        arguments.checkpoint = arguments.checkpoint or shipped_voice()
-    checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
-    net = create_model(checkpoint=checkpoint, overrides=overrides)
-    if (lines or arguments.metrics) and not isinstance(net, Tacotron2):
-        raise InputError(
-            f"{checkpoint}: is a {net.config.model.name}, which speaks no text; it may be meant as --waveglow_checkpoint"
-        )
+    compute = griffin_lim_aside(arguments) if lines else griffin_lim  # before the network, see there
+    net, facts = _network(arguments, overrides, speaks=bool(lines) or arguments.metrics)
     if arguments.text_file:
         lines = _with_sound(lines, net, arguments.text_file)
-    facts = {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
     vocoder = None
     if arguments.data_path is None or arguments.metrics:
         vocoder_with_seed, names = vocoder_for(net, arguments, compute)
         vocoder = vocoder_with_seed(arguments.seed)
         facts |= names
-    try:
-        arguments.output_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{arguments.output_dir}: cannot be made ({error.strerror})") from error
+    _make_folder(arguments.output_dir)
     if lines:
         _speak(net, lines, vocoder, arguments.output_dir, facts)
     elif arguments.copy_synthesis:
@@ -122,6 +67,73 @@ def main() -> None:
         if recogniser:
             metrics |= _measure(net, clips, vocoder, recogniser, arguments, metrics)
         _write(arguments.output_dir / "metrics.json", metrics | facts)
+
+
+def command_line() -> CommandLine:
+    """Define the flags."""
+    command = CommandLine(__doc__.splitlines()[0])
+    command.add_argument(
+        "--checkpoint",
+        type=Path,
+        help="the network, with its configuration inside (default for speaking: the voice that hub_meta.md names)",
+    )
+    command.add_argument("--text", type=str, help="text to speak")
+    command.add_argument(
+        "--text_file", type=Path, help="file of lines, each spoken into its own wav; lines without a sound are left out"
+    )
+    command.add_argument(
+        "--data_path", type=Path, help="measure on this dataset made by scripts/preprocess.py instead of speaking"
+    )
+    command.add_argument(
+        "--metrics",
+        action="store_true",
+        help="with --data_path: also speak held-out texts and compare them with their recordings: word error rate by a "
+        "recogniser, mel-cepstral distortion, pitch, real-time factor; needs requirements-eval.txt",
+    )
+    command.add_argument(
+        "--ids",
+        type=Path,
+        metavar="FILE",
+        help="with --metrics: clip ids, one per line (default: the validation split)",
+    )
+    command.add_argument(
+        "--clips",
+        type=positive,
+        metavar="N",
+        help="with --metrics: number of clips, evenly spaced (default: 50; with --ids all)",
+    )
+    command.add_argument(
+        "--copy_synthesis",
+        type=Path,
+        metavar="WAV",
+        help="turn this recording into its mel spectrogram and back instead of speaking, to judge the vocoder alone; "
+        "audio settings are those of --waveglow_checkpoint or --checkpoint",
+    )
+    command.add_argument(
+        "--output_dir", type=Path, required=True, help="folder for the results; those of an earlier run are replaced"
+    )
+    add_vocoder_flags(command)
+    command.add_argument("--seed", type=seed, default=0, help="seed of the prenet's dropout and of the vocoder")
+    return command
+
+
+def _network(arguments: Namespace, overrides: dict[str, Any], speaks: bool) -> tuple[nn.Cell, dict[str, Any]]:
+    """Load the network, which must read text if it `speaks`. Returns it with what the summary says of it."""
+    if arguments.checkpoint is None and speaks:
+        arguments.checkpoint = shipped_voice()
+    checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
+    net = create_model(checkpoint=checkpoint, overrides=overrides)
+    if speaks and network_of(net.config).kind != "acoustic":
+        name, flag = net.config.model.name, "--waveglow_checkpoint"
+        raise InputError(f"{checkpoint}: is a {name}, which speaks no text; it may be meant as {flag}")
+    return net, {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
 def _lines(arguments: Namespace) -> list[Line]:

@@ -5,10 +5,10 @@ import re
 import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
-from src.config import KEYS, SECTIONS, nearest_key, typed
+from src.config import NETWORKS, keys, nearest_key, sections, typed
 from src.errors import InputError
 
 
@@ -22,24 +22,24 @@ class CommandLine(ArgumentParser):
         super().__init__(
             description=description, usage="%(prog)s [--flag value ...] [--section.key value ...]", allow_abbrev=False
         )
-        for name, kinds in SECTIONS.items():
+        known = keys()
+        for name, kinds in sections().items():
             for section in kinds:
-                self._add_section(name, section)
-
-    def _add_section(self, name: str, section: type) -> None:
-        group = self.add_argument_group(getattr(section, "name", name), section.__doc__.splitlines()[0])
-        explanations = dict(re.findall(r"^ +(\w+): (.+)$", section.__doc__, re.MULTILINE))
-        for key in fields(section):
-            if KEYS[f"{name}.{key.name}"] is key:  # not so model.name of all networks but the first
-                kind = "|".join(get_args(key.type)) if get_origin(key.type) is Literal else key.type.__name__
-                default = f"{len(key.default_factory())} items" if key.default is MISSING else key.default
-                explanation = f"{explanations[key.name]} ({kind}, default: {default})".replace("%", "%%")
-                group.add_argument(f"--{name}.{key.name}", metavar="VALUE", default=SUPPRESS, help=explanation)
+                group = self.add_argument_group(getattr(section, "name", name), section.__doc__)
+                for field in fields(section):
+                    key = f"{name}.{field.name}"
+                    if known[key] is field:  # a key that two networks share belongs to the first
+                        text = f"{field.metadata['explanation']} ({facts(key, field)})".replace("%", "%%")
+                        group.add_argument(f"--{key}", metavar="VALUE", default=SUPPRESS, help=text)
 
     def parse(self, argv: list[str] | None = None) -> tuple[Namespace, dict[str, Any]]:
-        """Parse `argv` (default: the process's). Returns the script's arguments and the configuration keys given, `{dotted key: value}`."""
+        """Parse `argv` (default: the process's).
+
+        Returns:
+            The script's own arguments, and the configuration keys that were given, by dotted key.
+        """
         arguments = self.parse_args(argv)
-        given = {key: vars(arguments).pop(key) for key in KEYS if key in arguments}
+        given = {key: vars(arguments).pop(key) for key in keys() if key in arguments}
         try:
             return arguments, typed(given)
         except InputError as error:
@@ -53,6 +53,16 @@ class CommandLine(ArgumentParser):
             message = f"unknown key '{unknown[1]}'; did you mean '{nearest_key(unknown[1])}'?"
         print(f"{self.prog}: {message}", file=sys.stderr)
         raise SystemExit(2)
+
+
+def facts(key: str, field: Field) -> str:
+    """Describe type, bounds and default of a configuration key, for help texts and pages."""
+    kind = "|".join(get_args(field.type)) if get_origin(field.type) is Literal else getattr(field.type, "__name__", "")
+    if key == "model.name":
+        kind = "|".join(NETWORKS)
+    default = field.default_factory() if field.default is MISSING else field.default
+    default = f"{len(default)} items" if isinstance(default, list | dict) and len(default) > 3 else default
+    return ", ".join(filter(None, (kind, str(field.metadata["bounds"]), f"default: {default}")))
 
 
 def positive(text: str) -> int:

@@ -317,7 +317,7 @@ def test_bad_input_is_one_line(checkpoint, tmp_path, monkeypatch, capsys):
     assert "gone.ckpt: no such checkpoint" in complaint("--checkpoint", "gone.ckpt")
     assert "which speaks no text" in complaint("--checkpoint", waveglow)
     assert "--vocoder waveglow needs" in complaint("--checkpoint", checkpoint, "--vocoder", "waveglow")
-    assert "is a tacotron2, no WaveGlow" in complaint("--checkpoint", checkpoint, "--waveglow_checkpoint", checkpoint)
+    assert "is a tacotron2, no vocoder" in complaint("--checkpoint", checkpoint, "--waveglow_checkpoint", checkpoint)
 
 
 @pytest.mark.slow

@@ -140,7 +140,7 @@ def test_the_likelihood_of_recordings(evaluate, tmp_path):
         ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint gone.ckpt", "gone.ckpt: no such checkpoint"),
         (
             "--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint tacotron2.ckpt",
-            "tacotron2.ckpt: is a tacotron2, no WaveGlow",
+            "tacotron2.ckpt: is a tacotron2, no vocoder",
         ),
         (
             "--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint other.ckpt",

@@ -1,6 +1,6 @@
 """Files of other Tacotron 2 and WaveGlow implementations into ours, and ours into NVIDIA's."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,12 +8,10 @@ import numpy as np
 import yaml
 
 from src.checkpoint import copy_strictly, load_checkpoint, network_parameters, read_mindspore, save_checkpoint
-from src.config import Config, given_keys, load_config, typed
-from src.convert.layouts import DLE_TACOTRON2, DLE_WAVEGLOW, recognise, to_nvidia_names
-from src.convert.mapping import TensorMapping, misfits, to_ours, to_theirs
-from src.convert.tacotron2 import tacotron2_mapping, tacotron2_sizes
+from src.config import NETWORKS, Config, given_keys, imported, load_config, typed
+from src.convert.layouts import recognise, to_nvidia_names
+from src.convert.mapping import PublicLayout, misfits, to_ours, to_theirs
 from src.convert.torch_file import StandIn, read_torch, write_torch
-from src.convert.waveglow import is_waveglow, waveglow_mapping, waveglow_sizes
 from src.errors import InputError, some_of
 from src.models.factory import create_model
 from src.text import SYMBOLS
@@ -26,18 +24,9 @@ OUR_CONFIG = (
 EARLY = "model.n_early_every"  # the one size that tensors may leave open
 
 
-class Network(NamedTuple):
-    """How tensors under NVIDIA's names, in the newest form of its layout, become a network of ours."""
-
-    sizes: Callable[[Mapping[str, np.ndarray]], dict[str, Any]]  # the configuration keys that they tell
-    mapping: Callable[[Config], list[TensorMapping]]
-    dle_config: Mapping[str, str]  # keys of the configuration in training checkpoints of DeepLearningExamples: ours
-
-
-NETWORKS = {
-    "tacotron2": Network(tacotron2_sizes, tacotron2_mapping, DLE_TACOTRON2),
-    "waveglow": Network(waveglow_sizes, waveglow_mapping, DLE_WAVEGLOW),
-}
+def public_layouts() -> dict[str, PublicLayout]:
+    """Return how public checkpoints of each network become ours, by network."""
+    return {name: imported(network.layout) for name, network in NETWORKS.items() if network.layout}
 
 
 class Conversion(NamedTuple):
@@ -80,18 +69,19 @@ def convert(
     given = None if config is None else typed(given_keys(config), str(config))
     asked = {**(overrides or {}), **({"text.symbols": read_symbols(symbols)} if symbols else {})}
     found, rest = _read(source)
+    layouts = public_layouts()
     try:
         layout = recognise(found, layout)
         tensors, left_out = to_nvidia_names(found, layout)
-        network = "waveglow" if is_waveglow(tensors) else "tacotron2"
-        if symbols and network == "waveglow":
-            raise InputError("is a WaveGlow, which reads no symbols; leave --symbols out")
+        network = next((name for name, known in layouts.items() if known.recognises(tensors)), "tacotron2")
+        if symbols and NETWORKS[network].kind == "vocoder":
+            raise InputError(f"is a {network}, which reads no symbols; leave --symbols out")
         defaults = CONFIGS / ("tacotron2_zoo_research.yaml" if layout == "zoo" else f"{network}_ljspeech.yaml")
-        claims = _claims(rest, NETWORKS[network].dle_config)
-        converted = _configuration(NETWORKS[network].sizes(tensors), claims, given, given_keys(defaults), asked)
+        claims = _claims(rest, layouts[network].dle_config)
+        converted = _configuration(layouts[network].sizes(tensors), claims, given, given_keys(defaults), asked)
         net = create_model(config=converted)
         parameters = network_parameters(net)
-        mapping = NETWORKS[network].mapping(converted)
+        mapping = layouts[network].mapping(converted)
         problems = misfits(mapping, tensors, {name: value.asnumpy() for name, value in parameters.items()})
         if problems:
             raise InputError(f"tensors that do not make one network: {some_of(problems, 10)}")
@@ -115,7 +105,7 @@ def to_torch(source: str | Path, destination: str | Path) -> Conversion:
     if destination.suffix != ".pt":
         raise InputError(f"{destination}: the PyTorch file needs a name that ends in .pt")
     loaded = load_checkpoint(source)
-    tensors = to_theirs(NETWORKS[loaded.config.model.name].mapping(loaded.config), loaded.weights)
+    tensors = to_theirs(public_layouts()[loaded.config.model.name].mapping(loaded.config), loaded.weights)
     counters = {"iteration": loaded.step, "epoch": loaded.epoch}
     write_torch(destination, {**counters, "state_dict": tensors, OUR_CONFIG: loaded.config.to_yaml()})
     return Conversion("nvidia", loaded.config, loaded.step, [f"optimizer.{name}" for name in loaded.optimizer])

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 
 from src.config import Config
-from src.convert.mapping import Arrays, TensorMapping, count_layers, same, shapes_of
+from src.convert.mapping import Arrays, PublicLayout, TensorMapping, count_layers, same, shapes_of
+
+DLE_CONFIG = {
+    "n_mel_channels": "audio.n_mels",
+    **{name: f"model.{name}" for name in ("n_flows", "n_group", "n_early_every", "n_early_size")},
+    **{
+        f"WN_config.{name}": f"model.wn_{name.removeprefix('n_')}" for name in ("n_layers", "n_channels", "kernel_size")
+    },
+}
 
 
 def is_waveglow(tensors: Iterable[str]) -> bool:
@@ -141,3 +149,6 @@ def _upsample(config: Config) -> TensorMapping:
         return (taps[:, :, ::-1].reshape(n_mels, n_mels, n_frames * hop_length),)
 
     return TensorMapping(("upsample.weight",), ("upsample.weight",), flatten, unfold)
+
+
+LAYOUT = PublicLayout(is_waveglow, waveglow_sizes, waveglow_mapping, DLE_CONFIG)

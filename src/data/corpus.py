@@ -13,7 +13,7 @@ import numpy as np
 from mindspore.mindrecord import FileWriter
 
 from src.audio import mel_signature
-from src.config import Config, Tacotron2Config
+from src.config import Config, network_of
 from src.errors import InputError
 from src.text import SYMBOLS
 
@@ -146,7 +146,7 @@ class Corpus:
             InputError: names each audio or text setting in which they differ; no waveforms in it, but the network is a vocoder.
         """
         wanted, found, different = mel_signature(config.audio), self.stats["mel_signature"], []
-        if isinstance(config.model, Tacotron2Config):
+        if network_of(config).kind == "acoustic":
             wanted, found = {**wanted, "cleaner": config.text.cleaner}, {**found, "cleaner": self.stats["cleaner"]}
             # Datasets of the time when there was one alphabet do not name it.
             symbols, end = self.stats.get("symbols", SYMBOLS), self.stats.get("end_symbol", "")

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from src.audio import load_wav, mel_signature, mel_spectrogram
-from src.config import Config
+from src.config import Config, network_of
 from src.data.clips import Clip, prepare_rows
 from src.data.file_list import BadRow, BadRowsError, Row, Source, read_ids, read_source, split_ids
 from src.errors import InputError
@@ -129,7 +129,7 @@ def _settings(
         if val_ids is None
         else {"val_ids": sorted(val_ids), "train_ids": train_ids and sorted(train_ids)},
     }
-    if config.model.name == "waveglow":
+    if network_of(config).kind == "vocoder":
         settings["waveforms"] = True  # no key otherwise: acoustic models can use either kind of dataset
     return json.loads(json.dumps(settings))  # as a stats.json that was read compares
 
@@ -188,7 +188,7 @@ def _write(stage: Path, split: str, clips: list[Clip], folder: Path, config: Con
                 texts=[clip.text for clip in clips],
                 mels=map(load, clips),
                 n_shards=config.data.n_shards,
-                waveforms=waveforms if config.model.name == "waveglow" else None,
+                waveforms=waveforms if network_of(config).kind == "vocoder" else None,
             )
         except RuntimeError as error:  # MindRecord's, a page long
             raise InputError(

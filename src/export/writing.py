@@ -9,9 +9,9 @@ from typing import Any, Literal
 import src
 from src import runtime
 from src.audio import mel_signature
-from src.checkpoint import load_checkpoint
+from src.checkpoint import Checkpoint, load_checkpoint
+from src.config import imported, network_of
 from src.errors import InputError
-from src.export import mindir
 from src.export.artifact import Artifact, description_of, relative_difference
 from src.files import sha256_of
 from src.models.factory import create_model
@@ -54,12 +54,12 @@ def export(
     checkpoint, output_dir = Path(checkpoint), Path(output_dir)
     digest = sha256_of(checkpoint)
     loaded = load_checkpoint(checkpoint)
-    if max_symbols is not None and (loaded.config.model.name != "tacotron2" or file_format == "ONNX"):
+    if max_symbols is not None and (network_of(loaded.config).kind != "acoustic" or file_format == "ONNX"):
         raise InputError(
             "--max_symbols is for MINDIR and AIR files of Tacotron 2; others take texts and mels of any length"
         )
-    artifacts = make_artifacts(checkpoint, file_format, overrides, max_symbols)
-    if sha256_of(checkpoint) != digest:  # it was read more than once
+    artifacts = make_artifacts(loaded, file_format, overrides, max_symbols)
+    if sha256_of(checkpoint) != digest:  # hash and content must belong together
         raise InputError(f"{checkpoint}: has changed while it was exported; run this again when nothing writes to it")
     origin = {"file": checkpoint.name, "sha256": digest, "step": loaded.step}
     try:
@@ -88,20 +88,23 @@ def export(
 
 
 def make_artifacts(
-    checkpoint: str | Path, file_format: FileFormat, overrides: dict[str, Any] | None, max_symbols: int | None
+    checkpoint: Checkpoint, file_format: FileFormat, overrides: dict[str, Any] | None, max_symbols: int | None
 ) -> list[Artifact]:
-    """The files that a network has in a format."""
-    net = create_model(checkpoint=checkpoint, overrides=overrides)
-    name, fixed = net.config.model.name, file_format == "AIR"
-    if file_format == "ONNX":
-        from src.export.onnx import artifacts as onnx_artifacts  # noqa: PLC0415  (needs packages that nothing else does)
+    """Return the files that a network has in a format.
 
-        return {"tacotron2": onnx_artifacts.tacotron2_artifacts, "waveglow": onnx_artifacts.waveglow_artifacts}[name](
-            net
-        )
-    if name == "tacotron2":
-        return mindir.tacotron2_artifacts(net, max_symbols or net.config.text.max_sentence_length, fixed)
-    return mindir.waveglow_artifacts(net, fixed)
+    Raises:
+        InputError: the network has none in it; packages missing.
+    """
+    net = create_model(checkpoint=checkpoint, overrides=overrides)
+    network = network_of(net.config)
+    if file_format not in network.exporters:
+        raise InputError(f"{checkpoint.path}: a {network.name} cannot be written as {file_format}")
+    options: dict[str, Any] = {}
+    if file_format != "ONNX":
+        options["fixed"] = file_format == "AIR"
+        if network.kind == "acoustic":
+            options["max_symbols"] = max_symbols or net.config.text.max_sentence_length
+    return imported(network.exporters[file_format])(net, **options)
 
 
 def describe(

@@ -10,7 +10,7 @@ from typing import Any
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.errors import InputError
 from src.files import sha256_of
-from src.hub.card import CARDS, check_card
+from src.hub.card import cards, check_card
 from src.models.factory import create_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,8 +45,8 @@ def make_bundle(checkpoint: str | Path, output_dir: str | Path, overrides: dict[
     _check_place(output_dir)
     checked = sha256_of(checkpoint)
     loaded = load_checkpoint(checkpoint)
-    net = create_model(checkpoint=str(checkpoint), overrides=overrides)
-    template = ROOT / CARDS[loaded.config.model.name]
+    net = create_model(checkpoint=loaded, overrides=overrides)
+    template = ROOT / cards()[loaded.config.model.name]
     header = check_card(template)
     try:
         output_dir.mkdir(parents=True, exist_ok=True)

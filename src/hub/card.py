@@ -8,10 +8,10 @@ from urllib.request import urlopen
 
 import yaml
 
+from src.config import NETWORKS
 from src.errors import InputError, some_of
 from src.files import sha256_of, write_atomically
 
-CARDS = {"tacotron2": "hub_meta.md", "waveglow": "hub_meta_waveglow.md"}
 KEYS = (
     *(
         "model-name",
@@ -27,7 +27,6 @@ KEYS = (
 )
 ASSET_KEYS = ("file-format", "asset-link", "asset-sha256")
 CHOICES = {  # key: what separates several values, what each may be
-    "model-name": (None, tuple(CARDS)),
     "module-type": (None, ("audio", "audio-TTS")),
     "train-dataset": (
         "_",
@@ -38,6 +37,11 @@ CHOICES = {  # key: what separates several values, what each may be
 REPO_LINK = r"<https://[\w.-]+\.com/[\w.-]+/[\w.-]+/tree/[\w.-]+/src>"
 ASSET_LINK = r"<https://[\w./%~-]+/[\w.-]+\.ckpt>"
 COLONS = ("repo-link", "asset")  # the only keys with a colon in their values
+
+
+def cards() -> dict[str, str]:
+    """Return the file names of the repository's cards by network."""
+    return {name: network.card for name, network in NETWORKS.items() if network.card}
 
 
 def read_header(card: str | Path) -> dict[str, Any]:
@@ -67,7 +71,7 @@ def check_card(card: str | Path) -> dict[str, Any]:
     if missing := [key for key in KEYS if key not in header]:
         raise InputError(f"{card}: lacks {some_of(missing)}")
     problems = [f"{key} is no key that a card of this project has" for key in header if key not in (*KEYS, "asset")]
-    for key, (separator, allowed) in CHOICES.items():
+    for key, (separator, allowed) in {**CHOICES, "model-name": (None, tuple(cards()))}.items():
         values = str(header[key]).split(separator)
         problems += [f"{key} '{value}' is not one of {', '.join(allowed)}" for value in values if value not in allowed]
     if not isinstance(header["fine-tunable"], bool):
@@ -162,7 +166,7 @@ def shipped_voice() -> Path:
     Raises:
         InputError: the card names none, or its checkpoint cannot be used.
     """
-    card = Path(__file__).resolve().parents[2] / CARDS["tacotron2"]
+    card = Path(__file__).resolve().parents[2] / cards()["tacotron2"]
     try:
         checkpoint = verified_checkpoint(card)
     except InputError as error:

@@ -13,7 +13,7 @@ import numpy as np
 from src import runtime
 from src.audio import griffin_lim, silent_mel
 from src.cli import CommandLine, amount
-from src.config import AudioConfig
+from src.config import AudioConfig, network_of
 from src.errors import InputError
 from src.models.factory import create_model
 from src.synthesis.vocoder import SILENT_FRAMES, Vocoder, check_signature, griffin_lim_vocoder, waveglow_vocoder
@@ -89,9 +89,9 @@ def vocoder_for(
     path = arguments.waveglow_checkpoint
     if arguments.vocoder == "griffinlim" or not path:
         return functools.partial(griffin_lim_vocoder, net.config.audio, compute=compute), {"vocoder": "griffinlim"}
-    waveglow = net if net.config.model.name == "waveglow" else create_model(checkpoint=path, overrides={})
-    if waveglow.config.model.name != "waveglow":
-        raise InputError(f"{path}: is a {waveglow.config.model.name}, no WaveGlow")
+    waveglow = net if network_of(net.config).kind == "vocoder" else create_model(checkpoint=path)
+    if network_of(waveglow.config).kind != "vocoder":
+        raise InputError(f"{path}: is a {waveglow.config.model.name}, no vocoder")
     check_signature(path, waveglow.config.audio, arguments.checkpoint, net.config.audio)
     sigma = waveglow.config.model.sigma if arguments.sigma is None else arguments.sigma
     strength = arguments.denoiser_strength or 0.0

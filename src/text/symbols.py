@@ -18,6 +18,10 @@ SYMBOLS: list[str] = [
     *LETTERS,
     *(f"@{phoneme}" for phoneme in ARPABET),
 ]  # "@" tells the phoneme B from the letter B
+SYMBOL_TABLES: dict[str, list[str]] = {  # by the name that `text.symbols` may hold in place of a list
+    "english_148": SYMBOLS,
+    "model_zoo_149": [*SYMBOLS, "~"],  # of MindSpore's model zoo, whose texts end with ~
+}
 
 
 def spelled(symbols: list[str]) -> list[str]:

@@ -28,7 +28,8 @@ def with_reduction_factor(checkpoint: Checkpoint, config: Config) -> Checkpoint:
     Of the frames of a step, the prenet goes on hearing the last ones, and the projection speaking the first ones. A checkpoint that
     has the factor already, or a smaller one, comes back as it is.
     """
-    if config.model.name != "tacotron2" or checkpoint.config.model.reduction_factor <= config.model.reduction_factor:
+    factors = [getattr(each.model, "reduction_factor", 1) for each in (checkpoint.config, config)]
+    if factors[0] <= factors[1]:
         return checkpoint
     n_frame = config.audio.n_mels * config.model.reduction_factor
 

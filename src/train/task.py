@@ -6,12 +6,10 @@ from typing import Protocol
 
 from mindspore import Tensor, nn
 
-from src.config import Config
+from src.config import Config, imported, network_of
 from src.data.batches import Batch, Batches
 from src.data.corpus import Corpus
 from src.data.segments import SegmentBatch, Segments
-from src.train.tacotron2 import Tacotron2Task
-from src.train.waveglow import WaveGlowTask
 
 
 class Validation(Protocol):
@@ -48,4 +46,4 @@ class Task(Protocol):
 
 def create_task(config: Config) -> Task:
     """The task of the network that `config.model.name` names."""
-    return {"tacotron2": Tacotron2Task, "waveglow": WaveGlowTask}[config.model.name](config)
+    return imported(network_of(config).task)(config)
