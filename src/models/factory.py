@@ -9,6 +9,7 @@ from src.audio import mel_signature
 from src.checkpoint import load_checkpoint, load_weights
 from src.config import Config, load_config
 from src.errors import InputError
+from src.models.layers import sync_batch_norm
 from src.models.tacotron2.model import Tacotron2
 from src.models.waveglow.model import WaveGlow
 
@@ -55,6 +56,7 @@ def create_model(
             f"{checkpoint}: its mel spectrograms cannot be turned into others by overrides, which change {', '.join(changed)}"
         )
     net = {"tacotron2": Tacotron2, "waveglow": WaveGlow}[config.model.name](config)
+    sync_batch_norm(net, runtime.all_reduce())
     if loaded:
         load_weights(net, loaded)
     return net.set_train(False)

@@ -18,6 +18,7 @@ from src.errors import InputError, quote
 from src.files import write_atomically
 from src.models.tacotron2.model import Tacotron2
 from src.plotting import save_alignment_and_mel
+from src.runtime.graph_cache import graph_cache
 from src.synthesis.vocoder import SILENT_FRAMES, Vocoder
 from src.text import prepare_input_sequence, speakable_sentences
 
@@ -164,7 +165,7 @@ def synthesise(
                 if text.shape not in shapes:
                     report("compiling", done, total)
                     bar.set_postfix_str(f"compiling for {text.shape[0]} texts of up to {text.shape[1]} symbols")
-                    net.compile_generate(*text.shape)
+                    compile_generate(net, *text.shape)
                     if not shapes:
                         vocoder(
                             silent_mel(SILENT_FRAMES, net.config.audio)
@@ -201,6 +202,12 @@ def plan_batches(pieces: Sequence[Piece], lengths: np.ndarray, batch_size: int =
         ordered += ordered[-1:] * (-len(ordered) % size)
         plan.append([ordered[start : start + size] for start in range(0, len(ordered), size)])
     return plan
+
+
+def compile_generate(net: Tacotron2, n_batch: int, length: int) -> None:
+    """Compile what `net.generate` runs for texts (n_batch, length), or load it from the user's cache of graphs."""
+    with graph_cache(net.generate_key(n_batch, length)):
+        net.compile_generate(n_batch, length)
 
 
 def save(utterance: Utterance, output_dir: Path, name: str, audio: AudioConfig) -> dict[str, Any]:
