@@ -11,7 +11,7 @@ from src.config import Config
 from src.models.constants import positions
 from src.models.layers import uniform
 from src.models.ops import broadcast_last, last_mask, length_mask, transpose, write_rows, zeros
-from src.models.sampling import Seed, prenet_dropout_mask
+from src.models.sampling import Seed, item_seed, prenet_dropout_mask
 from src.models.tacotron2.attention import MASKED
 from src.models.tacotron2.decoder import Decoder
 from src.models.tacotron2.encoder import Encoder
@@ -90,7 +90,7 @@ class Tacotron2(nn.Cell):
         """
         text, text_lengths = text.asnumpy(), text_lengths.asnumpy()
         n_batch, length = text.shape
-        seeds = [(seed, item) for item in range(n_batch)] if isinstance(seed, int | np.integer) else seed
+        seeds = [item_seed(seed, item) for item in range(n_batch)] if isinstance(seed, int | np.integer) else seed
         inputs = self._free_running_inputs(text, text_lengths, self._prenet_dropout_mask(seeds))
         self.set_train(False)
         mel, steps, alignments, reason = self.free_running(*inputs)
