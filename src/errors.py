@@ -7,6 +7,11 @@ class InputError(ValueError):
     """Input that cannot be used. The message is one line: which file and line, what is wrong, what to do."""
 
 
+def diverged(symptom: str) -> InputError:
+    """The error for a checkpoint whose weights have diverged; `symptom` says how that was noticed."""
+    return InputError(f"{symptom}: the network's weights have diverged, take an earlier checkpoint")
+
+
 def quote(text: str) -> str:
     """`text` in quotation marks, cut off when it is long."""
     return repr(text if len(text) <= 80 else f"{text[:77]}...")

@@ -17,9 +17,10 @@ ROOT = Path(__file__).parents[1]
 SPEAK = """
 import json, sys
 from src import create_model, prepare_input_sequence
+from src.synthesis.synthesis import compile_generate
 net = create_model(checkpoint=sys.argv[1], overrides=json.loads(sys.argv[2]))
 text, lengths = prepare_input_sequence(["Hello world."], config=net.config)
-net.compile_generate(*text.shape)
+compile_generate(net, *text.shape)
 print(json.dumps(net.generate(text, lengths).mel.asnumpy().tolist()))
 """
 

@@ -102,6 +102,9 @@ class Parrot:
         self.mels[-1][:] = np.log(1e-5)
         self.texts = [len(clip.row.text) for clip in clips]
 
+    def generate_key(self, n_batch, length):
+        return f"{n_batch} {length}"
+
     def compile_generate(self, n_batch, length):
         pass
 

@@ -45,6 +45,26 @@ def test_every_imported_package_is_required():
                 assert {package.lower() for package in distributions[name]} & required, f"{path} imports {name}"
 
 
+def imported_modules(path):
+    """Dotted names of all that a file imports, each `from a import b` as a.b."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_networks_know_nothing_of_files_ranks_or_the_command_line():
+    rooms = re.compile(r"src\.(files|runtime|cli|train|data|checkpoint)\b")
+    models = ROOT / "src" / "models"
+    assert any(map(rooms.match, imported_modules(models / "factory.py")))  # the one that ties the rooms together
+    modules = [path for path in models.rglob("*.py") if path != models / "factory.py"]
+    assert len(modules) > 20
+    assert {path.name: found for path in modules if (found := list(filter(rooms.match, imported_modules(path))))} == {}
+
+
 def test_no_module_under_src_is_named_like_one_of_the_standard_library():
     names = {path.stem for path in (ROOT / "src").iterdir()}
     assert not names & sys.stdlib_module_names

@@ -42,6 +42,9 @@ class FakeNetwork:
     def __init__(self, stop_reasons=lambda ids: "gate"):
         self.stop_reasons, self.shapes, self.compiled, self.seeds = stop_reasons, [], [], []
 
+    def generate_key(self, n_batch, length):
+        return f"{n_batch} {length}"
+
     def compile_generate(self, n_batch, length):
         self.compiled.append((n_batch, length))
 

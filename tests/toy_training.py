@@ -25,7 +25,7 @@ from src.audio import mel_signature
 from src.cli import run
 from src.config import Config, load_config
 from src.data.corpus import FORMAT, write_split
-from src.models.layers import BatchNorm, Linear, uniform
+from src.models.layers import BatchNorm, Linear, sync_batch_norm, uniform
 from src.models.ops import length_mask
 from src.train import loop
 from src.train.step import TrainStep
@@ -78,7 +78,9 @@ class ToyNetwork(nn.Cell):
 
 def create_toy_network(config: Config) -> ToyNetwork:
     runtime.setup()
-    return ToyNetwork(config)
+    net = ToyNetwork(config)
+    sync_batch_norm(net, runtime.all_reduce())
+    return net
 
 
 def toy_config(**overrides) -> Config:

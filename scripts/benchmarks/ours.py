@@ -24,7 +24,7 @@ from src.data.batches import Batch
 from src.export.mindir import load_mindir
 from src.export.writing import export
 from src.models.factory import create_model
-from src.models.sampling import prenet_dropout_mask
+from src.models.sampling import item_seed, prenet_dropout_mask
 from src.models.tacotron2.model import Tacotron2
 from src.train.step import TrainStep
 from src.train.tacotron2 import Tacotron2Task
@@ -103,11 +103,11 @@ def exported(config: dict, seed: int, n_frames: int, length: int, file_format: s
 
     def run() -> None:
         if file_format == "MINDIR":
-            dropout_mask = prenet_dropout_mask(config.model, [(seed, 0)], n_frames)
+            dropout_mask = prenet_dropout_mask(config.model, [item_seed(seed, 0)], n_frames)
             inputs = (text, text_lengths, dropout_mask) if config.model.prenet_dropout else (text, text_lengths)
             mel = cell(*map(Tensor, inputs))[0].asnumpy()
         else:
-            mel = onnx.generate(text, text_lengths, [(seed, 0)]).mel
+            mel = onnx.generate(text, text_lengths, [item_seed(seed, 0)]).mel
         if mel.shape != (1, config.audio.n_mels, n_frames):
             raise AssertionError(f"spoke {mel.shape}")
 

@@ -17,7 +17,7 @@ from src.data.file_list import Row, read_ids, read_source
 from src.errors import InputError, some_of
 from src.evaluation.metrics import Difference, Recogniser, analyse, compare, difference_numbers, word_errors, words
 from src.models.tacotron2.model import Tacotron2
-from src.models.tacotron2.stopping import STOP_REASONS
+from src.models.tacotron2.stopping import STOP_REASONS, severity
 from src.synthesis.synthesis import Line, Utterance, synthesise
 from src.synthesis.vocoder import Vocoder
 
@@ -128,9 +128,7 @@ def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
     return {
         **numbers,
         "max_step_hits": reasons["max_decoder_steps"],
-        "stop_reasons": {
-            reason: reasons[reason] for reason in (*STOP_REASONS[1:], STOP_REASONS[0])
-        },  # the one to avoid last
+        "stop_reasons": {reason: reasons[reason] for reason in sorted(STOP_REASONS, key=severity)},
         "alignment_score_free_running": float(np.mean([each.utterance.alignment_score for each in results])),
         "rtf": sum(each.utterance.seconds for each in results) / seconds,
         "seconds_of_speech": seconds,

@@ -6,7 +6,7 @@ from pathlib import Path
 from mindspore import nn
 
 from src.data.corpus import Corpus
-from src.errors import InputError
+from src.errors import diverged
 from src.train.task import Validation, create_task
 
 
@@ -28,6 +28,6 @@ def evaluate(net: nn.Cell, data_path: str | Path) -> tuple[dict[str, float | int
     corpus.check(net.config)
     validation = create_task(net.config).validator(net, corpus)()
     if not math.isfinite(validation.loss):
-        raise InputError("the validation loss is not finite: the weights have diverged, take an earlier checkpoint")
+        raise diverged("the validation loss is not finite")
     parts = {name.removeprefix("val_"): value for name, value in validation.numbers.items() if name != "val_loss"}
     return {"val_loss": validation.loss, **parts, **validation.measured}, validation

@@ -9,6 +9,7 @@ from src.models.constants import positions
 from src.models.ops import length_mask
 from src.models.tacotron2.model import TEXT_MULTIPLE, Tacotron2
 from src.models.waveglow.denoiser import Denoiser
+from src.models.waveglow.flow import uncouple
 from src.models.waveglow.inference import FoldedFlow
 from src.models.waveglow.model import WaveGlow
 
@@ -111,7 +112,7 @@ class WaveGlowExport(nn.Cell):
             parts = (kept, one) if n_half == widest else (kept, ops.zeros_like(z[:, : widest - n_half]), one)
             result = self.couplings[k](ops.Concat(1)(parts), condition)
             shift, log_scale = result[:, :n_half], result[:, widest : widest + n_half]
-            x = ops.MatMul()(ops.Concat(1)((kept, (changed - shift) * ops.Exp()(-log_scale))), self.unmix[k])
+            x = ops.MatMul()(ops.Concat(1)((kept, uncouple(changed, log_scale, shift))), self.unmix[k])
             if k > 0 and k % self.n_early_every == 0:
                 joins = self.latent_splits[1]
                 x = ops.Concat(1)((z[:, used : used + joins], x))

@@ -11,7 +11,7 @@ from mindspore import Tensor, nn
 from src.errors import InputError
 from src.export.artifact import Arrays, Artifact, TensorSpec, read_described
 from src.export.cells import SpectralSubtraction, Tacotron2Export, WaveGlowExport
-from src.models.sampling import latents, prenet_dropout_mask
+from src.models.sampling import item_seed, latents, prenet_dropout_mask
 from src.models.tacotron2.model import Tacotron2
 from src.models.tacotron2.stopping import STOP_REASONS
 from src.models.waveglow.denoiser import Denoiser
@@ -90,7 +90,7 @@ def tacotron2_artifacts(reference: Tacotron2, max_symbols: int, fixed: bool) -> 
             text = np.pad(text, ((0, 0), (0, n_symbols - length)))
         arrays = {"text": text, "text_lengths": np.array([length], np.int32)}
         return arrays | (
-            {"dropout_mask": prenet_dropout_mask(model, [(0, 0)], speaker.dropout_mask_shape[0])}
+            {"dropout_mask": prenet_dropout_mask(model, [item_seed(0, 0)], speaker.dropout_mask_shape[0])}
             if speaker.draws
             else {}
         )

@@ -10,6 +10,7 @@ from src.audio import mel_signature
 from src.checkpoint import Checkpoint, load_checkpoint, load_weights
 from src.config import Config, imported, load_config, network_of
 from src.errors import InputError
+from src.models.layers import sync_batch_norm
 
 
 def create_model(
@@ -43,6 +44,7 @@ def create_model(
     if loaded:
         _check_overrides(loaded, config)
     net = imported(network_of(config).cell)(config)
+    sync_batch_norm(net, runtime.all_reduce())
     if loaded:
         load_weights(net, loaded)
     return net.set_train(False)

@@ -4,13 +4,13 @@ A convolution is a gather of shifted frames and one matrix product: on CPU this 
 `nn.Conv1d` uses, and matrix products are what the accelerators are best at.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from src import runtime
 from src.models.ops import broadcast_last, broadcast_rows, depend, dropout_mask_from_output, parameter_view, unfold
 from src.models.precision import MixedPrecision, cast, to_float32
 
@@ -176,7 +176,7 @@ class MaskedNormalization(nn.Cell):
         super().__init__()
         self.activation, self.dropout = activation, dropout
         self.activate = ACTIVATIONS[activation]
-        self.sum_over_ranks = runtime.all_reduce()
+        self.sum_over_ranks: Callable[[Tensor], Tensor] = ops.identity
 
     def construct(self, x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         shape, dtype = x.shape, x.dtype
@@ -217,6 +217,17 @@ class MaskedNormalization(nn.Cell):
         dx = ops.BiasAdd()(dy - normalized * broadcast_rows(through_variance, x.shape[0]), -through_mean)
         dx = dx * broadcast_rows(gamma * scale, x.shape[0]) * everywhere
         return cast(dx, dtype).reshape(shape), ops.zeros_like(mask), dgamma, dbeta
+
+
+def sync_batch_norm(net: nn.Cell, sum_over_ranks: Callable[[Tensor], Tensor]) -> None:
+    """Let all batch normalisation of `net` take its training statistics over the batches of all ranks.
+
+    Args:
+        sum_over_ranks: an operator for graphs that sums a tensor over the ranks.
+    """
+    for _, cell in net.cells_and_names():
+        if isinstance(cell, MaskedNormalization):
+            cell.sum_over_ranks = sum_over_ranks
 
 
 class ConvBatchNorm(nn.Cell):

@@ -19,7 +19,7 @@ import numpy as np
 
 from src.errors import InputError
 from src.models.tacotron2.model import Tacotron2
-from src.synthesis.synthesis import Line, padded_length, save, synthesise
+from src.synthesis.synthesis import Line, compile_generate, padded_length, save, synthesise
 from src.synthesis.vocoder import Vocoder
 from src.text import speakable_sentences
 
@@ -136,7 +136,7 @@ class SpeechQueue:
                 self._attempt(job)
             elif lengths:
                 self.preparing = f"compiles for sentences of up to {lengths[0]} symbols"
-                self._net.compile_generate(1, lengths.pop(0))
+                compile_generate(self._net, 1, lengths.pop(0))
 
     def _next(self, seconds: float) -> Job | None:
         """The job that has waited longest, if there is one within so many seconds."""

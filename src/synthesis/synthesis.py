@@ -14,10 +14,13 @@ from tqdm import tqdm
 
 from src.audio import save_wav, silent_mel
 from src.config import AudioConfig, Config
-from src.errors import InputError, quote
+from src.errors import InputError, diverged, quote
 from src.files import write_atomically
+from src.models.sampling import Seed, item_seed
 from src.models.tacotron2.model import Tacotron2
+from src.models.tacotron2.stopping import severity
 from src.plotting import save_alignment_and_mel
+from src.runtime.graph_cache import graph_cache
 from src.synthesis.vocoder import SILENT_FRAMES, Vocoder
 from src.text import prepare_input_sequence, speakable_sentences
 
@@ -74,9 +77,7 @@ class Utterance:
     @property
     def stop_reason(self) -> str:
         """The most worrying one of its sentences'."""
-        return max(
-            (sentence.stop_reason for sentence in self.sentences), key=("gate", "attention", "max_decoder_steps").index
-        )
+        return max((sentence.stop_reason for sentence in self.sentences), key=severity)
 
     @property
     def alignment(self) -> np.ndarray:
@@ -164,7 +165,7 @@ def synthesise(
                 if text.shape not in shapes:
                     report("compiling", done, total)
                     bar.set_postfix_str(f"compiling for {text.shape[0]} texts of up to {text.shape[1]} symbols")
-                    net.compile_generate(*text.shape)
+                    compile_generate(net, *text.shape)
                     if not shapes:
                         vocoder(
                             silent_mel(SILENT_FRAMES, net.config.audio)
@@ -172,7 +173,7 @@ def synthesise(
                     shapes.add(text.shape)
                     bar.set_postfix_str("")
                 report("speaking", done, total)
-                seeds = [(seed, pieces[i].position) for i in batch]
+                seeds = [item_seed(seed, pieces[i].position) for i in batch]
                 members = list(dict.fromkeys(batch))  # repeats that fill the batch stand at its end
                 spoken |= zip(
                     members, _speak(net, [pieces[i].text for i in members], text, lengths[batch], seeds), strict=True
@@ -201,6 +202,12 @@ def plan_batches(pieces: Sequence[Piece], lengths: np.ndarray, batch_size: int =
         ordered += ordered[-1:] * (-len(ordered) % size)
         plan.append([ordered[start : start + size] for start in range(0, len(ordered), size)])
     return plan
+
+
+def compile_generate(net: Tacotron2, n_batch: int, length: int) -> None:
+    """Compile what `net.generate` runs for texts (n_batch, length), or load it from the user's cache of graphs."""
+    with graph_cache(net.generate_key(n_batch, length)):
+        net.compile_generate(n_batch, length)
 
 
 def save(utterance: Utterance, output_dir: Path, name: str, audio: AudioConfig) -> dict[str, Any]:
@@ -253,7 +260,7 @@ def _pad(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def _speak(
-    net: Tacotron2, texts: list[str], text: np.ndarray, lengths: np.ndarray, seeds: list[tuple[int, int]]
+    net: Tacotron2, texts: list[str], text: np.ndarray, lengths: np.ndarray, seeds: Sequence[Seed]
 ) -> list[Sentence]:
     """Speak a batch [B, L], of which the first `texts` are wanted; they share its time."""
     began = time.perf_counter()
@@ -265,9 +272,7 @@ def _speak(
     steps = frames // net.config.model.reduction_factor
     for mel, sentence in zip(mels, texts, strict=True):
         if not np.isfinite(mel).all():
-            raise InputError(
-                f"the network's output for {quote(sentence)} is not finite: its weights have diverged, take an earlier checkpoint"
-            )
+            raise diverged(f"the network's output for {quote(sentence)} is not finite")
     return [
         Sentence(
             texts[i],

@@ -8,7 +8,7 @@ import numpy as np
 
 from src.audio import griffin_lim, mel_signature
 from src.config import AudioConfig
-from src.errors import InputError
+from src.errors import InputError, diverged
 from src.models.waveglow.denoiser import Denoiser, NeuralVocoder
 
 SILENT_FRAMES = 32  # of a mel that a vocoder gets first, to load what it needs
@@ -43,9 +43,7 @@ def waveglow_vocoder(
     def vocoder(mel: np.ndarray) -> np.ndarray:
         wav = np.asarray(net.infer(mel[None], sigma=sigma, seed=seed))[0]
         if not np.isfinite(wav).all():
-            raise InputError(
-                "the vocoder's output is not finite: its weights have diverged, take an earlier checkpoint"
-            )
+            raise diverged("the vocoder's output is not finite")
         return denoise(wav, denoiser_strength) if denoise else wav
 
     return vocoder

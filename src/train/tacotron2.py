@@ -45,7 +45,8 @@ class Tacotron2Task:
 
     def forward(self, net: nn.Cell) -> Callable[..., tuple[Tensor, ...]]:
         """The function of the network's inputs that training minimises the first result of."""
-        return teacher_forced(net, Tacotron2Loss(self.config, over_ranks=True))
+        loss = Tacotron2Loss(self.config, sum_over_ranks=runtime.all_reduce(), n_ranks=runtime.world_size())
+        return teacher_forced(net, loss)
 
     def validator(self, net: nn.Cell, corpus: Corpus) -> "Validator":
         """What measures the network on `corpus`."""

@@ -8,9 +8,9 @@ import numpy as np
 
 from src.audio import silent_mel
 from src.config import load_config
-from src.errors import InputError, quote
+from src.errors import InputError, diverged, quote
 from src.export.artifact import read_described
-from src.models.sampling import Seed, latents, prenet_dropout_mask
+from src.models.sampling import Seed, item_seed, latents, prenet_dropout_mask
 from src.models.tacotron2.stopping import (
     NOT_STOPPED,
     RESTING_WEIGHT,
@@ -129,9 +129,11 @@ def speak(
     silence = np.zeros(pause * audio.hop_length, np.float32), silent_mel(pause, audio)
     wavs, mels, sentences = [], [], []
     for position, piece in enumerate(pieces):
-        mel, mel_lengths, _, stop_reasons = net.generate(*encode_texts([piece], net.config), [(seed, position)])
+        mel, mel_lengths, _, stop_reasons = net.generate(
+            *encode_texts([piece], net.config), [item_seed(seed, position)]
+        )
         if not np.isfinite(mel).all():
-            raise InputError(f"the network's output for {quote(piece)} is not finite: its weights have diverged")
+            raise diverged(f"the network's output for {quote(piece)} is not finite")
         wavs += [silence[0], vocoder(mel[0])]
         mels += [silence[1], mel[0]]
         sentences.append({"text": piece, "frames": int(mel_lengths[0]), "stop_reason": stop_reasons[0]})

@@ -1,9 +1,10 @@
 """The training loss (Shen et al. 2018, sec. 2.2), over real frames only, with guided attention as an option."""
 
+from collections.abc import Callable
+
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from src import runtime
 from src.config import Config
 from src.models.constants import positions
 from src.models.ops import broadcast_to, last_mask, length_mask
@@ -13,13 +14,14 @@ class Tacotron2Loss(nn.Cell):
     """MSE of the mel before and after the postnet, binary cross entropy of the gate, weighted guided attention.
 
     Args:
-        over_ranks: count the real frames of all ranks, so that the mean of the ranks' losses is the loss of their batches together.
+        sum_over_ranks: an operator that sums a tensor over the ranks. With it the real frames of all ranks are counted, so that
+            the mean of the ranks' losses is the loss of their batches together. By default each rank counts its own.
+        n_ranks: how many ranks it sums over.
     """
 
-    def __init__(self, config: Config, over_ranks: bool = False):
+    def __init__(self, config: Config, sum_over_ranks: Callable[[Tensor], Tensor] = ops.identity, n_ranks: int = 1):
         super().__init__()
-        self.sum_over_ranks = runtime.all_reduce() if over_ranks else ops.identity
-        self.n_ranks = runtime.world_size() if over_ranks else 1
+        self.sum_over_ranks, self.n_ranks = sum_over_ranks, n_ranks
         self.reduction_factor = config.model.reduction_factor
         self.guided, self.sigma = config.train.guided_attention > 0, config.train.guided_attention_sigma
 

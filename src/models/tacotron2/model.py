@@ -11,13 +11,12 @@ from src.config import Config
 from src.models.constants import positions
 from src.models.layers import uniform
 from src.models.ops import broadcast_last, last_mask, length_mask, transpose, write_rows, zeros
-from src.models.sampling import Seed, prenet_dropout_mask
+from src.models.sampling import Seed, item_seed, prenet_dropout_mask
 from src.models.tacotron2.attention import MASKED
 from src.models.tacotron2.decoder import Decoder
 from src.models.tacotron2.encoder import Encoder
 from src.models.tacotron2.postnet import Postnet
 from src.models.tacotron2.stopping import STOP_REASONS
-from src.runtime.graph_cache import graph_cache
 
 TEXT_MULTIPLE = 32  # free running compiles one graph per batch size and text length rounded up to this
 POSTNET_CHUNK = 256  # frames the postnet treats at once when running free
@@ -91,7 +90,7 @@ class Tacotron2(nn.Cell):
         """
         text, text_lengths = text.asnumpy(), text_lengths.asnumpy()
         n_batch, length = text.shape
-        seeds = [(seed, item) for item in range(n_batch)] if isinstance(seed, int | np.integer) else seed
+        seeds = [item_seed(seed, item) for item in range(n_batch)] if isinstance(seed, int | np.integer) else seed
         inputs = self._free_running_inputs(text, text_lengths, self._prenet_dropout_mask(seeds))
         self.set_train(False)
         mel, steps, alignments, reason = self.free_running(*inputs)
@@ -111,12 +110,18 @@ class Tacotron2(nn.Cell):
         return speech.mel, speech.mel_lengths, speech.alignments
 
     def compile_generate(self, n_batch: int, length: int) -> None:
-        """Compile what `generate` runs for texts (n_batch, length), or load it from the cache: a caller can time the two apart."""
-        text, text_lengths = np.zeros((n_batch, length), np.int32), np.full(n_batch, length, np.int32)
+        """Compile the graph that `generate` runs for texts (n_batch, length), so that a caller can time the two apart."""
         self.set_train(False)
-        inputs = self._free_running_inputs(text, text_lengths, self._prenet_dropout_mask([0] * n_batch))
-        with graph_cache(f"speak {[each.shape for each in inputs]} {self.config.to_yaml()}"):
-            self.free_running.compile(*inputs)
+        self.free_running.compile(*self._example_inputs(n_batch, length))
+
+    def generate_key(self, n_batch: int, length: int) -> str:
+        """The key under which a cache may keep the graph of `compile_generate`: everything in the network that it depends on."""
+        shapes = [each.shape for each in self._example_inputs(n_batch, length)]
+        return f"speak {shapes} {self.config.to_yaml()}"
+
+    def _example_inputs(self, n_batch: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
+        text, text_lengths = np.zeros((n_batch, length), np.int32), np.full(n_batch, length, np.int32)
+        return self._free_running_inputs(text, text_lengths, self._prenet_dropout_mask([0] * n_batch))
 
     def _free_running_inputs(
         self, text: np.ndarray, text_lengths: np.ndarray, dropout_mask: np.ndarray

@@ -6,7 +6,7 @@ import librosa
 import numpy as np
 
 from src.config import Config
-from src.errors import InputError
+from src.errors import InputError, diverged
 
 BIAS_FRAMES = 88  # about a second
 
@@ -35,9 +35,7 @@ class Denoiser:
         self.lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
         hum = np.asarray(net.infer(np.zeros((1, audio.n_mels, BIAS_FRAMES), np.float32), sigma=0.0))[0]
         if not np.isfinite(hum).all():
-            raise InputError(
-                "the vocoder's output is not finite: its weights have diverged, take an earlier checkpoint"
-            )
+            raise diverged("the vocoder's output is not finite")
         middle = self._spectrum(hum)[:, BIAS_FRAMES // 4 : -BIAS_FRAMES // 4]  # the ends sound otherwise
         self.bias = np.abs(middle).mean(1, keepdims=True)  # (n_fft / 2 + 1, 1)
 

@@ -1,5 +1,8 @@
 """One step of the flow: an invertible 1x1 convolution, then an affine coupling whose scale and shift a WaveNet predicts."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
@@ -7,6 +10,21 @@ from src.config import WaveGlowConfig
 from src.models.layers import AddBias, Convolution, Product, uniform
 from src.models.ops import broadcast_to, depend, parameter_view
 from src.models.precision import MixedPrecision, cast, to_float32
+
+Values = TypeVar("Values", Tensor, np.ndarray)
+
+
+def couple(x: Values, log_scale: Values, shift: Values, exp: Callable[[Values], Values] = ops.exp) -> Values:
+    """The affine coupling towards noise (Prenger et al. 2018, sec. 2.1), elementwise: x exp(log_scale) + shift.
+
+    `exp` is that of the values' kind: `numpy.exp` for arrays.
+    """
+    return x * exp(log_scale) + shift
+
+
+def uncouple(y: Values, log_scale: Values, shift: Values, exp: Callable[[Values], Values] = ops.exp) -> Values:
+    """The inverse of `couple`: (y - shift) exp(-log_scale)."""
+    return (y - shift) * exp(-log_scale)
 
 
 class WeightNormConv(nn.Cell):
@@ -154,4 +172,4 @@ class Flow(nn.Cell):
         mixed, log_det = self.convinv(x)
         kept, changed = ops.Split(2, 2)(mixed)
         log_scale, shift = self.wn(kept, condition)
-        return ops.Concat(2)((kept, changed * ops.Exp()(log_scale) + shift)), log_scale, log_det
+        return ops.Concat(2)((kept, couple(changed, log_scale, shift))), log_scale, log_det

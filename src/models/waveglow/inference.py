@@ -9,16 +9,14 @@ to all of them, which another graph makes once.
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.errors import InputError
+from src.errors import diverged
 from src.models.ops import broadcast_last, unfold
-
-if TYPE_CHECKING:
-    from src.models.waveglow.flow import WN, Flow
+from src.models.waveglow.flow import WN, Flow, uncouple
 
 CHUNK = 512  # frames of one chunk of a long mel spectrogram
 WINDOW_MULTIPLE = 16  # frames; one graph is compiled per window size rounded up to this
@@ -145,14 +143,14 @@ class WaveGlowInference:
 
         for k in reversed(range(len(flows))):
             kept, changed = np.split(x, 2, axis=1)
-            shift, log_scale = self._couple(flows[k].weights, kept, len(frames), condition)
-            x = np.concatenate((kept, (changed - shift) * np.exp(-log_scale)), 1) @ flows[k].unmix
+            shift, log_scale = self._shift_and_log_scale(flows[k].weights, kept, len(frames), condition)
+            x = np.concatenate((kept, uncouple(changed, log_scale, shift, np.exp)), 1) @ flows[k].unmix
             if k > 0 and k % self.n_early_every == 0:
                 x = np.concatenate((z[:, used : used + self.n_early_size], x), 1)
                 used += self.n_early_size
         return x.reshape(-1)
 
-    def _couple(
+    def _shift_and_log_scale(
         self, weights: list[Tensor], kept: np.ndarray, n_frames: int, condition: Callable[[int, int], Tensor]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Shift and log scale, each (T, n_half), chunk by chunk; `condition` gives that of a window, by its first frame and its end."""
@@ -171,7 +169,7 @@ class WaveGlowInference:
         result = np.concatenate(results)
         return result[:, :n_half], result[:, self.n_half : self.n_half + n_half]
 
-    def _fold(self, flow: "Flow") -> FoldedFlow:
+    def _fold(self, flow: Flow) -> FoldedFlow:
         """In float64; n_half is filled up with zeros to that of the outermost flow, so that one graph serves all."""
         wn: WN = flow.wn
         n_half, n_layers = wn.n_half, wn.n_layers
@@ -206,9 +204,7 @@ class WaveGlowInference:
         try:
             unmix = np.linalg.inv(flow.convinv.weight.asnumpy().astype(np.float64))
         except np.linalg.LinAlgError:
-            raise InputError(
-                "a 1x1 convolution of the network cannot be inverted: its weights have diverged, take an earlier checkpoint"
-            ) from None
+            raise diverged("a 1x1 convolution of the network cannot be inverted") from None
         return FoldedFlow(unmix.astype(np.float32), weights)
 
 
