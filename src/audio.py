@@ -63,14 +63,18 @@ def save_wav(path: str | Path, wav: np.ndarray, sample_rate: int) -> None:
     if not np.isfinite(wav).all():
         raise ValueError(f"{path}: the waveform has samples that are not finite")
     content = io.BytesIO()
-    soundfile.write(
-        content,
-        np.clip(np.rint(wav * 32768), -32768, 32767).astype(np.int16),
-        sample_rate,
-        format="WAV",
-        subtype="PCM_16",
-    )
+    soundfile.write(content, to_pcm16(wav), sample_rate, format="WAV", subtype="PCM_16")
     write_atomically(path, content.getvalue())
+
+
+def to_pcm16(wav: np.ndarray) -> np.ndarray:
+    """Convert float samples (any shape) to 16-bit PCM, little-endian int16: steps of 1 / 32768, clipped outside [-1, 1]."""
+    return np.clip(np.rint(wav * 32768), -32768, 32767).astype("<i2")
+
+
+def from_pcm16(samples: np.ndarray) -> np.ndarray:
+    """Convert 16-bit PCM (any shape) to float32 in [-1, 1)."""
+    return samples.astype(np.float32) / 32768
 
 
 def mel_spectrogram(wav: np.ndarray, audio: AudioConfig, piece: bool = False) -> np.ndarray:

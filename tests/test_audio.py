@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.audio import decompress, griffin_lim, load_wav, mel_signature, mel_spectrogram, save_wav, silent_mel
+from src.audio import (
+    decompress,
+    from_pcm16,
+    griffin_lim,
+    load_wav,
+    mel_signature,
+    mel_spectrogram,
+    save_wav,
+    silent_mel,
+    to_pcm16,
+)
 from src.config import AudioConfig, load_config
 from src.errors import InputError
 
@@ -87,6 +97,14 @@ def test_loud_samples_are_clipped_not_wrapped(tmp_path):
     )
     soundfile.write(tmp_path / "b.wav", np.array([1.2, 0.5]), 22050, subtype="FLOAT")
     assert load_wav(tmp_path / "b.wav", 22050).tolist() == [1.0, 0.5]
+
+
+def test_every_16_bit_sample_survives_floating_point():
+    samples = np.arange(-32768, 32768).astype(np.int16)
+    wav = from_pcm16(samples)
+    assert wav.dtype == np.float32 and (wav[0], wav[-1]) == (-1, 1 - 1 / 32768)
+    np.testing.assert_array_equal(to_pcm16(wav), samples)
+    assert to_pcm16(np.array([0.4, 0.6, -0.6, 40000]) / 32768).tolist() == [0, 1, -1, 32767]
 
 
 def written(path, samples, subtype="PCM_16"):

@@ -12,7 +12,7 @@ import mindspore.dataset
 import numpy as np
 from mindspore.mindrecord import FileWriter
 
-from src.audio import mel_signature
+from src.audio import mel_signature, to_pcm16
 from src.config import Config, Tacotron2Config
 from src.errors import InputError
 from src.text import SYMBOLS
@@ -63,7 +63,7 @@ def write_split(
             ]
             if waveforms:
                 for record in records:
-                    record["wav"] = np.clip(np.rint(next(waveforms) * 32768), -32768, 32767).astype("<i2").tobytes()
+                    record["wav"] = to_pcm16(next(waveforms)).tobytes()
             if start == 0:
                 n_mels = records[0]["mel"].shape[1]
                 fields = {"text": {"type": "int32", "shape": [-1]}, "mel": {"type": "float32", "shape": [-1, n_mels]}}

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from src.audio import mel_spectrogram, preemphasize
+from src.audio import from_pcm16, mel_spectrogram, preemphasize
 from src.config import AudioConfig
 from src.data.corpus import Corpus
 
@@ -120,4 +120,4 @@ class Segments:
 
 def decode(wav: np.ndarray) -> np.ndarray:
     """A waveform as it stands in a dataset, uint8 [bytes], as float32 [samples] in [-1, 1]."""
-    return wav.view("<i2").astype(np.float32) / 32768
+    return from_pcm16(wav.view("<i2"))
