@@ -97,9 +97,13 @@ def mel_spectrogram(wav: np.ndarray, audio: AudioConfig, piece: bool = False) ->
     filters = _mel_filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin, audio.fmax)
     wav = wav.astype(np.float32, copy=False)
     wav = wav if piece else preemphasize(wav, audio)
-    lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
-    spectrum = librosa.stft(wav, **lengths, center=not piece, pad_mode="reflect")
+    spectrum = librosa.stft(wav, **stft_lengths(audio), center=not piece, pad_mode="reflect")
     return compress(filters @ np.abs(spectrum), audio)
+
+
+def stft_lengths(audio: AudioConfig) -> dict[str, int]:
+    """The lengths in samples that librosa's stft, istft and griffinlim take as keyword arguments."""
+    return {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
 
 
 def preemphasize(wav: np.ndarray, audio: AudioConfig) -> np.ndarray:
@@ -153,10 +157,8 @@ def griffin_lim(mel: np.ndarray, audio: AudioConfig, seed: int = 0) -> np.ndarra
     wav = librosa.griffinlim(
         sharp * (np.linalg.norm(magnitudes) / np.linalg.norm(sharp)),
         n_iter=audio.griffinlim_iterations,
-        hop_length=audio.hop_length,
-        win_length=audio.win_length,
-        n_fft=audio.n_fft,
         random_state=seed,
+        **stft_lengths(audio),
     )
     return scipy.signal.lfilter([1], [1, -audio.preemphasis], wav).astype(np.float32) if audio.preemphasis else wav
 
