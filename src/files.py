@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, their digests, and folders that one process has to itself."""
+"""Reading text, writing files atomically, digests of files, and folders locked by one process."""
 
 import contextlib
 import fcntl
@@ -8,6 +8,22 @@ from pathlib import Path
 from typing import IO
 
 from src.errors import InputError
+
+
+def read_text(path: str | Path) -> str:
+    """Read a text file that a user wrote: UTF-8, with or without a byte order mark; every line ending becomes a newline.
+
+    Raises:
+        InputError: the file cannot be read, or is not UTF-8; names the line.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}: line {line} is not UTF-8 text ({error.reason}); save the file as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:

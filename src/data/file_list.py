@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from src.config import Config
 from src.errors import InputError
+from src.files import read_text
 
 
 class Row(NamedTuple):
@@ -114,10 +115,7 @@ def read_ids(path: Path, known: Collection[str]) -> set[str]:
     Raises:
         InputError: unreadable or empty file.
     """
-    try:
-        ids = {line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")} - {""}
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a list of ids ({error})") from error
+    ids = {line.strip() for line in read_text(path).split("\n")} - {""}
     if not ids:
         raise InputError(f"{path}: has no ids")
     unknown = ids.difference(known)

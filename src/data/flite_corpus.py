@@ -15,6 +15,7 @@ from unidecode import unidecode
 
 from src.audio import load_wav, save_wav
 from src.errors import InputError
+from src.files import read_text
 
 SILENCE_DB = 50  # what is this far below the loudest moment at either end of a clip is cut off
 _MADE = {"metadata.csv", "sentences.txt", "wavs"}
@@ -39,7 +40,7 @@ def read_sentences(path: Path, ids_path: Path | None = None) -> list[Sentence]:
         InputError: unreadable file, a line without text, an id that is used twice or is no file name, ids that are not in the list.
     """
     sentences: dict[str, Sentence] = {}
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
         where = f"{path}:{number}"
@@ -55,7 +56,7 @@ def read_sentences(path: Path, ids_path: Path | None = None) -> list[Sentence]:
             raise InputError(f"{where}: the id '{sentence.id}' was used in {sentences[sentence.id].where} already")
         sentences[sentence.id] = sentence
     if ids_path:
-        wanted = {line.strip() for line in _lines(ids_path)} - {""}
+        wanted = {line.strip() for line in read_text(ids_path).split("\n")} - {""}
         if missing := sorted(wanted - set(sentences)):
             raise InputError(f"{ids_path}: {len(missing)} ids are not in {path}, such as '{missing[0]}'")
         sentences = {name: sentence for name, sentence in sentences.items() if name in wanted}
@@ -125,15 +126,6 @@ def _check_flite() -> None:
     voices = subprocess.run(["flite", "-lv"], check=True, capture_output=True, text=True).stdout
     if "slt" not in voices.split():  # flite would take another voice without a word
         raise InputError(f"this flite has no voice slt ({' '.join(voices.split())}); Debian's package flite has it")
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
