@@ -110,7 +110,7 @@ def test_other_peoples_folders_are_not_replaced(flite):
     real = folder / "recordings"
     (real / "wavs").mkdir(parents=True)
     (real / "metadata.csv").write_text("a|one|one\n")
-    with pytest.raises(InputError, match="something else"):
+    with pytest.raises(InputError, match="something other"):
         make_corpus(read_sentences(real / "metadata.csv"), real, 16000, workers=1)
     assert (real / "metadata.csv").read_text() == "a|one|one\n"
 
