@@ -1,4 +1,4 @@
-"""Audio: mel spectrograms equal to the public ones, files of every kind, and the way back from mel to speech."""
+"""Audio: mel spectrograms equal to the public ones, files of every kind, Griffin-Lim."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def tone(rate, seconds=0.5, frequency=440.0):
 
 
 def test_mel_is_that_of_the_public_implementation():
-    expected = np.load(DATA / "LJ001-0008_start_mel.npy")  # of the whole clip, the frames that the cut does not touch
+    expected = np.load(DATA / "LJ001-0008_start_mel.npy")  # the whole clip's frames before the cut
     mel = mel_spectrogram(load_wav(CLIP, 22050), AUDIO)
     assert (mel.shape, mel.dtype) == ((80, 61), np.float32)
     mel = mel[:, : expected.shape[1]]
@@ -39,7 +39,7 @@ def test_mel_is_that_of_the_public_implementation():
 
 
 def zoo_mel(wav, flavour):
-    """What the two flavours of the MindSpore model zoo compute, step by step."""
+    """Mel spectrogram of one flavour of the MindSpore model zoo, step by step, and its magnitudes."""
     rate, n_fft, hop, win, low, high = (
         (22050, 1024, 256, 1024, 125, 7600) if flavour == "research" else (16000, 2048, 200, 800, 0, 8000)
     )
@@ -64,7 +64,7 @@ def test_the_mel_of_the_model_zoo_there_and_back(flavour):
     np.testing.assert_allclose(decompress(mel, audio), np.clip(magnitudes, 1e-4, 10), rtol=1e-4)
     spoken = griffin_lim(mel, audio)
     assert (spoken.shape, spoken.dtype) == ((mel.shape[1] * audio.hop_length,), np.float32)
-    inner = slice(5, -5)  # the cut of the clip is no speech
+    inner = slice(5, -5)  # the cut end of the clip is no speech
     wanted, found = (
         decompress(mel, audio)[:, inner],
         decompress(mel_spectrogram(spoken, audio), audio)[:, :-1][:, inner],
@@ -213,7 +213,7 @@ def test_signature_tells_any_two_kinds_of_mel_apart():
         "compression",
     }
     assert signature == mel_signature(AudioConfig(griffinlim_iterations=5, griffinlim_power=1.5))
-    assert signature["compression"] == "ln(max(mel, 1e-05))"  # as in the checkpoints of before there was a choice
+    assert signature["compression"] == "ln(max(mel, 1e-05))"  # as in checkpoints made when it was the only one
     assert signature != mel_signature(AudioConfig(mel_floor=1e-3))
     unit = mel_signature(AudioConfig(compression="unit"))
     assert unit != signature and unit != mel_signature(AudioConfig(compression="unit", mel_ceiling=2.0))

@@ -17,7 +17,7 @@ NOBODY = 65534
 
 @contextmanager
 def unwritable_folder():
-    """A folder that nothing can be written into, not even by root, who is somebody else meanwhile."""
+    """A folder without permission to write. Root, whom permissions do not bind, becomes another user meanwhile."""
     with TemporaryDirectory() as folder:
         os.chmod(folder, 0o555)
         root = os.geteuid() == 0
@@ -80,7 +80,8 @@ def test_a_file_where_the_folder_should_be(tmp_path):
 
 
 def test_one_process_at_a_time(tmp_path):
-    code = "import sys; from src.files import claim_folder; held = claim_folder(sys.argv[1]); print('mine', flush=True); input()"
+    code = "import sys; from src.files import claim_folder; held = claim_folder(sys.argv[1])"
+    code += "; print('mine', flush=True); input()"
     call = [sys.executable, "-c", code, str(tmp_path / "out")]
     with subprocess.Popen(
         call, cwd=Path(__file__).parents[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -92,4 +93,4 @@ def test_one_process_at_a_time(tmp_path):
         assert (tmp_path / "out" / ".x.ckpt.7.partial").exists()
         other.kill()
     with claim_folder(tmp_path / "out"):
-        assert os.listdir(tmp_path / "out") == [".lock"]  # what the killed one left is gone
+        assert os.listdir(tmp_path / "out") == [".lock"]  # the partial file of the killed process is gone
