@@ -11,7 +11,7 @@ import librosa
 import numpy as np
 import scipy
 
-from src.audio import mel_spectrogram
+from src.audio import mel_spectrogram, stft_lengths, to_pcm16
 from src.config import AudioConfig
 from src.errors import InputError
 from src.text.cleaners import ABBREVIATIONS, english_cleaners
@@ -114,7 +114,7 @@ class Recogniser:
 
     def __call__(self, wav: np.ndarray, sample_rate: int) -> str:
         """The words of float `wav` [samples] in [-1, 1], separated by spaces; empty if there are none."""
-        samples = np.clip(np.rint(resample(wav, sample_rate) * 32768), -32768, 32767).astype("<i2")
+        samples = to_pcm16(resample(wav, sample_rate))
         self._decoder.start_utt()
         self._decoder.process_raw(samples.tobytes(), full_utt=True)  # its normalisation then is of this utterance alone
         self._decoder.end_utt()
@@ -177,7 +177,7 @@ def log_spectral_distance(wav: np.ndarray, reference: np.ndarray, audio: AudioCo
     """
     frequencies = librosa.fft_frequencies(sr=audio.sample_rate, n_fft=audio.n_fft)
     bands = (frequencies >= audio.fmin) & (frequencies <= audio.fmax)
-    lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
+    lengths = stft_lengths(audio)
     samples = min(len(wav), len(reference))
     decibels = [
         20 * np.log10(np.maximum(np.abs(librosa.stft(each[:samples].astype(np.float32), **lengths))[bands], QUIETEST))

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from src.audio import save_wav, silent_mel
 from src.config import AudioConfig, Config
 from src.errors import InputError, diverged, quote
-from src.files import write_atomically
+from src.files import read_text, write_atomically
 from src.models.sampling import Seed, item_seed
 from src.models.tacotron2.model import Tacotron2
 from src.models.tacotron2.stopping import severity
@@ -101,12 +101,7 @@ def read_lines(path: str | Path) -> tuple[list[Line], list[int]]:
     Raises:
         InputError: no such file, not UTF-8, no text in it.
     """
-    try:
-        texts = Path(path).read_text(encoding="utf-8-sig").rstrip().split("\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    texts = read_text(path).rstrip().split("\n")
     lines = [Line(number, text.strip()) for number, text in enumerate(texts, 1)]
     if not lines[-1].text:
         raise InputError(f"{path}: there is no text in it")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from src.errors import InputError
+from src.files import read_text
 
 PAD = "_"  # id 0 fills the end of short texts in a batch and never comes from text
 PUNCTUATION = "-!'(),.:;? "
@@ -36,12 +37,7 @@ def read_symbols(path: str | Path) -> list[str]:
     Raises:
         InputError: the file cannot be read, or is no such list.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    text = read_text(path)
     try:
         symbols = json.loads(text)
     except ValueError:

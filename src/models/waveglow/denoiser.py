@@ -5,6 +5,7 @@ from typing import Protocol
 import librosa
 import numpy as np
 
+from src.audio import stft_lengths
 from src.config import Config
 from src.errors import InputError, diverged
 
@@ -32,7 +33,7 @@ class Denoiser:
 
     def __init__(self, net: NeuralVocoder):
         audio = net.config.audio
-        self.lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
+        self.lengths = stft_lengths(audio)
         hum = np.asarray(net.infer(np.zeros((1, audio.n_mels, BIAS_FRAMES), np.float32), sigma=0.0))[0]
         if not np.isfinite(hum).all():
             raise diverged("the vocoder's output is not finite")
