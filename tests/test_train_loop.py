@@ -11,6 +11,7 @@ import yaml
 import train
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.cli import run
+from src.data.corpus import Corpus
 from src.errors import InputError
 from src.models.factory import create_model
 from src.models.tacotron2.loss import Tacotron2Loss
@@ -300,7 +301,7 @@ def test_arguments_that_make_no_sense(arguments, message, monkeypatch, capsys):
 def test_validation_does_not_depend_on_batching(data):
     config = toy_config()
     net, loss = create_toy_network(config), Tacotron2Loss(config)
-    corpus = loop.Corpus(data, "val")
+    corpus = Corpus(data, "val")
     results = [Validator(net, loss, corpus, batch_size, reduction_factor=1)() for batch_size in (1, 2, 5, 64)]
     for result in results[1:]:
         np.testing.assert_allclose(result[:4], results[0][:4], rtol=1e-5)
