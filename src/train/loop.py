@@ -135,7 +135,7 @@ class Training:
         raise AssertionError("there is always another batch")
 
     def _build(self, checkpoint: Checkpoint | None) -> str:
-        """Make network, optimiser, batches and validation for the current step, with the state of `checkpoint` or afresh.
+        """Make network, optimiser, batches and validation for the current step, afresh or as in `checkpoint`.
 
         Returns the device's name.
         """

@@ -108,7 +108,7 @@ def assert_equal_weights(net: nn.Cell) -> None:
 
 
 def introduction(config: Config, net: nn.Cell, device: str, clips: str, step: int) -> str:
-    """A line for the screen: network, versions, device, precision, size, `clips` (how many in which batches), first step."""
+    """A line for the screen: network, versions, device, precision, size, `clips` (how many, in which batches), step."""
     millions = sum(weight.size for weight in net.trainable_params()) / 1e6
     ranks = f" x {runtime.world_size()}" if runtime.world_size() > 1 else ""
     return (
