@@ -1,4 +1,4 @@
-"""What scripts/benchmarks/count_launches.py counts and makes of it."""
+"""scripts/benchmarks/count_launches.py: its counts and its report."""
 
 import json
 import sys
