@@ -27,11 +27,11 @@ def main() -> None:
         dest="layout",
         choices=("auto", *LAYOUTS),
         default="auto",
-        help="layout of SOURCE; auto tells it by names (default)",
+        help="layout of SOURCE; auto recognises it by its names (default)",
     )
     parser.add_argument(
         "--config",
-        help="YAML file with what tensors do not tell, such as the audio settings; sizes in it give way to theirs. Keys can be flags",
+        help="YAML file for what tensors cannot tell, such as audio settings; sizes are those of the tensors",
     )
     parser.add_argument(
         "--symbols", metavar="FILE", help="symbols in the order of the embedding's rows: a JSON list, or one to a line"
@@ -56,13 +56,12 @@ def main() -> None:
     else:
         network = f"{config.model.n_flows} flows, {config.model.wn_channels} channels, hop {config.audio.hop_length}"
     print(
-        f"{arguments.destination}: {config.model.name}, {config.audio.n_mels} mel bands, {network}, {config.audio.sample_rate} Hz, "
-        f"step {done.step}; layout: {done.layout}"
+        f"{arguments.destination}: {config.model.name}, {config.audio.n_mels} mel bands, {network}, "
+        f"{config.audio.sample_rate} Hz, step {done.step}; layout: {done.layout}"
     )
     if done.layout == "zoo" and not arguments.config:
-        print(
-            "taken for the model zoo's `research` flavour; for the `official` one add --config config/tacotron2_zoo_official.yaml"
-        )
+        flavour = "for the `official` flavour add --config config/tacotron2_zoo_official.yaml"
+        print(f"taken for the model zoo's `research` flavour; {flavour}")
     if done.left_out:
         print(f"left out, as it belongs to a training: {some_of(done.left_out)}")
 

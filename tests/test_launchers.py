@@ -1,4 +1,7 @@
-"""The shell scripts. How ranks end is tried on stand-ins of msrun and train.py first, then on the toy network under the real msrun."""
+"""The launchers in scripts/.
+
+How ranks end is tested with stand-ins for msrun and train.py, and then with the toy network under the real msrun.
+"""
 
 import json
 import os
@@ -18,9 +21,14 @@ from src.train.run_folder import latest
 from tests.toy_training import flags, read_log, write_corpus
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("run_standalone_train.sh", "run_distribute_train.sh", "run_eval.sh", "run_export.sh")
+NAMES = STANDALONE, DISTRIBUTE, EVAL, EXPORT = (
+    "run_standalone_train.sh",
+    "run_distribute_train.sh",
+    "run_eval.sh",
+    "run_export.sh",
+)
 
-# Writes down how it was called.
+# Records how it was called.
 RECORDER = """
 import json, os, sys
 record = {"arguments": sys.argv[1:], "environment": dict(os.environ)}
@@ -42,7 +50,7 @@ for role, rank, log in processes if node else [("MS_SCHED", 0, "scheduler"), *pr
         subprocess.Popen(command, env=environment, stdout=file, stderr=file, start_new_session=role == "MS_WORKER")
 """
 
-# How a stand-in for train.py begins.
+# Beginning of each stand-in for train.py.
 RANK = """
 import os, signal, subprocess, sys, time
 rank = int(os.environ["RANK_ID"])
@@ -61,7 +69,7 @@ if __name__ == "__main__":
 
 
 class Launchers:
-    """The launchers in a folder `root` of their own, beside programs that a test puts there; what they start can be found and is killed."""
+    """Copies of the launchers in `root`, beside programs that a test puts there. What they start is killed."""
 
     def __init__(self, folder: Path):
         self.folder, self.root, self.bin = folder, folder / "root", folder / "bin"
@@ -155,22 +163,47 @@ def test_usage(launchers, name):
 @pytest.mark.parametrize(
     "name, arguments, environment, message",
     [
-        ("run_standalone_train.sh", "c.yaml nowhere out", {}, "DATA_PATH nowhere: no such folder"),
-        ("run_standalone_train.sh", "c.yaml data out", {"DEVICE_TARGET": "TPU"}, "DEVICE_TARGET must be Ascend, GPU or CPU, not 'TPU'"),
-        ("run_standalone_train.sh", "c.yaml data out", {"DEVICE_ID": "-1"}, "DEVICE_ID must be a whole number from 0 on, not '-1'"),
-        ("run_distribute_train.sh", "c.yaml nowhere out 2", {}, "DATA_PATH nowhere: no such folder"),
-        ("run_distribute_train.sh", "c.yaml data out 0", {}, "NUM_DEVICES must be a whole number from 1 on, not '0'"),
-        ("run_distribute_train.sh", "c.yaml data out --train.lr 1", {}, "NUM_DEVICES must be a whole number from 1 on, not '--train.lr'"),
-        ("run_distribute_train.sh", "c.yaml data c.yaml 2", {}, "OUTPUT_DIR c.yaml: the folder for logs cannot be made in it"),
-        ("run_distribute_train.sh", "c.yaml data out 2", {"NUM_NODES": "2"}, "NUM_NODES is 2, so MASTER_ADDR and NODE_RANK are needed"),
-        ("run_distribute_train.sh", "c.yaml data out 2", {"NODE_RANK": "1"}, "NODE_RANK must be below NUM_NODES, 1, not 1"),
-        ("run_distribute_train.sh", "c.yaml data out 2", {"RANK_TABLE_FILE": "t.json"}, "RANK_TABLE_FILE t.json: no such file"),
-        ("run_distribute_train.sh", "c.yaml data out 2", {"GRACE_SECONDS": "long"}, "GRACE_SECONDS must be a whole number from 1 on, not"),
-        ("run_distribute_train.sh", "c.yaml data out 2", {"MASTER_PORT": "99999"}, "MASTER_PORT 99999 cannot be used"),
-        ("run_eval.sh", "x.ckpt lines.txt out", {}, "INPUT lines.txt: no such file or folder, and a text has two words at least"),
-        ("run_export.sh", "x.ckpt PDF out", {}, "FILE_FORMAT must be MINDIR, ONNX or AIR, not 'PDF'"),
+        (STANDALONE, "c.yaml nowhere out", {}, "DATA_PATH nowhere: no such folder"),
+        (
+            STANDALONE,
+            "c.yaml data out",
+            {"DEVICE_TARGET": "TPU"},
+            "DEVICE_TARGET must be Ascend, GPU or CPU, not 'TPU'",
+        ),
+        (STANDALONE, "c.yaml data out", {"DEVICE_ID": "-1"}, "DEVICE_ID must be a whole number from 0 on, not '-1'"),
+        (DISTRIBUTE, "c.yaml nowhere out 2", {}, "DATA_PATH nowhere: no such folder"),
+        (DISTRIBUTE, "c.yaml data out 0", {}, "NUM_DEVICES must be a whole number from 1 on, not '0'"),
+        (
+            DISTRIBUTE,
+            "c.yaml data out --train.lr 1",
+            {},
+            "NUM_DEVICES must be a whole number from 1 on, not '--train.lr'",
+        ),
+        (DISTRIBUTE, "c.yaml data c.yaml 2", {}, "OUTPUT_DIR c.yaml: the folder for logs cannot be made in it"),
+        (
+            DISTRIBUTE,
+            "c.yaml data out 2",
+            {"NUM_NODES": "2"},
+            "NUM_NODES is 2, so MASTER_ADDR and NODE_RANK are needed",
+        ),
+        (DISTRIBUTE, "c.yaml data out 2", {"NODE_RANK": "1"}, "NODE_RANK must be below NUM_NODES, 1, not 1"),
+        (DISTRIBUTE, "c.yaml data out 2", {"RANK_TABLE_FILE": "t.json"}, "RANK_TABLE_FILE t.json: no such file"),
+        (
+            DISTRIBUTE,
+            "c.yaml data out 2",
+            {"GRACE_SECONDS": "long"},
+            "GRACE_SECONDS must be a whole number from 1 on, not",
+        ),
+        (DISTRIBUTE, "c.yaml data out 2", {"MASTER_PORT": "99999"}, "MASTER_PORT 99999 cannot be used"),
+        (
+            EVAL,
+            "x.ckpt lines.txt out",
+            {},
+            "INPUT lines.txt: no such file or folder, and a text has two words at least",
+        ),
+        (EXPORT, "x.ckpt PDF out", {}, "FILE_FORMAT must be MINDIR, ONNX or AIR, not 'PDF'"),
     ],
-)  # fmt: skip
+)
 def test_bad_arguments_are_named_before_anything_starts(launchers, name, arguments, environment, message):
     status, out, err = launchers.run(name, *arguments.split(), **environment)
     assert (status, out) == (2, "") and err.startswith(f"error: {message}") and err.count("\n") == 1
@@ -333,7 +366,7 @@ def ready(launchers) -> bool:
 
 
 def wait_until_ready(launchers, process: subprocess.Popen) -> None:
-    """Until both ranks can save, and the launcher follows the first one: before that a signal kills what msrun has started."""
+    """Wait until both ranks can save and the launcher follows the first one; before, a signal would kill the ranks."""
     wait_for(lambda: ready(launchers), process)
     assert "ready\n" in iter(process.stdout.readline, "")
 

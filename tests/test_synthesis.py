@@ -1,4 +1,4 @@
-"""Lines to wavs with a network that is quick to see through; the real one is in test_eval.py and test_network.py."""
+"""Lines to wavs, with a network so simple that its output can be predicted; test_eval.py has the real one."""
 
 import itertools
 import json

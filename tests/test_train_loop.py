@@ -11,6 +11,7 @@ import yaml
 import train
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.cli import run
+from src.data.corpus import Corpus
 from src.errors import InputError
 from src.models.factory import create_model
 from src.models.tacotron2.loss import Tacotron2Loss
@@ -83,9 +84,8 @@ def test_a_finished_run_is_not_overwritten(data, tmp_path, monkeypatch, capsys):
     config = toy_config(data__n_buckets=1, train__max_steps=1)
     Training(config, data, tmp_path / "out").run()
     rows = read_log(tmp_path / "out")
-    monkeypatch.setattr(
-        sys, "argv", ["train.py", "--resume", str(tmp_path / "out")]
-    )  # data and configuration are the run's own
+    # Data and configuration are the run's own.
+    monkeypatch.setattr(sys, "argv", ["train.py", "--resume", str(tmp_path / "out")])
     with pytest.raises(SystemExit, match="0"):
         run(train.main)
     assert "all 1 steps are done" in capsys.readouterr().out
@@ -103,9 +103,8 @@ def test_a_signal_saves_a_checkpoint_and_leaves(request_to_stop, data, tmp_path,
     with pytest.raises(SystemExit) as exit_code:
         run(train.main)
     name = {143: "SIGTERM", 130: "SIGINT"}[exit_code.value.code]
-    assert (
-        name == "SIGTERM" or request_to_stop == "INTERRUPT"
-    )  # MindSpore makes a SIGINT into a SIGTERM once a graph has run
+    # MindSpore turns SIGINT into SIGTERM once a graph has run.
+    assert name == "SIGTERM" or request_to_stop == "INTERRUPT"
     assert f"stopped by {name} at step 3" in capsys.readouterr().out
     assert [path.name for path in numbered(tmp_path / "out")] == ["tacotron2-0.ckpt", "tacotron2-3.ckpt"]
 
@@ -148,11 +147,8 @@ def test_what_a_run_leaves_behind(data, tmp_path, capfd):
 
 def test_validation_every_epoch(data, tmp_path):
     Training(toy_config(data__n_buckets=1, train__validate_every=0, train__max_steps=7), data, tmp_path / "out").run()
-    assert [row["step"] for row in read_log(tmp_path / "out") if "val_loss" in row] == [
-        3,
-        6,
-        7,
-    ]  # 8 clips in batches of 3
+    # 8 clips in batches of 3 are three steps an epoch.
+    assert [row["step"] for row in read_log(tmp_path / "out") if "val_loss" in row] == [3, 6, 7]
 
 
 def test_bad_batches_are_skipped_counted_and_logged(tmp_path):
@@ -215,9 +211,8 @@ def test_the_loss_scale_falls_at_overflows(tmp_path):
         "train__loss_scale": 4.0,
         "train__max_bad_steps": 1,
     }
-    with pytest.raises(
-        Diverged, match="1 batches in a row"
-    ):  # the third bad batch meets a scale of 1, which cannot be to blame
+    # The third bad batch meets a scale of 1, which cannot be the cause.
+    with pytest.raises(Diverged, match="1 batches in a row"):
         Training(toy_config(**settings), data, tmp_path / "out").run()
     rows = read_log(tmp_path / "out")
     scales = [row["loss_scale"] for row in rows if "loss" in row]
@@ -300,7 +295,7 @@ def test_arguments_that_make_no_sense(arguments, message, monkeypatch, capsys):
 def test_validation_does_not_depend_on_batching(data):
     config = toy_config()
     net, loss = create_toy_network(config), Tacotron2Loss(config)
-    corpus = loop.Corpus(data, "val")
+    corpus = Corpus(data, "val")
     results = [Validator(net, loss, corpus, batch_size, reduction_factor=1)() for batch_size in (1, 2, 5, 64)]
     for result in results[1:]:
         np.testing.assert_allclose(result[:4], results[0][:4], rtol=1e-5)
