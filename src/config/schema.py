@@ -61,7 +61,7 @@ class TextConfig:
 
     symbols: list[str] = field(default_factory=lambda: list(SYMBOLS))
     end_symbol: str = ""
-    cleaner: Literal["english_cleaners", "basic_cleaners", "english_phonemes"] = "english_cleaners"
+    cleaner: Literal["english_cleaners", "basic_cleaners", "english_phonemes", "english"] = "english_cleaners"
     sentence_pause: float = 0.2
     max_sentence_length: int = 200
 
