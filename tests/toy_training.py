@@ -56,6 +56,7 @@ class ToyNetwork(nn.Cell):
     def __init__(self, config: Config):
         super().__init__()
         width, n_mels = config.model.encoder_dim, config.audio.n_mels
+        self.config = config
         self.embedding = Parameter(uniform((config.model.n_symbols, width), 1.0), name="embedding")
         # No bias: batch norm would remove it, and Adam would amplify the rounding of its gradient.
         self.encoder = Linear(n_mels, width, bias=False)

@@ -12,7 +12,7 @@ from src.config.checks import check_audio, check_bounds, check_train
 from src.config.networks import NETWORKS, network_of
 from src.config.schema import Config, Tacotron2Config
 from src.errors import InputError
-from src.text.symbols import SYMBOL_TABLES
+from src.text.symbols import symbol_table
 
 
 def sections() -> dict[str, tuple[type, ...]]:
@@ -99,10 +99,10 @@ def _with_symbols(key: str, value: Any, where: str) -> Any:
     """Put the symbols of a table in the place of its name."""
     if key != "text.symbols" or not isinstance(value, str) or value.lstrip().startswith("["):
         return value
-    if value not in SYMBOL_TABLES:
-        tables = ", ".join(SYMBOL_TABLES)
-        raise InputError(f"{where}: text.symbols is '{value}', but must be a list or the name of a table: {tables}")
-    return list(SYMBOL_TABLES[value])
+    try:
+        return symbol_table(value)
+    except InputError as error:
+        raise InputError(f"{where}: text.symbols: {error}") from error
 
 
 def _build(values: dict[str, Any], where: str) -> Config:
