@@ -114,3 +114,40 @@ def test_a_folder_that_is_no_environment_is_left_alone(tmp_path):
     assert done.returncode == 2
     assert re.fullmatch(r"error: \S+ is not a virtual environment .*\n", done.stderr)
     assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+def functions(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+
+
+def test_files_functions_and_lines_are_short():
+    long = []
+    for path in sources():
+        text = path.read_text(encoding="utf-8")
+        lines, name = text.splitlines(), path.relative_to(ROOT)
+        long += [f"{name}: {len(lines)} lines"] if len(lines) > 300 else []
+        long += [f"{name}:{n}: {len(line)} characters" for n, line in enumerate(lines, 1) if len(line) > 120]
+        for node in functions(ast.parse(text)):
+            length = node.end_lineno - node.lineno + 1
+            # A longer one says why: "One function: ..." in a comment at its beginning.
+            reasoned = any("# One function:" in line for line in lines[node.lineno - 1 : node.lineno + 12])
+            if isinstance(node, ast.FunctionDef) and length > 60 and not reasoned:
+                long.append(f"{name}:{node.lineno}: {node.name} has {length} lines")
+    assert long == []
+
+
+def test_docstrings_begin_with_a_noun_or_an_imperative():
+    stumbling = []
+    for path in sources():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in [tree, *functions(tree)]:
+            first = (ast.get_docstring(node) or "").split(" ")[0]
+            if first in ("What", "That", "Those", "Whether", "Which"):
+                stumbling.append(f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}")
+    assert stumbling == []
+
+
+@pytest.mark.parametrize("module", ["src.data.preprocess", "src.text", "src.audio", "src.export.onnx.inference"])
+def test_it_starts_without_mindspore(module):
+    code = f"import sys, {module}; sys.exit('mindspore' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -8,7 +8,7 @@ from unidecode import unidecode
 
 from src.errors import InputError, quote
 
-QUOTES = "\"“”„‟«»‹›″`"  # have no sound; dropped without a warning where a network has no symbol for them
+QUOTES = '"“”„‟«»‹›″`'  # have no sound; dropped without a warning where a network has no symbol for them
 
 # One fate for each, under every cleaner, unless the network has a symbol of its own for the character. docs/text.md shows this table.
 PLAIN = {
@@ -17,8 +17,13 @@ PLAIN = {
     **dict.fromkeys("‐‑‒–−", "-"),
     **dict.fromkeys("—―", "--"),
     "…": "...",
-    **dict.fromkeys("\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "),
-    **dict.fromkeys("\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff\ufe0e\ufe0f", ""),
+    **dict.fromkeys(
+        "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "
+    ),
+    **dict.fromkeys(
+        "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff\ufe0e\ufe0f",
+        "",
+    ),
     "ﬀ": "ff",
     "ﬁ": "fi",
     "ﬂ": "fl",
@@ -26,11 +31,46 @@ PLAIN = {
     "ﬄ": "ffl",
 }
 _PLAIN = str.maketrans(PLAIN)
-_GROUPED = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")  # 10 000 with the space that publishers set between thousands
+_GROUPED = re.compile(
+    r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))"
+)  # 10 000 with the space that publishers set between thousands
 
 _SCRIPTS = frozenset(
-    "LATIN GREEK CYRILLIC ARMENIAN HEBREW ARABIC SYRIAC THAANA DEVANAGARI BENGALI GURMUKHI GUJARATI ORIYA TAMIL TELUGU KANNADA MALAYALAM "
-    "SINHALA THAI LAO TIBETAN MYANMAR GEORGIAN HANGUL ETHIOPIC CHEROKEE KHMER MONGOLIAN HIRAGANA KATAKANA BOPOMOFO CJK YI".split()
+    [
+        "LATIN",
+        "GREEK",
+        "CYRILLIC",
+        "ARMENIAN",
+        "HEBREW",
+        "ARABIC",
+        "SYRIAC",
+        "THAANA",
+        "DEVANAGARI",
+        "BENGALI",
+        "GURMUKHI",
+        "GUJARATI",
+        "ORIYA",
+        "TAMIL",
+        "TELUGU",
+        "KANNADA",
+        "MALAYALAM",
+        "SINHALA",
+        "THAI",
+        "LAO",
+        "TIBETAN",
+        "MYANMAR",
+        "GEORGIAN",
+        "HANGUL",
+        "ETHIOPIC",
+        "CHEROKEE",
+        "KHMER",
+        "MONGOLIAN",
+        "HIRAGANA",
+        "KATAKANA",
+        "BOPOMOFO",
+        "CJK",
+        "YI",
+    ]
 )
 
 
@@ -75,7 +115,9 @@ def settle_scripts(text: str, own: Collection[str], symbols: Collection[str], po
     if not foreign:
         return text, []
     if policy != "transliterate":
-        names = " and ".join(dict.fromkeys(script(letter).capitalize() for word in foreign for letter in word if script(letter)))
+        names = " and ".join(
+            dict.fromkeys(script(letter).capitalize() for word in foreign for letter in word if script(letter))
+        )
         raise InputError(
             f"{quote(foreign[0])} is written in {names.replace('Cjk', 'Chinese characters')}, which this voice does not read; "
             "text.foreign_script transliterate has it spoken in Latin letters"
@@ -89,9 +131,9 @@ def _foreign_words(text: str, own: Collection[str], symbols: Collection[str]) ->
     words, current = [], ""
     for character in f"{text} ":
         found = script(character)
-        if found and found not in own and character not in symbols and character.lower() not in symbols:
-            current += character
-        elif current and unicodedata.category(character) in ("Mn", "Mc"):
+        if (found and found not in own and character not in symbols and character.lower() not in symbols) or (
+            current and unicodedata.category(character) in ("Mn", "Mc")
+        ):
             current += character
         elif current:
             words.append(current)

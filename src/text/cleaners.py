@@ -68,7 +68,16 @@ def _collapse(text: str) -> str:
 
 register(Cleaner("english_cleaners", "en", english_cleaners, scripts=_LATIN))
 register(Cleaner("basic_cleaners", "", basic_cleaners))
-register(Cleaner("english_phonemes", "en", english_cleaners, scripts=_LATIN, pronounce=pronounce, unknown_words=unpronounced_words_in))
+register(
+    Cleaner(
+        "english_phonemes",
+        "en",
+        english_cleaners,
+        scripts=_LATIN,
+        pronounce=pronounce,
+        unknown_words=unpronounced_words_in,
+    )
+)
 register(
     Cleaner(
         "english",

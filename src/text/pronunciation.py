@@ -9,7 +9,24 @@ _WORD = re.compile(r"[a-z]+(?:'[a-z]+)*'?")
 _WORD_OR_LETTER = re.compile(r"[A-Z](?:'s)?(?![A-Za-z'])|[a-z]+(?:'[a-z]+)*'?")
 _VOICELESS = ("P", "T", "K", "F", "TH")
 _SIBILANT = ("S", "Z", "SH", "ZH", "CH", "JH")
-_PREFIXES = ("anti", "co", "counter", "cyber", "de", "dis", "hyper", "inter", "mega", "micro", "mid", "mini", "mis", "multi", "neo", "non")
+_PREFIXES = (
+    "anti",
+    "co",
+    "counter",
+    "cyber",
+    "de",
+    "dis",
+    "hyper",
+    "inter",
+    "mega",
+    "micro",
+    "mid",
+    "mini",
+    "mis",
+    "multi",
+    "neo",
+    "non",
+)
 _PREFIXES += ("over", "post", "pre", "pro", "re", "semi", "sub", "super", "tele", "trans", "ultra", "un", "under")
 _SHORTEST_PART = 3  # letters of a word in a compound
 
@@ -93,9 +110,22 @@ def _by_ending(word: str) -> str:
     known = _pronunciations()
     for ending in ("'s", "s'", "es", "s"):
         stem = word.removesuffix(ending)
-        if stem != word and len(stem) > 1 and stem in known and not stem.endswith(("s", "i", "u") if ending == "s" else ()):
+        if (
+            stem != word
+            and len(stem) > 1
+            and stem in known
+            and not stem.endswith(("s", "i", "u") if ending == "s" else ())
+        ):
             return _plural(known[stem])
-    for ending, sound in (("ing", "IH0 NG"), ("ed", None), ("er", "ER0"), ("ers", "ER0 Z"), ("ly", "L IY0"), ("ness", "N AH0 S"), ("less", "L AH0 S")):
+    for ending, sound in (
+        ("ing", "IH0 NG"),
+        ("ed", None),
+        ("er", "ER0"),
+        ("ers", "ER0 Z"),
+        ("ly", "L IY0"),
+        ("ness", "N AH0 S"),
+        ("less", "L AH0 S"),
+    ):
         stem = word.removesuffix(ending)
         if stem == word or len(stem) < _SHORTEST_PART:
             continue
@@ -123,12 +153,12 @@ def _by_parts(word: str) -> str:
 
 
 def _plural(phonemes: str) -> str:
-    last = phonemes.split()[-1]
+    last = phonemes.rsplit(maxsplit=1)[-1]
     return f"{phonemes} {'IH0 Z' if last in _SIBILANT else 'S' if last in _VOICELESS else 'Z'}"
 
 
 def _past(phonemes: str) -> str:
-    last = phonemes.split()[-1]
+    last = phonemes.rsplit(maxsplit=1)[-1]
     if last in ("T", "D"):
         return f"{phonemes} IH0 D"
     return f"{phonemes} {'T' if last in (*_VOICELESS, 'S', 'SH', 'CH') else 'D'}"

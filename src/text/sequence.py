@@ -13,7 +13,6 @@ from unidecode import unidecode
 
 from src.errors import InputError, quote, some_of
 from src.text.characters import PLAIN, QUOTES, describe, plain, script, settle_scripts
-from src.text.cleaners import CLEANERS  # registers the cleaners
 from src.text.registry import Cleaner, cleaner_named
 from src.text.sentences import cut_sentence
 from src.text.symbols import PAD, SYMBOLS, spelled
@@ -121,7 +120,9 @@ def spoken_text(text: str, config: Config | TextConfig) -> str:
     text_config = getattr(config, "text", config)
     cleaner, alphabet = cleaner_named(text_config.cleaner), alphabet_of(text_config)
     parts = _parts(text, cleaner, alphabet, _foreign_script(text_config), "").parts
-    return "".join(f"{{{part}}}" if position % 2 else cleaner.function(part) for position, part in enumerate(parts)).strip()
+    return "".join(
+        f"{{{part}}}" if position % 2 else cleaner.function(part) for position, part in enumerate(parts)
+    ).strip()
 
 
 def unknown_words(text: str, config: Config | TextConfig) -> list[str]:
@@ -149,12 +150,16 @@ def speakable_sentences(text: str, config: TextConfig, where: str = "") -> list[
         InputError: as `text_to_sequence`.
     """
     pieces = [
-        piece for sentence in split_sentences(text, config) for piece in cut_sentence(sentence, config.max_sentence_length)
+        piece
+        for sentence in split_sentences(text, config)
+        for piece in cut_sentence(sentence, config.max_sentence_length)
     ]
     return [piece for piece in pieces if can_be_spoken(piece, config, where)]
 
 
-def prepare_input_sequence(texts: list[str], config: Config, lines: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+def prepare_input_sequence(
+    texts: list[str], config: Config, lines: Sequence[int] | None = None
+) -> tuple[Tensor, Tensor]:
     """Return `encode_texts` as tensors."""
     from mindspore import Tensor  # noqa: PLC0415  (takes seconds; preprocessing encodes text without it)
 
@@ -281,7 +286,9 @@ def _lost_as_typed(part: str, cleaner: Cleaner, lost: set[str]) -> set[str]:
     dropped = set()
     for character in set(part) - set(QUOTES):
         cleaned = cleaner.function(character)
-        vanishes = not cleaned.strip() and not character.isspace() and not _is_invisible(character) and not character.isascii()
+        vanishes = (
+            not cleaned.strip() and not character.isspace() and not _is_invisible(character) and not character.isascii()
+        )
         if (lost & set(cleaned)) or vanishes:
             dropped.add(character)
     return dropped
@@ -324,7 +331,9 @@ def _warn(encoded: Sequence[Encoded], places: Sequence[str], cleaner: str) -> No
         (foreign, "these words of another script are transliterated"),
     ):
         if found:
-            warnings.warn(f"{message}: {', '.join(_with_lines(name, found[name]) for name in sorted(found))}", stacklevel=3)
+            warnings.warn(
+                f"{message}: {', '.join(_with_lines(name, found[name]) for name in sorted(found))}", stacklevel=3
+            )
 
 
 def _with_lines(name: str, places: list[str]) -> str:

@@ -100,15 +100,69 @@ _DAYS = {name[:3]: name for name in "Monday Tuesday Wednesday Thursday Friday Sa
 }
 _STATES = dict(
     pair.split(":")
-    for pair in (
-        "AL:Alabama AK:Alaska AZ:Arizona AR:Arkansas CA:California CO:Colorado CT:Connecticut DE:Delaware FL:Florida GA:Georgia HI:Hawaii "
-        "ID:Idaho IL:Illinois IN:Indiana IA:Iowa KS:Kansas KY:Kentucky LA:Louisiana ME:Maine MD:Maryland MA:Massachusetts MI:Michigan "
-        "MN:Minnesota MS:Mississippi MO:Missouri MT:Montana NE:Nebraska NV:Nevada NH:New_Hampshire NJ:New_Jersey NM:New_Mexico NY:New_York "
-        "NC:North_Carolina ND:North_Dakota OH:Ohio OK:Oklahoma OR:Oregon PA:Pennsylvania RI:Rhode_Island SC:South_Carolina SD:South_Dakota "
-        "TN:Tennessee TX:Texas UT:Utah VT:Vermont VA:Virginia WA:Washington WV:West_Virginia WI:Wisconsin WY:Wyoming"
-    ).split()
+    for pair in [
+        "AL:Alabama",
+        "AK:Alaska",
+        "AZ:Arizona",
+        "AR:Arkansas",
+        "CA:California",
+        "CO:Colorado",
+        "CT:Connecticut",
+        "DE:Delaware",
+        "FL:Florida",
+        "GA:Georgia",
+        "HI:Hawaii",
+        "ID:Idaho",
+        "IL:Illinois",
+        "IN:Indiana",
+        "IA:Iowa",
+        "KS:Kansas",
+        "KY:Kentucky",
+        "LA:Louisiana",
+        "ME:Maine",
+        "MD:Maryland",
+        "MA:Massachusetts",
+        "MI:Michigan",
+        "MN:Minnesota",
+        "MS:Mississippi",
+        "MO:Missouri",
+        "MT:Montana",
+        "NE:Nebraska",
+        "NV:Nevada",
+        "NH:New_Hampshire",
+        "NJ:New_Jersey",
+        "NM:New_Mexico",
+        "NY:New_York",
+        "NC:North_Carolina",
+        "ND:North_Dakota",
+        "OH:Ohio",
+        "OK:Oklahoma",
+        "OR:Oregon",
+        "PA:Pennsylvania",
+        "RI:Rhode_Island",
+        "SC:South_Carolina",
+        "SD:South_Dakota",
+        "TN:Tennessee",
+        "TX:Texas",
+        "UT:Utah",
+        "VT:Vermont",
+        "VA:Virginia",
+        "WA:Washington",
+        "WV:West_Virginia",
+        "WI:Wisconsin",
+        "WY:Wyoming",
+    ]
 )
-_COMPASS = {"N": "north", "S": "south", "E": "east", "W": "west", "NE": "northeast", "NW": "northwest", "SE": "southeast", "SW": "southwest"}
+_COMPASS = {
+    "N": "north",
+    "S": "south",
+    "E": "east",
+    "W": "west",
+    "NE": "northeast",
+    "NW": "northwest",
+    "SE": "southeast",
+    "SW": "southwest",
+}
 _NAME = r"[A-Z][\w'-]*"
 _TITLE = re.compile(rf"\b({'|'.join(sorted(_TITLES, key=len, reverse=True))})\b(?:\.\ ?|\ )(?=[A-Z])")
 _TITLE_ALONE = re.compile(rf"\b({'|'.join(_TITLES)})\.")
@@ -116,11 +170,19 @@ _WITH_STOP = re.compile(rf"(?<![\w.])({'|'.join(_ALWAYS)})\.")
 _LOWER = re.compile(r"\b(e\.\ ?g|i\.\ ?e|etc|al|ca)\.")
 _NUMBERED = re.compile(rf"(?<![\w.])({'|'.join(_BEFORE_NUMBER)})\.\ ?(?=#?\d|[IVX]+\b)", re.IGNORECASE)
 _MONTH = re.compile(rf"\b({'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.")
-_MONTH_BY_DAY = re.compile(rf"\b({'|'.join(sorted(set(_MONTHS) - {'Mar'}, key=len, reverse=True))})(?=\ \d)|(?<=\d\ )({'|'.join(_MONTHS)})\b")
-_DAY = re.compile(rf"\b({'|'.join(sorted(_DAYS, key=len, reverse=True))})(?:\.(?=,?\ )|(?=,\ (?:{'|'.join([*MONTHS, *_MONTHS])}|\d)))")
-_HOUSE_STREET = re.compile(rf"(\d\w*(?:\ (?:N|S|E|W|NE|NW|SE|SW)\.?)?(?:\ (?:{_NAME}|\d+(?:st|nd|rd|th)))+)\ (St|Dr|Ct|Pl|Ln)\.?(?=[\s,;)]|$)")
+_MONTH_BY_DAY = re.compile(
+    rf"\b({'|'.join(sorted(set(_MONTHS) - {'Mar'}, key=len, reverse=True))})(?=\ \d)|(?<=\d\ )({'|'.join(_MONTHS)})\b"
+)
+_DAY = re.compile(
+    rf"\b({'|'.join(sorted(_DAYS, key=len, reverse=True))})(?:\.(?=,?\ )|(?=,\ (?:{'|'.join([*MONTHS, *_MONTHS])}|\d)))"
+)
+_HOUSE_STREET = re.compile(
+    rf"(\d\w*(?:\ (?:N|S|E|W|NE|NW|SE|SW)\.?)?(?:\ (?:{_NAME}|\d+(?:st|nd|rd|th)))+)\ (St|Dr|Ct|Pl|Ln)\.?(?=[\s,;)]|$)"
+)
 _STREET = re.compile(rf"\b({_NAME}|\d+(?:st|nd|rd|th))\ (St|Dr|Ct|Pl|Ln)\.(?=\s*$|[,;)]|\ [a-z(])")
-_DAY_SPAN = re.compile(rf"\b({'|'.join(sorted(_DAYS, key=len, reverse=True))})\.?\ ?-\ ?({'|'.join(sorted(_DAYS, key=len, reverse=True))})\b\.?")
+_DAY_SPAN = re.compile(
+    rf"\b({'|'.join(sorted(_DAYS, key=len, reverse=True))})\.?\ ?-\ ?({'|'.join(sorted(_DAYS, key=len, reverse=True))})\b\.?"
+)
 _MONTH_SPAN = re.compile(rf"\b({'|'.join(_MONTHS)})\.?\ ?-\ ?({'|'.join([*_MONTHS, 'May'])})\b\.?")
 _STREETS = {"St": "street", "Dr": "drive", "Ct": "court", "Pl": "place", "Ln": "lane"}
 _SAINT = re.compile(r"\bSt(?:\.\ ?|\ )(?=[A-Z])")

@@ -8,20 +8,173 @@ from src.text.pronunciation import is_known, is_spelled
 
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _ROMAN = r"(?=[IVXL])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"  # 1 to 99
-_HEADINGS = (
-    "Act Appendix Article Book Bowl Chapter Class Figure Grade Level Mark Olympiad Part Phase Scene Section Stage Table Tier Title Type Verse "
-    "Vol Volume War Canto Corps Army Division Apollo Gemini Round Category Schedule chapter part volume act scene section book phase stage "
-    "type class level volume page pages appendix table figure"
-).split()
-_REIGNS = (
-    "Abdullah Adrian Albert Alexander Alexios Alfonso Amenhotep Anne Baldwin Benedict Boniface Callixtus Carl Catherine Celestine Charles "
-    "Christian Clement Cleopatra Constantine Darius David Edward Elizabeth Emmanuel Eric Erik Ethelred Eugene Faisal Farouk Felipe Ferdinand "
-    "Francis Franz Frederick George Gregory Gustav Gustaf Haakon Hadrian Harald Harold Hassan Henri Henry Honorius Hussein Innocent Isabella "
-    "Ivan James Joan Johan John Joseph Juan Julius Justinian Karl Leo Leopold Louis Ludwig Margaret Margrethe Mary Matilda Maximilian Mehmed "
-    "Michael Mohammed Murad Napoleon Nicholas Olaf Olav Oscar Otto Paul Pedro Peter Philip Philippe Pius Ptolemy Ramesses Ramses Rama Richard "
-    "Robert Rudolf Rupert Selim Sigismund Sixtus Stephen Suleiman Theodosius Thutmose Umberto Urban Victor Victoria Vladimir Wenceslas "
-    "Wilhelm Willem William Xerxes"
-).split()
+_HEADINGS = [
+    "Act",
+    "Appendix",
+    "Article",
+    "Book",
+    "Bowl",
+    "Chapter",
+    "Class",
+    "Figure",
+    "Grade",
+    "Level",
+    "Mark",
+    "Olympiad",
+    "Part",
+    "Phase",
+    "Scene",
+    "Section",
+    "Stage",
+    "Table",
+    "Tier",
+    "Title",
+    "Type",
+    "Verse",
+    "Vol",
+    "Volume",
+    "War",
+    "Canto",
+    "Corps",
+    "Army",
+    "Division",
+    "Apollo",
+    "Gemini",
+    "Round",
+    "Category",
+    "Schedule",
+    "chapter",
+    "part",
+    "volume",
+    "act",
+    "scene",
+    "section",
+    "book",
+    "phase",
+    "stage",
+    "type",
+    "class",
+    "level",
+    "volume",
+    "page",
+    "pages",
+    "appendix",
+    "table",
+    "figure",
+]
+_REIGNS = [
+    "Abdullah",
+    "Adrian",
+    "Albert",
+    "Alexander",
+    "Alexios",
+    "Alfonso",
+    "Amenhotep",
+    "Anne",
+    "Baldwin",
+    "Benedict",
+    "Boniface",
+    "Callixtus",
+    "Carl",
+    "Catherine",
+    "Celestine",
+    "Charles",
+    "Christian",
+    "Clement",
+    "Cleopatra",
+    "Constantine",
+    "Darius",
+    "David",
+    "Edward",
+    "Elizabeth",
+    "Emmanuel",
+    "Eric",
+    "Erik",
+    "Ethelred",
+    "Eugene",
+    "Faisal",
+    "Farouk",
+    "Felipe",
+    "Ferdinand",
+    "Francis",
+    "Franz",
+    "Frederick",
+    "George",
+    "Gregory",
+    "Gustav",
+    "Gustaf",
+    "Haakon",
+    "Hadrian",
+    "Harald",
+    "Harold",
+    "Hassan",
+    "Henri",
+    "Henry",
+    "Honorius",
+    "Hussein",
+    "Innocent",
+    "Isabella",
+    "Ivan",
+    "James",
+    "Joan",
+    "Johan",
+    "John",
+    "Joseph",
+    "Juan",
+    "Julius",
+    "Justinian",
+    "Karl",
+    "Leo",
+    "Leopold",
+    "Louis",
+    "Ludwig",
+    "Margaret",
+    "Margrethe",
+    "Mary",
+    "Matilda",
+    "Maximilian",
+    "Mehmed",
+    "Michael",
+    "Mohammed",
+    "Murad",
+    "Napoleon",
+    "Nicholas",
+    "Olaf",
+    "Olav",
+    "Oscar",
+    "Otto",
+    "Paul",
+    "Pedro",
+    "Peter",
+    "Philip",
+    "Philippe",
+    "Pius",
+    "Ptolemy",
+    "Ramesses",
+    "Ramses",
+    "Rama",
+    "Richard",
+    "Robert",
+    "Rudolf",
+    "Rupert",
+    "Selim",
+    "Sigismund",
+    "Sixtus",
+    "Stephen",
+    "Suleiman",
+    "Theodosius",
+    "Thutmose",
+    "Umberto",
+    "Urban",
+    "Victor",
+    "Victoria",
+    "Vladimir",
+    "Wenceslas",
+    "Wilhelm",
+    "Willem",
+    "William",
+    "Xerxes",
+]
 _ROYAL = "King|Queen|Pope|Emperor|Empress|Tsar|Czar|Prince|Kaiser|Sultan|Duke"
 _AFTER_HEADING = re.compile(rf"\b({'|'.join(_HEADINGS)})\ ({_ROMAN})\b(?!['-]\w)")
 _LOWER_CASE = re.compile(rf"\b((?i:{'|'.join(_HEADINGS)})s?)\ (x{{0,3}}(?:ix|iv|v?i{{2,3}}|vi))\b")
@@ -32,11 +185,74 @@ _AFTER_NAME = re.compile(r"\b([A-Z][a-z]{2,})\ ((?=[IVX]{2})X{0,3}(?:IX|IV|V?I{0
 
 # Capitals that are read letter by letter though the dictionary has a word of these letters.
 _SPELLED = frozenset(
-    "AAA ADA ADD COO DEA EST ERA ETA FYI GDP GED GPS IDE IRA JFK LED LOL MIA NGO POW SAP SAT SEC SOS UPS VAT WHO EEG ECG EKG PSA PTA RAF".split()
+    [
+        "AAA",
+        "ADA",
+        "ADD",
+        "COO",
+        "DEA",
+        "EST",
+        "ERA",
+        "ETA",
+        "FYI",
+        "GDP",
+        "GED",
+        "GPS",
+        "IDE",
+        "IRA",
+        "JFK",
+        "LED",
+        "LOL",
+        "MIA",
+        "NGO",
+        "POW",
+        "SAP",
+        "SAT",
+        "SEC",
+        "SOS",
+        "UPS",
+        "VAT",
+        "WHO",
+        "EEG",
+        "ECG",
+        "EKG",
+        "PSA",
+        "PTA",
+        "RAF",
+    ]
 )
 _WORD_ACRONYMS = frozenset(  # words, but their capitals make no headline of the words around them
-    "AIDS ANSI ASCII ASEAN AWOL CERN DARPA FEMA FIFA LAN MIDI NAFTA NASA NASDAQ NATO NOAA OPEC OSHA PETA RADAR RAM ROM SARS SCUBA SONAR SWAT "
-    "UNESCO UNICEF WAN".split()
+    [
+        "AIDS",
+        "ANSI",
+        "ASCII",
+        "ASEAN",
+        "AWOL",
+        "CERN",
+        "DARPA",
+        "FEMA",
+        "FIFA",
+        "LAN",
+        "MIDI",
+        "NAFTA",
+        "NASA",
+        "NASDAQ",
+        "NATO",
+        "NOAA",
+        "OPEC",
+        "OSHA",
+        "PETA",
+        "RADAR",
+        "RAM",
+        "ROM",
+        "SARS",
+        "SCUBA",
+        "SONAR",
+        "SWAT",
+        "UNESCO",
+        "UNICEF",
+        "WAN",
+    ]
 )
 _SAID = {  # capitals that are read as words though the dictionary lacks them
     "BRICS": "brics",
@@ -72,7 +288,18 @@ _DOTTED_DEGREE = re.compile(r"\b(Ph|LL|[BMD])\.\ ?(D|B|M|Sc|Ed|Eng|Litt|Mus)\.")
 _SPECIES = re.compile(r"\b([A-HJ-Z])\.(?=\ [a-z])")  # E. coli
 _CAPITALS = re.compile(r"\b[A-Z]{1,4}(?:\ ?&\ ?[A-Z]{1,4})+\b|\b[A-Z]{2,}\b(?:'s\b)?|\b[A-Z]{2,}s\b")
 _RUN = re.compile(r"\b[A-Z][A-Z']+(?:[\s,;:!?.\"()-]+(?:[A-Z][A-Z']+|[AI])\b)+")
-_DEGREES = {"PhD": "phd", "PhDs": "phd", "DPhil": "", "BSc": "bsc", "MSc": "msc", "kB": "kb", "mRNA": "mrna", "tRNA": "trna", "pH": "ph", "eV": "ev"}
+_DEGREES = {
+    "PhD": "phd",
+    "PhDs": "phd",
+    "DPhil": "",
+    "BSc": "bsc",
+    "MSc": "msc",
+    "kB": "kb",
+    "mRNA": "mrna",
+    "tRNA": "trna",
+    "pH": "ph",
+    "eV": "ev",
+}
 _MIXED = re.compile(rf"\b({'|'.join(sorted(name for name, letters in _DEGREES.items() if letters))})\b(s?)")
 _VOWELS = re.compile(r"[AEIOUY]")
 _LONG_WORD = 6  # capitals that the dictionary lacks, with vowels among them, are a name from this length on
@@ -179,7 +406,9 @@ def _speak_capitals(match: re.Match) -> str:
 
 
 def _spelled(letters: str, ending: str) -> str:
-    return spell_out(letters) + ("'s" if ending else "")  # the dictionary has "u's", which sounds like the plural of a letter
+    return spell_out(letters) + (
+        "'s" if ending else ""
+    )  # the dictionary has "u's", which sounds like the plural of a letter
 
 
 def _is_acronym(word: str) -> bool:

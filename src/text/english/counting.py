@@ -2,14 +2,42 @@
 
 import re
 
-UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
+UNITS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
 TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
-SCALES = (
-    "thousand million billion trillion quadrillion quintillion sextillion septillion octillion nonillion decillion"
-).split()
+SCALES = [
+    "thousand",
+    "million",
+    "billion",
+    "trillion",
+    "quadrillion",
+    "quintillion",
+    "sextillion",
+    "septillion",
+    "octillion",
+    "nonillion",
+    "decillion",
+]
 IRREGULAR_ORDINALS = {
     "one": "first",
     "two": "second",
@@ -25,7 +53,9 @@ LONGEST_UNGROUPED = 9  # more digits without commas are a serial number rather t
 # Digits with or without thousands separators (1,234 or the Indian 1,00,000), and decimals. "1,2,3" is three numbers.
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?![\d,]*\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)|\d+)(?:\.\d+)?"
 
-_LETTER = "\ue000"  # precedes a letter that is to be spoken by its name; a private code point, which `spell_out` alone writes
+_LETTER = (
+    "\ue000"  # precedes a letter that is to be spoken by its name; a private code point, which `spell_out` alone writes
+)
 
 
 def cardinal(number: int) -> str:

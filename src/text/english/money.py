@@ -113,7 +113,7 @@ _AMOUNT_AFTER_SIGN = re.compile(
 )
 _AMOUNT_BEFORE_SIGN = re.compile(rf"(?<![\w.]){_VALUE}{_MAGNITUDE}\ ?(?P<sign>{_SIGN}|¢|zł(?!\w)|(?:{_CODE})\b)")
 _AMOUNT_AFTER_CODE = re.compile(rf"\b(?P<sign>{_CODE})\ ?{_VALUE}{_MAGNITUDE}")
-_DECIMAL_COMMA = re.compile(rf"(?<![\d,.])(\d+),(\d\d)(?=\ ?(?:€|zł|(?:EUR|PLN|CZK|SEK|NOK|DKK)\b))")
+_DECIMAL_COMMA = re.compile(r"(?<![\d,.])(\d+),(\d\d)(?=\ ?(?:€|zł|(?:EUR|PLN|CZK|SEK|NOK|DKK)\b))")
 _PENCE = re.compile(r"(?<![\w.,])(\d{1,2})p(?!\w)")
 _PER = re.compile(r"(?<=[a-z])\ ?/\ ?(hour|day|week|month|year|night|person|head|share|barrel|unit|piece|page|word)\b")
 _LONE = {sign: names[1] for sign, names in _SIGNS.items()}

@@ -29,15 +29,53 @@ _BETWEEN = {  # what stands between two words or numbers
 _NOTHING = "®™℠†‡*_|\\•·▪■●◦¶¬"  # ornaments, which nobody reads aloud
 _GREEK = dict(
     pair.split(":")
-    for pair in (
-        "α:alpha β:beta γ:gamma δ:delta ε:epsilon ζ:zeta η:eta θ:theta ι:iota κ:kappa λ:lambda μ:mu ν:nu ξ:xi π:pi ρ:rho σ:sigma τ:tau "
-        "υ:upsilon φ:phi χ:chi ψ:psi ω:omega Γ:gamma Δ:delta Θ:theta Λ:lambda Ξ:xi Π:pi Σ:sigma Φ:phi Ψ:psi Ω:omega µ:mu"
-    ).split()
+    for pair in [
+        "α:alpha",
+        "β:beta",
+        "γ:gamma",
+        "δ:delta",
+        "ε:epsilon",
+        "ζ:zeta",
+        "η:eta",
+        "θ:theta",
+        "ι:iota",
+        "κ:kappa",
+        "λ:lambda",
+        "μ:mu",
+        "ν:nu",
+        "ξ:xi",
+        "π:pi",
+        "ρ:rho",
+        "σ:sigma",
+        "τ:tau",
+        "υ:upsilon",
+        "φ:phi",
+        "χ:chi",
+        "ψ:psi",
+        "ω:omega",
+        "Γ:gamma",
+        "Δ:delta",
+        "Θ:theta",
+        "Λ:lambda",
+        "Ξ:xi",
+        "Π:pi",
+        "Σ:sigma",
+        "Φ:phi",
+        "Ψ:psi",
+        "Ω:omega",
+        "µ:mu",
+    ]
 )
 _LETTER = re.compile(r"(?<![^\W\d_])[α-ωΑ-Ωµ](?![^\W\d_])")
 _SLASH = re.compile(r"\s*/\s*")
 _ABOUT = re.compile(r"(?<!\w)~\ ?(?=\d)")
-_OR = {"he/she": "he or she", "his/her": "his or her", "him/her": "him or her", "she/he": "she or he", "s/he": "she or he"}
+_OR = {
+    "he/she": "he or she",
+    "his/her": "his or her",
+    "him/her": "him or her",
+    "she/he": "she or he",
+    "s/he": "she or he",
+}
 
 
 def speak_tilde(text: str) -> str:
