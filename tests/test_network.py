@@ -1,5 +1,7 @@
-"""Tacotron 2 against the public PyTorch implementation (tests/data/tiny_tacotron2.npz holds its weights, outputs and gradients),
-and what the network promises beyond it. Graphs take seconds to compile: all teacher-forced batches have one shape.
+"""Tacotron 2 against the public PyTorch implementation, and what the network promises beyond it.
+
+tests/data/tiny_tacotron2.npz holds the weights, outputs and gradients of the PyTorch network. Graphs take seconds to
+compile, so all teacher-forced batches have one shape.
 """
 
 from pathlib import Path
@@ -51,7 +53,7 @@ def integers(values):
 
 
 def batch_of(texts, mels):
-    """texts [L] and mels [n_mels, T] as one padded batch. The padding is rubbish, for it must not matter."""
+    """Pad texts [L] and mels [n_mels, T] to one batch, with random values, because the padding must not matter."""
     draw = np.random.default_rng(0)
     text = draw.integers(1, 148, (len(texts), N_SYMBOLS)).astype(np.int32)
     mel = draw.standard_normal((len(mels), mels[0].shape[0], N_FRAMES)).astype(np.float32)
@@ -67,7 +69,7 @@ def batch_of(texts, mels):
 
 
 def pair(reference, name):
-    """The batch `a` of two equal lengths, or `b0` and `b1`, which the reference ran alone: texts, mels, outputs of each item."""
+    """Texts, mels and outputs of two items: of batch `a`, with equal lengths, or of `b0` and `b1`, which ran alone."""
     if name == "a":
         texts, mels, outputs = (
             reference["a_text"],
@@ -81,7 +83,7 @@ def pair(reference, name):
 
 
 def assert_close(found, wanted, name="", tolerance=1e-4):
-    """Norm of the difference relative to that of the reference."""
+    """Check the norm of the difference relative to that of the reference."""
     assert found.shape == wanted.shape, name
     assert np.linalg.norm(found - wanted) <= tolerance * np.linalg.norm(wanted), name
 
@@ -101,7 +103,7 @@ def test_teacher_forced_is_the_public_implementation_whatever_the_padding(refere
 
 
 def loss_in_numpy(outputs, mels, r=1):
-    """The definition, item by item without padding: both mean squared errors, mean cross entropy of the gate."""
+    """Sum of both mean squared errors, and mean cross entropy of the gate, item by item without padding."""
     errors, entropies = [], []
     for (mel, mel_postnet, gate, _), target in zip(outputs, mels, strict=True):
         errors.append((mel - target) ** 2 + (mel_postnet - target) ** 2)
@@ -156,7 +158,7 @@ def test_loss_and_gradients_of_training_are_the_public_implementation_whatever_t
     value, gradients = step(*batch_of(reference["a_text"], reference["a_mel"]))
     np.testing.assert_allclose(float(value), reference["d_loss"], rtol=1e-4)
     theirs = {name.removeprefix("d_grad/"): value for name, value in reference.items() if name.startswith("d_grad/")}
-    # Their two biases of an LSTM have equal gradients and our one is the sum of the two; the conversion wants the buffers too.
+    # Their two biases of an LSTM have equal gradients; ours is the sum of both. The conversion needs the buffers too.
     theirs = {name: 0 * value if "bias_hh" in name else value for name, value in theirs.items()}
     theirs |= {
         name[2:]: value
@@ -167,9 +169,8 @@ def test_loss_and_gradients_of_training_are_the_public_implementation_whatever_t
     names = [name for name, parameter in net.parameters_and_names() if parameter.requires_grad]
     assert len(names) == len(gradients)
     for name, found in zip(names, gradients, strict=True):
-        if (
-            np.linalg.norm(wanted[name]) < 1e-6
-        ):  # zero but for rounding: a bias that batch normalisation takes out again
+        # Zero but for rounding: a bias that batch normalisation subtracts again.
+        if np.linalg.norm(wanted[name]) < 1e-6:
             assert np.abs(found.asnumpy()).max() < 1e-6, name
         else:
             assert_close(found.asnumpy(), wanted[name], name)
@@ -221,7 +222,7 @@ def test_a_seed_decides_the_dropout_of_the_prenet(reference, net, monkeypatch):
 
 @pytest.fixture
 def change_gate(net):
-    """Multiplies and shifts the logit of the gate."""
+    """`change(factor, shift)` multiplies and shifts the logit of the gate."""
     parameters = net.decoder.projection.weight, net.decoder.projection.bias
     before = [parameter.asnumpy().copy() for parameter in parameters]
 
@@ -295,11 +296,10 @@ def test_r_frames_a_step(r):
     wanted = loss_in_numpy(items, [target[i, :, :n] for i, n in enumerate(lengths)], r)
     np.testing.assert_allclose((float(mel_loss), float(gate_loss)), wanted, rtol=1e-4)
 
-    if r == 3:  # what it says by itself, it says again when that is its teacher
+    if r == 3:  # its free-running output as target gives the same output teacher forced
         norm, bias = net.postnet.convolutions[-1].norm, net.decoder.projection.bias
-        ops.Assign()(
-            norm.gamma, ops.zeros_like(norm.gamma)
-        )  # no postnet, so that free running shows the decoder's frames
+        # No postnet, so that free running returns the decoder's frames.
+        ops.Assign()(norm.gamma, ops.zeros_like(norm.gamma))
         ops.Assign()(bias, Tensor(np.append(bias.asnumpy()[:-1], np.float32(-100))))  # and no end
         speech = net.generate(text, text_lengths)
         said = speech.mel.asnumpy()

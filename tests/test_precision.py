@@ -1,6 +1,6 @@
-"""What is multiplied in float16 and what stays float32, as the graphs say that MindSpore writes down; and that training can do with it.
+"""Mixed precision: operators' types in the graphs that MindSpore dumps, and training at each level.
 
-The graphs of one network are made by a process of its own, which this file is then the script of.
+The graphs of each network are made by a process of its own, which runs this file as a script.
 """
 
 import dataclasses
@@ -54,14 +54,14 @@ BLOCK = 2  # short blocks compile in a fraction of the time
 
 PRODUCTS = {"MatMul", "BatchMatMul"}
 MOVES = words(
-    "Cast Concat Depend ExpandDims Gather MakeTuple Partial Reshape Split SplitWithSize Squeeze StridedSlice Switch Transpose TupleGetItem "
-    "Unstack UpdateState"
+    "Cast Concat Depend ExpandDims Gather MakeTuple Partial Reshape Split SplitWithSize Squeeze StridedSlice Switch "
+    "Transpose TupleGetItem Unstack UpdateState"
 )
 ARITHMETIC = words("Add AddN AddScalar Div Divs Mul Muls Sub SubScalar")
-# Softmax, squashing, exponentials and logarithms, sums, statistics, weight norm, determinants, and their gradients.
+# Softmax, activations, exponentials and logarithms, sums, statistics, weight norm, determinants, and their gradients.
 EXACT = words(
-    "BiasAddGrad CumSum Div Exp Log1p LogMatrixDeterminant MatrixInverse ReduceSum Rsqrt RsqrtGrad Sigmoid SigmoidGrad Softmax Sqrt SumExt "
-    "Tanh TanhGrad"
+    "BiasAddGrad CumSum Div Exp Log1p LogMatrixDeterminant MatrixInverse ReduceSum Rsqrt RsqrtGrad Sigmoid SigmoidGrad "
+    "Softmax Sqrt SumExt Tanh TanhGrad"
 )
 # Products in form only: each sum has one term, or a few of a gradient.
 EXACT_PRODUCTS = (ops.broadcast_last, ops.broadcast_rows, ops.unfold_backward)
@@ -101,7 +101,7 @@ def make_batch(name, draw):
 
 
 def scaled(forward):
-    """As the training step has it."""
+    """Scale the loss, as the training step does."""
 
     def function(*inputs):
         losses = forward(*inputs)
@@ -111,7 +111,7 @@ def scaled(forward):
 
 
 def write_results(name, path):
-    """Losses and gradients of a training step, and losses of evaluation, at every level."""
+    """Write losses and gradients of a training step, and losses of evaluation, at every level."""
     scan.BLOCK = BLOCK
     results = {}
     for amp in LEVELS:
@@ -162,9 +162,7 @@ def results(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     root = Path(__file__).parents[1]
     graphs = {"MS_DEV_SAVE_GRAPHS": "1", "MS_DEV_SAVE_GRAPHS_PATH": str(folder)}  # read when MindSpore is imported
-    last_pass = {
-        "MS_DEV_DUMP_IR_PASSES": "validate"
-    }  # the last thing that happens to a graph before the backend gets it
+    last_pass = {"MS_DEV_DUMP_IR_PASSES": "validate"}  # the last pass before the backend gets the graph
     environment = {**os.environ, **graphs, **last_pass, "PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}"}
     done = subprocess.run(
         [sys.executable, __file__, request.param, folder / "results.npz"],
@@ -176,9 +174,8 @@ def results(request, tmp_path_factory):
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     paths = sorted(folder.rglob("*_validate_*.ir"), key=lambda path: int(path.stem.split("_")[-1]))
     texts = [path.read_text() for path in paths]
-    texts = [
-        text for text in texts if len(re.findall(r"^ +%\d+\(", text, re.MULTILINE)) > 100
-    ]  # the others are of a single operator
+    # Smaller graphs are of single operators.
+    texts = [text for text in texts if len(re.findall(r"^ +%\d+\(", text, re.MULTILINE)) > 100]
     assert len(texts) == len(LEVELS) + len(EVALUATED)
     with np.load(folder / "results.npz") as file:
         numbers = dict(file)
@@ -189,7 +186,7 @@ def results(request, tmp_path_factory):
 
 
 def types_of(nodes):
-    """All types of tensors that each operator takes or gives."""
+    """Types of all tensors that each operator takes or returns."""
     types = defaultdict(set)
     for node in nodes:
         types[node.operator] |= {*node.inputs, *node.outputs}
@@ -208,7 +205,7 @@ def test_all_products_are_float16_and_what_has_to_be_exact_float32(results, amp)
     nodes = [
         node
         for node in results.graphs["training", amp]
-        if node.source[0] != "layers.py" or node.source[1] not in exact_lines
+        if node.source[0] != "ops.py" or node.source[1] not in exact_lines
     ]
     types, float32 = types_of(nodes), types_of(results.graphs["training", "O0"])
     assert "MatMul" in types
