@@ -14,10 +14,11 @@ from mindspore import Tensor, nn, ops
 from src import runtime
 from src.checkpoint import network_parameters
 from src.config import load_config
-from src.models.lstm import LSTM, BidirectionalLSTM
+from src.models.lstm import LSTM, BidirectionalLSTM, LSTMScan
 from src.models.ops import transpose_weight
+from src.models.precision import set_precision
 from src.models.scan import BLOCK, whole_blocks
-from src.models.tacotron2.attention import MASKED, Attention
+from src.models.tacotron2.attention import MASKED, Attention, AttentionScan
 
 T, B, L = 5 * BLOCK + 3, 2, 5  # six blocks, the last one not full
 TEXT_LENGTHS = np.array([5, 3])
@@ -200,6 +201,28 @@ def test_a_bidirectional_lstm_reads_each_item_backwards_from_its_own_end():
                 steps.append(h[0])
             np.testing.assert_allclose(y[:length, item, half], np.stack(steps)[order], rtol=1e-4, atol=1e-5)
         assert not y[length:, item].any()
+
+
+@pytest.mark.parametrize("attends", [False, True])
+def test_the_cell_state_adds_up_what_float16_would_lose(attends):
+    n_steps, small = 20, 2.0**-12  # float16 has nothing between 1 and 1 + 2^-10
+    x = np.full((n_steps, 1), small)
+    x[0] = 20.0  # the cell state begins with 1
+    weight, bias = np.zeros((3 if attends else 2, 4)), np.full(4, 20.0)  # all gates are open
+    weight[0, 2], bias[2] = 1.0, 0.0  # and x is what comes in
+    activations, parameters = [x, np.ones((n_steps, 1, 1))], [weight, bias]
+    if attends:
+        activations += [np.zeros((1, 1, 1)), np.zeros((1, 1, 1))]  # memory and keys
+        parameters = [np.zeros((1, 1)), *parameters, np.zeros((1, 1)), np.zeros((1, 1)), np.zeros((6, 1))]
+    scan = AttentionScan(0.0) if attends else LSTMScan(0.0)
+    set_precision(scan, "O2")
+    scan.set_train(True)
+    inputs = [Tensor(value.astype(np.float16)) for value in activations] + [
+        Tensor(value.astype(np.float32)) for value in parameters
+    ]
+    h, *_, c, _ = scan(*inputs)
+    assert (h.dtype, c.dtype) == (ms.float16, ms.float32)
+    np.testing.assert_allclose(c.asnumpy()[1:, 0], 1 + small * np.arange(n_steps), atol=small / 10)
 
 
 def compile_for(n_blocks):

@@ -129,12 +129,8 @@ class LSTMScan(Scan):
             gradients = lstm_gate_gradients(
                 add_bias(take_rows(gates, rows), bias), take_rows(c, rows), take_rows(c, rows + n_batch)
             )
-            dc_dgates, dh_dgate, dh_dc, f = (
-                split(gradients[0]),
-                split(gradients[1]),
-                split(gradients[2]),
-                split(gradients[3]),
-            )
+            dc_dgates, dh_dgate = split(gradients[0]), split(gradients[1])
+            dh_dc, f = split(gradients[2]), split(gradients[3])
             block_mask = split(self.applied_dropout_mask(take_rows(h, rows)))
             block_dh = split(to_float32(take_rows(dout[0], rows)))
             block_dgates = ()

@@ -143,12 +143,8 @@ class AttentionScan(Scan):
             gradients = lstm_gate_gradients(
                 add_bias(take_rows(gates, rows), bias), take_rows(c, rows), take_rows(c, rows + n_batch)
             )
-            dc_dgates, dh_dgate, dh_dc, f = (
-                split(gradients[0]),
-                split(gradients[1]),
-                split(gradients[2]),
-                split(gradients[3]),
-            )
+            dc_dgates, dh_dgate = split(gradients[0]), split(gradients[1])
+            dh_dc, f = split(gradients[2]), split(gradients[3])
             block_h, block_weights = take_rows(states, rows)[:, :n_hidden], take_rows(weights, rows)
             columns = unfold(take_rows(history, rows).reshape(n_rows, length, 2), n_taps // 2)  # (K * B * L, taps)
             queries = repeat_rows(matmul_fp32(block_h, query_operand), length)
