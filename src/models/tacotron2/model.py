@@ -95,7 +95,8 @@ class Tacotron2(nn.Cell):
         text, text_lengths = text.asnumpy(), text_lengths.asnumpy()
         n_batch, length = text.shape
         seeds = [item_seed(seed, item) for item in range(n_batch)] if isinstance(seed, int | np.integer) else seed
-        inputs = self._free_running_inputs(text, text_lengths, self._prenet_dropout_mask(seeds))
+        dropout_mask = prenet_dropout_mask(self.config.model, seeds, self.config.model.max_decoder_steps)
+        inputs = self._free_running_inputs(text, text_lengths, dropout_mask)
         self.set_train(False)
         mel, steps, alignments, reason = self.free_running(*inputs)
         steps = steps.asnumpy()
@@ -127,8 +128,10 @@ class Tacotron2(nn.Cell):
         return f"speak {shapes} {self.config.to_yaml()}"
 
     def _example_inputs(self, n_batch: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
+        model = self.config.model
         text, text_lengths = np.zeros((n_batch, length), np.int32), np.full(n_batch, length, np.int32)
-        return self._free_running_inputs(text, text_lengths, self._prenet_dropout_mask([0] * n_batch))
+        dropout_mask = np.zeros((model.max_decoder_steps, n_batch, 2 * model.prenet_dim), np.float32)
+        return self._free_running_inputs(text, text_lengths, dropout_mask)
 
     def _free_running_inputs(
         self, text: np.ndarray, text_lengths: np.ndarray, dropout_mask: np.ndarray
@@ -136,9 +139,6 @@ class Tacotron2(nn.Cell):
         padded = np.zeros((len(text), -(-text.shape[1] // TEXT_MULTIPLE) * TEXT_MULTIPLE), np.int32)
         padded[:, : text.shape[1]] = text
         return Tensor(padded), Tensor(text_lengths), Tensor(dropout_mask)
-
-    def _prenet_dropout_mask(self, seeds: Sequence[Seed]) -> np.ndarray:
-        return prenet_dropout_mask(self.config.model, seeds, self.config.model.max_decoder_steps)
 
 
 class FreeRunning(nn.Cell):
