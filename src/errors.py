@@ -1,4 +1,4 @@
-"""The one exception for bad input: whatever a user can mend; and what keeps its message to one line."""
+"""The exception for bad input, which the user can mend, and helpers that keep its message to one line."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,10 @@ def diverged(symptom: str) -> InputError:
 
 
 def quote(text: str) -> str:
-    """`text` in quotation marks, cut off when it is long."""
+    """Put `text` in quotation marks, shortened if it is long."""
     return repr(text if len(text) <= 80 else f"{text[:77]}...")
 
 
 def some_of(items: Sequence[object], limit: int = 3) -> str:
-    """The first few of `items`, and how many more there are."""
+    """List the first `limit` of `items` and say how many more there are."""
     return ", ".join(map(str, items[:limit])) + (f" and {len(items) - limit} more" if len(items) > limit else "")

@@ -27,7 +27,7 @@ print(json.dumps(net.generate(text, lengths).mel.asnumpy().tolist()))
 
 @pytest.fixture
 def speak(tmp_path):
-    """`speak(checkpoint, cache, **overrides)` in a process of its own. Returns the mel."""
+    """`speak(checkpoint, cache, **overrides)` speaks in a process of its own and returns the mel."""
 
     def run(checkpoint, cache=tmp_path / "cache", **overrides):
         overrides = {"model.max_decoder_steps": 20, "model.gate_threshold": 1.0} | {

@@ -1,4 +1,4 @@
-"""The only room that knows devices, modes, seeds and the other processes of a run."""
+"""Devices, execution mode, seeds, and the other processes of a run; nothing else in `src` knows of these."""
 
 from src.runtime.child import can_fork, in_child, run_in_child
 from src.runtime.device import need_ascend, setup

@@ -6,5 +6,5 @@ RESTING_WEIGHT = 0.5  # attention rests on the last symbol when that holds more 
 
 
 def severity(reason: str) -> int:
-    """Rank of a stop reason, as a key to sort by: the gate is normal (0), the limit of steps means cut-off speech (2)."""
+    """Return how bad a stop reason is, from 0 (the gate: normal) to 2 (the limit of steps: the speech is cut off)."""
     return ("gate", "attention", "max_decoder_steps").index(reason)
