@@ -9,13 +9,12 @@ import pytest
 import yaml
 
 import train
-from src.checkpoint import load_checkpoint, save_checkpoint
+from src.checkpoint import load_checkpoint
 from src.cli import run
 from src.data.corpus import Corpus
 from src.errors import InputError
 from src.models.factory import create_model
 from src.models.tacotron2.loss import Tacotron2Loss
-from src.text import SYMBOLS
 from src.train import loop
 from src.train.log import TrainingLog
 from src.train.loop import Diverged, Training
@@ -219,77 +218,6 @@ def test_the_loss_scale_falls_at_overflows(tmp_path):
     assert scales[0] in (4.0, 2.0) and scales[-1] == 1.0 and scales == sorted(scales, reverse=True)
     assert len([row for row in rows if "skipped_clips" in row]) == 3
     assert latest(tmp_path / "out").extra["loss_scale"] is not None
-
-
-def test_warm_start(data, tmp_path, capsys):
-    config = toy_config(data__n_buckets=1, train__max_steps=2)
-    Training(config, data, tmp_path / "first").run()
-    source = tmp_path / "first" / "best.ckpt"
-    trained = load_checkpoint(source).weights
-    capsys.readouterr()
-    training = Training(config, data, tmp_path / "second", warm_start=source, ignore_layers=["embedding"])
-    assert "freshly initialised: embedding" in capsys.readouterr().out
-    np.testing.assert_array_equal(training.net.encoder.weight.asnumpy(), trained["encoder.weight"])
-    assert not np.array_equal(training.net.embedding.asnumpy(), trained["embedding"])
-    assert training.progress.step == 0
-    with pytest.raises(InputError, match=r"encoder\.weight is \[4, 8\], expected \[4, 16\]"):
-        Training(toy_config(model__encoder_dim=16), data, tmp_path / "third", warm_start=source)
-    assert not (tmp_path / "third").exists()
-
-
-def test_warm_start_with_another_alphabet(data, tmp_path, capsys):
-    symbols = [*(symbol for symbol in SYMBOLS if symbol != "Q"), "é", "ß"]
-    theirs = toy_config(text__symbols=symbols, model__n_symbols=149)
-    net = create_toy_network(theirs)
-    save_checkpoint(tmp_path / "other.ckpt", net, theirs)
-    config = toy_config(data__n_buckets=1, train__max_steps=1)
-    Training(config, data, tmp_path / "out", warm_start=tmp_path / "other.ckpt")
-    assert "symbol by symbol; freshly initialised: Q; not used: é ß" in capsys.readouterr().out
-    first = read_log(tmp_path / "out")[0]
-    assert (first["step"], first["fresh"], first["fresh_symbols"], first["unused_symbols"]) == (
-        0,
-        [],
-        ["Q"],
-        ["é", "ß"],
-    )
-    weights = load_checkpoint(tmp_path / "out" / "tacotron2-0.ckpt").weights["embedding"]
-    np.testing.assert_array_equal(weights[-1], net.embedding.asnumpy()[symbols.index(SYMBOLS[-1])])
-
-
-def test_resuming_with_other_batches_begins_an_epoch(data, tmp_path, capsys):
-    config = toy_config(data__n_buckets=1, train__max_steps=4)
-    Training(config, data, tmp_path / "out").run()
-    checkpoint = latest(tmp_path / "out")
-    assert (checkpoint.epoch, checkpoint.extra["batch"]) == (1, 1)
-    other = toy_config(data__n_buckets=1, train__max_steps=6, train__batch_size=2)
-    training = Training(other, data, tmp_path / "out", resume=checkpoint)
-    assert "fresh epoch" in capsys.readouterr().out
-    assert (training.progress.step, training.progress.epoch, training.progress.batch) == (4, 2, 0)
-
-
-def test_data_of_another_config_is_refused(data, tmp_path):
-    with pytest.raises(InputError, match="sample_rate is 22050 there, 16000 in the config"):
-        Training(toy_config(audio__sample_rate=16000), data, tmp_path / "out")
-    with pytest.raises(InputError, match="no such dataset"):
-        Training(toy_config(), tmp_path / "nowhere", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--resume", "nowhere"], "nowhere: no such run"),
-        ([], "--data_path and --output_dir are needed"),
-        (["--ignore_layers", "embedding"], "--warm_start"),
-        (["--train.batchsize", "3"], "did you mean 'train.batch_size'"),
-    ],
-)
-def test_arguments_that_make_no_sense(arguments, message, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
-    with pytest.raises(SystemExit) as exit_code:
-        run(train.main)
-    error = capsys.readouterr().err
-    assert exit_code.value.code == 2 and message in error and error.count("\n") == 1
 
 
 def test_validation_does_not_depend_on_batching(data):

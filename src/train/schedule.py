@@ -28,7 +28,7 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 
 
 def guided_attention_weight(step: int, config: TrainConfig) -> float:
-    """Weight of the guided-attention loss at `step`: falling as exp(-step / decay steps), or constant if those are 0."""
+    """Weight of the guided-attention loss at `step`, falling as exp(-step / decay steps), or constant if they are 0."""
     if config.guided_attention_decay_steps == 0:
         return config.guided_attention
     return config.guided_attention * math.exp(-step / config.guided_attention_decay_steps)
