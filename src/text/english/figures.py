@@ -7,10 +7,14 @@ from src.text.english.counting import NUMBER, amount, cardinal, digits, ordinal,
 _PHONE_WORDS = r"(?:call|dial|phone|ring|text|tel|telephone|fax|mobile|cell|hotline|number)\b\W*(?:\w+\W+)?$"
 _LOCAL = re.compile(r"(?<![\w.,$€£-])(\d{3})-(\d{4})(?![\w-]|[.,]\d)")
 _TELEPHONE = re.compile(
-    r"(?<![\w.,$€£-])(?P<number>(?:\+\d{1,3}[ .-]?)?(?:\(0?\d{2,4}\)[ .-]?|\d{1,4}[ .-])?\d{2,4}(?:[ .-]\d{2,4}){1,4})(?![\w-]|[.,]\d)"
+    r"(?<![\w.,$€£-])(?P<number>(?:\+\d{1,3}[ .-]?)?(?:\(0?\d{2,4}\)[ .-]?|\d{1,4}[ .-])?"
+    r"\d{2,4}(?:[ .-]\d{2,4}){1,4})(?![\w-]|[.,]\d)"
 )
 _VANITY = re.compile(r"\b(1-)?(800|888|877|866|900)-([A-Z]{3,8}|\d{3}-[A-Z]{4})\b")
-_EMERGENCY = re.compile(r"(\b(?:[Cc]all(?:s|ed|ing)?|[Dd]ial(?:s|ed|led|ing)?|[Rr]ang|[Rr]ing|[Pp]hone[ds]?)\ )(911|999|112|101|111|411|311|988)\b")
+_EMERGENCY = re.compile(
+    r"(\b(?:[Cc]all(?:s|ed|ing)?|[Dd]ial(?:s|ed|led|ing)?|[Rr]ang|[Rr]ing|[Pp]hone[ds]?)\ )"
+    r"(911|999|112|101|111|411|311|988)\b"
+)
 _SOCIAL_SECURITY = re.compile(r"(?<![\w-])(\d{3})-(\d{2})-(\d{4})(?![\w-])")
 _CARD = re.compile(r"(?<![\w-])(\d{4})([ -])(\d{4})\2(\d{4})\2(\d{4})(?![\w-])")
 _SERIAL = re.compile(r"(?<![\w-])\d+(?:-\d+){3,}(?![\w-])(?!\.\d)")  # an ISBN
@@ -19,7 +23,7 @@ _VERSION = re.compile(r"\b[vV]\.?\ ?(?=\d+\.\d)")
 _ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b")
 _TIMES_AS = re.compile(rf"(?<![\w.,])({NUMBER})[x×](?=\s*(?:$|[.,;:!?)\"']|[a-z]))")
 _BY = re.compile(rf"({NUMBER})\ ?[x×*]\ ?(?={NUMBER})")
-_RATIO = re.compile(rf"(?<![\w.,:])(\d+)\ ?:\ ?(\d+)(?![\w:])")
+_RATIO = re.compile(r"(?<![\w.,:])(\d+)\ ?:\ ?(\d+)(?![\w:])")
 _SPAN = re.compile(rf"(?<![\w.,-])({NUMBER})\ ?-{{1,2}}\ ?({NUMBER})(?![\w-]|[.,]\d)")
 _SCORE = re.compile(r"(?<![\w.-])(\d{1,2})-(\d{1,2})-(\d{1,2})(?![\w-])")
 _NEGATIVE = re.compile(r"(?:(?<=^)|(?<=[\s(\[=,]))-(?=\.?\d)")
@@ -31,7 +35,10 @@ _SCALED = re.compile(rf"(?<![\w.,])({NUMBER})(?:\ ?(mn|bn|tn)\b(?!\.\w)|([MB])(?
 _SCALES = {"M": "million", "mn": "million", "bn": "billion", "B": "billion", "tn": "trillion"}
 _LISTED = re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))(?!\d{2},)")  # 1,2,3
 _BOEING = re.compile(r"\b(Boeing\ |Airbus\ A)(\d{3})(?:-(\d{1,4}))?\b(?!0)")
-_ROOM = re.compile(r"\b((?:[Rr]oom|[Ff]light|[Rr]oute|[Hh]ighway|Interstate|[Ss]uite|[Aa]partment|[Uu]nit)\ )(\d(?!00)\d\d)(?!\w|[.,]\d)")
+_ROOM = re.compile(
+    r"\b((?:[Rr]oom|[Ff]light|[Rr]oute|[Hh]ighway|Interstate|[Ss]uite|[Aa]partment|[Uu]nit)\ )"
+    r"(\d(?!00)\d\d)(?!\w|[.,]\d)"
+)
 _NUMBER_SIGN = re.compile(r"#\ ?(?=\d)")
 _NUMBER = re.compile(rf"(?<![\d.])(?:{NUMBER}|\.\d+)")
 _QUANTITY = re.compile(r"\ (?:hundred|thousand|million|billion|trillion|percent)\b")
@@ -41,7 +48,8 @@ _MIXED = re.compile(r"(?<![\w])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+(?:-?\d
 def speak_telephones(text: str) -> str:
     """Replace telephone numbers, card numbers and dotted rows of numbers (versions, IP addresses) by their digits.
 
-    "555-1234" could be a range too: it is a telephone number behind a word such as "call", or if it does not end with a zero.
+    "555-1234" could be a range too: it is a telephone number behind a word such as "call", or if it does not end with a
+    zero.
     """
     text = _EMERGENCY.sub(lambda match: match[1] + digits(match[2]), text)
     text = _VANITY.sub(_speak_vanity, text)
@@ -54,11 +62,14 @@ def speak_telephones(text: str) -> str:
 
 
 def speak_numbers(text: str) -> str:
-    """Replace all numbers that are left by words: ordinals, ranges, scores, "3x", "2 × 4", "-5", "#1", "A4", "16-bit", years."""
+    """Replace all numbers that are left by words: ordinals, ranges, scores, "3x", "2 × 4", "-5", "#1", "A4", "16-bit",
+    years."""
     text = _NUMBER_SIGN.sub("number ", text.translate(_SUBSCRIPTS))
     text = _LISTED.sub(", ", text)
     text = re.sub(r"\b401\(k\)", "401k", text)
-    text = _BOEING.sub(lambda match: match[1] + _house_number(match[2]) + (f" {amount(match[3])}" if match[3] else ""), text)
+    text = _BOEING.sub(
+        lambda match: match[1] + _house_number(match[2]) + (f" {amount(match[3])}" if match[3] else ""), text
+    )
     text = _ROOM.sub(lambda match: match[1] + _house_number(match[2]), text)
     text = _ORDINAL.sub(lambda match: ordinal(int(match[1].replace(",", ""))), text)
     text = _POWER.sub(_speak_power, text)
@@ -85,7 +96,9 @@ def _speak_telephone(match: re.Match) -> str:
     groups = re.findall(r"\d+", number)
     length = sum(map(len, groups))
     international = number[0] == "+"
-    looks_so = international or number[0] in "(0" or (len(groups) >= 3 and [len(group) for group in groups[-2:]] == [3, 4])
+    looks_so = (
+        international or number[0] in "(0" or (len(groups) >= 3 and [len(group) for group in groups[-2:]] == [3, 4])
+    )
     if not looks_so or not 7 <= length <= 15 or len(groups) < 2:
         return match[0]
     return ("plus " if international else "") + ", ".join(map(digits, groups))
@@ -133,13 +146,18 @@ def _speak_scaled(match: re.Match) -> str:
 
 
 def _speak_mixed(match: re.Match) -> str:
-    """Return "A4", "MP3", "5G", "1080p", "H2O", "COVID19" with letters by name, unless they are longer than an abbreviation."""
+    """Return "A4", "MP3", "5G", "1080p", "H2O", "COVID19" with letters by name, unless they are longer than an
+    abbreviation."""
     words = []
     for part in re.findall(r"[A-Za-z]+|\d+(?:\.\d+)?", match[0]):
         if part.isalpha():
             words.append(spell_out(part) if len(part) <= 3 and (part.isupper() or len(part) == 1) else part)
         else:
-            words.append(plain(part) if len(part) != 3 or part.endswith("00") or not (words or match[0].endswith("k")) else _house_number(part))
+            words.append(
+                plain(part)
+                if len(part) != 3 or part.endswith("00") or not (words or match[0].endswith("k"))
+                else _house_number(part)
+            )
     return " ".join(words)
 
 

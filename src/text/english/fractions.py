@@ -6,17 +6,23 @@ import unicodedata
 from src.text.english.counting import NUMBER, amount, cardinal, ordinal
 
 FRACTION_CHARACTERS = {
-    character: tuple(unicodedata.normalize("NFKC", character).split("\u2044"))
-    for character in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
+    character: tuple(unicodedata.normalize("NFKC", character).split("\u2044")) for character in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
 }
 _CHARACTER = "".join(FRACTION_CHARACTERS)
-_FRACTION = re.compile(rf"(?<![\w./,])(?:(?P<whole>\d+)[ -])?(?P<above>\d{{1,3}})\ ?/\ ?(?P<below>\d{{1,4}})(?![\w/]|\.\d)")
+_FRACTION = re.compile(r"(?<![\w./,])(?:(?P<whole>\d+)[ -])?(?P<above>\d{1,3})\ ?/\ ?(?P<below>\d{1,4})(?![\w/]|\.\d)")
 _CHARACTERS = re.compile(rf"(?<![\w.,])(?:{NUMBER})?\ ?[{_CHARACTER}]")
-_FIXED = {"9/11": "nine eleven", "24/7": "twenty-four seven", "7/7": "seven seven", "50/50": "fifty-fifty", "20/20": "twenty twenty"}
+_FIXED = {
+    "9/11": "nine eleven",
+    "24/7": "twenty-four seven",
+    "7/7": "seven seven",
+    "50/50": "fifty-fifty",
+    "20/20": "twenty twenty",
+}
 
 
 def speak_fractions(text: str) -> str:
-    """Replace fractions by words: "1/2", "5 3/4", "2½", and dates or rates in that form that have a name of their own ("24/7")."""
+    """Replace fractions by words: "1/2", "5 3/4", "2½", and dates or rates in that form that have a name of their own
+    ("24/7")."""
     for written, words in _FIXED.items():
         text = re.sub(rf"(?<![\w/.]){written}(?![\w/])", words, text)
     text = _CHARACTERS.sub(lambda match: f" {speak_fraction(match[0].strip())} ", text)

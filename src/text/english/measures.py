@@ -107,7 +107,13 @@ _SYMBOLS = {  # symbols, separated by spaces: name in the singular; the plural a
 }
 _NAMES = {symbol.replace("_", " "): name for symbols, name in _SYMBOLS.items() for symbol in symbols.split()}
 _UNCHANGED = {"hertz", "kilohertz", "megahertz", "gigahertz", "horsepower", "percent", "per mille"}
-_PLURALS = {"foot": "feet", "square foot": "square feet", "millimeter of mercury": "millimeters of mercury", "inch": "inches", **{name: name for name in _UNCHANGED}}
+_PLURALS = {
+    "foot": "feet",
+    "square foot": "square feet",
+    "millimeter of mercury": "millimeters of mercury",
+    "inch": "inches",
+    **{name: name for name in _UNCHANGED},
+}
 _POWERS = {"²": "square ", "2": "square ", "³": "cubic ", "3": "cubic "}
 _RAISED = {"²": "squared", "2": "squared", "³": "cubed", "3": "cubed"}
 _LENGTHS = "km|cm|mm|nm|µm|m|ft|yd|mi|in"
@@ -126,25 +132,34 @@ _SECONDS = re.compile(rf"(?<![\w.,/$])(?P<count>{NUMBER})\ s(?![\w'])")
 _FEET_INCHES = re.compile(r"(?<![\w.,'])(\d{1,3})\ ?(?:'|ft)\ ?(\d{1,2}(?:\.\d+)?)\ ?(?:\"|''|in\b)")
 _HEIGHT = re.compile(r"(?<![\w.,'])(\d{1,2})'(\d{1,2})(?![\w'])")
 _INCHES = re.compile(rf"(?<![\w.,])({NUMBER})\"")
-_FEET = re.compile(rf"(?<![\w.,])(\d{{1,4}})'(?=\ (?:tall|high|wide|long|deep|by)\b)")
+_FEET = re.compile(r"(?<![\w.,])(\d{1,4})'(?=\ (?:tall|high|wide|long|deep|by)\b)")
 _BY = re.compile(r"(\d\ ?(?:\"|'|cm|mm|m|ft|in|km))\ ?[x×]\ ?(?=\d)")
 # "5m" is a length, but not before these.
 _MILLIONS = re.compile(
-    rf"(?<![\w.,])({NUMBER})m(?=\ (?:people|users|men|women|children|jobs|views|viewers|voters|customers|households|homes|copies|"
-    r"followers|downloads|visitors|workers|residents|tonnes|tons|barrels)\b)"
+    rf"(?<![\w.,])({NUMBER})m(?=\ (?:people|users|men|women|children|jobs|views|viewers|voters|customers|"
+    r"households|homes|copies|followers|downloads|visitors|workers|residents|tonnes|tons|barrels)\b)"
 )
-_PER_UNITS = "kg lb oz km mi l L gal kWh MWh GB MB TB ha h hr min sec yr mo wk".split()  # noqa: SIM905
-_PER_NAMES = {unit: _NAMES[unit] for unit in _PER_UNITS} | {"sq ft": "square foot", "m²": "square meter", "m³": "cubic meter", "km²": "square kilometer"}
+_PER_UNITS = str.split("kg lb oz km mi l L gal kWh MWh GB MB TB ha h hr min sec yr mo wk")
+_PER_NAMES = {unit: _NAMES[unit] for unit in _PER_UNITS} | {
+    "sq ft": "square foot",
+    "m²": "square meter",
+    "m³": "cubic meter",
+    "km²": "square kilometer",
+}
 _PER = re.compile(rf"(?<=[a-z])(?:\ per\ |\ ?/\ ?)({'|'.join(sorted(_PER_NAMES, key=len, reverse=True))})(?!\w)")
 _SPEEDS = {"km/h": "kilometers per hour", "mph": "miles per hour", "m/s": "meters per second", "kWh": "kilowatt-hours"}
 _SPEED = re.compile(rf"(?<![\w/])(?:{'|'.join(_SPEEDS)})(?![\w/])")
+_ALONE = re.compile(r"(?<=[a-z])\ (kg|km|cm|mm|mg|lbs|kW|GB|MB|TB)(?!\w)")  # "five kg"
 _DIRECTION = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _ANGLE = re.compile(rf"({NUMBER})°\ ?(?:(\d{{1,2}})'\ ?)?(?:(\d{{1,2}})\"\ ?)?([NSEW])\b")
 
 
 def speak_measures(text: str) -> str:
-    """Replace numbers with units by words: "120 km/h", "-5°C", "5-10 kg", "6'2\"", "0.5%", "½ cup", "9.8 m/s²", "45°N"."""
-    text = text.replace("º", "°").replace("μ", "µ")  # the ordinal sign and the Greek letter look like the sign that is meant
+    """Replace numbers with units by words: "120 km/h", "-5°C", "5-10 kg", "6'2\"", "0.5%", "½ cup", "9.8 m/s²",
+    "45°N"."""
+    text = text.replace("º", "°").replace(
+        "μ", "µ"
+    )  # the ordinal sign and the Greek letter look like the sign that is meant
     text = re.sub(r"°\ (?=[CF]\b)", "°", text)
     text = _BY.sub(r"\1 by ", text)
     text = _MILLIONS.sub(r"\1 million", text)
@@ -157,7 +172,8 @@ def speak_measures(text: str) -> str:
     text = _FEET.sub(lambda match: _with_unit(match, "foot", match[1]), text)
     text = _MEASURE.sub(_speak, text)
     text = _SPEED.sub(lambda match: _SPEEDS[match[0]], text)
-    return _PER.sub(lambda match: f" per {_PER_NAMES[match[1]]}", text)
+    text = _PER.sub(lambda match: f" per {_PER_NAMES[match[1]]}", text)
+    return _ALONE.sub(lambda match: f" {_NAMES[match[1]]}s", text)
 
 
 def _speak(match: re.Match) -> str:
@@ -181,7 +197,13 @@ def _with_unit(match: re.Match, name: str, count: str, hyphen: bool = False, bef
     below_one = "/" in count or count[-1] in FRACTION_CHARACTERS
     whole = re.match(r"\d+[ ½⅓⅔¼¾]", count)  # "5 1/2", "5½"
     over = re.fullmatch(r"(\d+)/(\d+)", count)  # 120/80
-    one = is_one(count) or (below_one and not whole and not (over and int(over[1]) > int(over[2]))) or hyphen or before_noun or follows_article(match)
+    one = (
+        is_one(count)
+        or (below_one and not whole and not (over and int(over[1]) > int(over[2])))
+        or hyphen
+        or before_noun
+        or follows_article(match)
+    )
     head, separator, tail = name.partition(" per ")
     if not one:
         head = _PLURALS.get(head, f"{head}s")

@@ -5,7 +5,8 @@ import re
 from src.text.english.counting import NUMBER, amount, is_one, spell_out
 from src.text.english.grammar import follows_article
 
-# sign or code: singular, plural, singular and plural of the hundredth (none where prices have no hundredths in practice)
+# sign or code: singular, plural, singular and plural of the hundredth (none where prices have no hundredths in
+# practice)
 _DOLLAR = ("dollar", "dollars", "cent", "cents")
 _FRANC = ("franc", "francs", "centime", "centimes")
 _CROWN = ("krona", "kronor", "", "")
@@ -113,7 +114,7 @@ _AMOUNT_AFTER_SIGN = re.compile(
 )
 _AMOUNT_BEFORE_SIGN = re.compile(rf"(?<![\w.]){_VALUE}{_MAGNITUDE}\ ?(?P<sign>{_SIGN}|¢|zł(?!\w)|(?:{_CODE})\b)")
 _AMOUNT_AFTER_CODE = re.compile(rf"\b(?P<sign>{_CODE})\ ?{_VALUE}{_MAGNITUDE}")
-_DECIMAL_COMMA = re.compile(rf"(?<![\d,.])(\d+),(\d\d)(?=\ ?(?:€|zł|(?:EUR|PLN|CZK|SEK|NOK|DKK)\b))")
+_DECIMAL_COMMA = re.compile(r"(?<![\d,.])(\d+),(\d\d)(?=\ ?(?:€|zł|(?:EUR|PLN|CZK|SEK|NOK|DKK)\b))")
 _PENCE = re.compile(r"(?<![\w.,])(\d{1,2})p(?!\w)")
 _PER = re.compile(r"(?<=[a-z])\ ?/\ ?(hour|day|week|month|year|night|person|head|share|barrel|unit|piece|page|word)\b")
 _LONE = {sign: names[1] for sign, names in _SIGNS.items()}
@@ -122,8 +123,8 @@ _LONE = {sign: names[1] for sign, names in _SIGNS.items()}
 def speak_money(text: str) -> str:
     """Replace amounts of money by words: "$5M", "€27.50", "30 CHF", "£5-10", "50p", "US$3.2 billion".
 
-    An amount before the noun it describes is singular: "a £5 note" is a five pound note. A currency sign without an amount becomes the
-    currency's name.
+    An amount before the noun it describes is singular: "a £5 note" is a five pound note. A currency sign without an
+    amount becomes the currency's name.
     """
     text = _DECIMAL_COMMA.sub(r"\1.\2", text)
     for pattern in (_AMOUNT_AFTER_SIGN, _AMOUNT_BEFORE_SIGN, _AMOUNT_AFTER_CODE):
