@@ -1,4 +1,5 @@
-"""Unicode before any cleaner: composed characters, one form of quotes, dashes and spaces, and scripts that a network does not read."""
+"""Unicode before any cleaner: composed characters, one form of quotes, dashes and spaces, and scripts that a network
+does not read."""
 
 import re
 import unicodedata
@@ -10,7 +11,8 @@ from src.errors import InputError, quote
 
 QUOTES = '"“”„‟«»‹›″`'  # have no sound; dropped without a warning where a network has no symbol for them
 
-# One fate for each, under every cleaner, unless the network has a symbol of its own for the character. docs/text.md shows this table.
+# One fate for each, under every cleaner, unless the network has a symbol of its own for the character. docs/text.md
+# shows this table.
 PLAIN = {
     **dict.fromkeys("‘’‚‛′´ʼ", "'"),
     **dict.fromkeys("“”„‟«»‹›″", '"'),
@@ -21,7 +23,8 @@ PLAIN = {
         "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "
     ),
     **dict.fromkeys(
-        "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff\ufe0e\ufe0f",
+        "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f"
+        "\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff\ufe0e\ufe0f",
         "",
     ),
     "ﬀ": "ff",
@@ -36,46 +39,17 @@ _GROUPED = re.compile(
 )  # 10 000 with the space that publishers set between thousands
 
 _SCRIPTS = frozenset(
-    [
-        "LATIN",
-        "GREEK",
-        "CYRILLIC",
-        "ARMENIAN",
-        "HEBREW",
-        "ARABIC",
-        "SYRIAC",
-        "THAANA",
-        "DEVANAGARI",
-        "BENGALI",
-        "GURMUKHI",
-        "GUJARATI",
-        "ORIYA",
-        "TAMIL",
-        "TELUGU",
-        "KANNADA",
-        "MALAYALAM",
-        "SINHALA",
-        "THAI",
-        "LAO",
-        "TIBETAN",
-        "MYANMAR",
-        "GEORGIAN",
-        "HANGUL",
-        "ETHIOPIC",
-        "CHEROKEE",
-        "KHMER",
-        "MONGOLIAN",
-        "HIRAGANA",
-        "KATAKANA",
-        "BOPOMOFO",
-        "CJK",
-        "YI",
-    ]
+    str.split(
+        "LATIN GREEK CYRILLIC ARMENIAN HEBREW ARABIC SYRIAC THAANA DEVANAGARI BENGALI GURMUKHI GUJARATI ORIYA "
+        "TAMIL TELUGU KANNADA MALAYALAM SINHALA THAI LAO TIBETAN MYANMAR GEORGIAN HANGUL ETHIOPIC CHEROKEE KHMER "
+        "MONGOLIAN HIRAGANA KATAKANA BOPOMOFO CJK YI"
+    )
 )
 
 
 def plain(text: str, symbols: Collection[str] = ()) -> str:
-    """Compose a text (NFC) and put plain characters in the place of typographic ones, except for those among `symbols`."""
+    """Compose a text (NFC) and put plain characters in the place of typographic ones, except for those among
+    `symbols`."""
     text = _GROUPED.sub("", unicodedata.normalize("NFC", text))
     if text.isascii():
         return text
@@ -84,7 +58,8 @@ def plain(text: str, symbols: Collection[str] = ()) -> str:
 
 
 def script(character: str) -> str | None:
-    """Return the script of a letter, as its Unicode name begins (LATIN, CYRILLIC, CJK), and None for all other characters."""
+    """Return the script of a letter, as its Unicode name begins (LATIN, CYRILLIC, CJK), and None for all other
+    characters."""
     if character.isascii():
         return "LATIN" if character.isalpha() else None
     if unicodedata.category(character)[0] != "L":
@@ -109,7 +84,7 @@ def settle_scripts(text: str, own: Collection[str], symbols: Collection[str], po
     Raises:
         InputError: there are foreign words, and the policy is to refuse them.
     """
-    if text.isascii() and "LATIN" in own:
+    if not own or (text.isascii() and "LATIN" in own):
         return text, []
     foreign = _foreign_words(text, own, symbols)
     if not foreign:
@@ -119,7 +94,7 @@ def settle_scripts(text: str, own: Collection[str], symbols: Collection[str], po
             dict.fromkeys(script(letter).capitalize() for word in foreign for letter in word if script(letter))
         )
         raise InputError(
-            f"{quote(foreign[0])} is written in {names.replace('Cjk', 'Chinese characters')}, which this voice does not read; "
+            f"{quote(foreign[0])} is written in {names}, which this voice does not read; "
             "text.foreign_script transliterate has it spoken in Latin letters"
         )
     for word in sorted(foreign, key=len, reverse=True):

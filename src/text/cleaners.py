@@ -5,6 +5,7 @@ import re
 from unidecode import unidecode
 
 from src.text.english.normalise import normalise_english
+from src.text.english.signs import ORNAMENTS
 from src.text.numerals import spell_numbers
 from src.text.pronunciation import pronounce, pronounce_spoken, unknown_words_in, unpronounced_words_in
 from src.text.registry import CLEANERS, Cleaner, register
@@ -38,15 +39,17 @@ _LATIN = frozenset({"LATIN"})
 def english_cleaners(text: str) -> str:
     """Turn a text into lower-case ASCII, numbers and abbreviations into words, and a run of white space into one space.
 
-    It follows the front end that the public Tacotron 2 checkpoints were trained with, its oddities included (a pound sign becomes the
-    letters "ps", a per cent sign disappears), except for some numbers that it reads as others: see `src.text.numerals`.
+    It follows the front end that the public Tacotron 2 checkpoints were trained with, its oddities included (a pound
+    sign becomes the letters "ps", a per cent sign disappears), except for some numbers that it reads as others: see
+    `src.text.numerals`.
     """
     text = spell_numbers(unidecode(text).lower())
     return _collapse(_ABBREVIATION.sub(lambda match: ABBREVIATIONS[match[1]], text))
 
 
 def basic_cleaners(text: str) -> str:
-    """Turn a text into lower case and a run of white space into one space: for text that is already written as it is spoken."""
+    """Turn a text into lower case and a run of white space into one space: for text that is already written as it is
+    spoken."""
     return _collapse(text.lower())
 
 
@@ -66,7 +69,7 @@ def _collapse(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-register(Cleaner("english_cleaners", "en", english_cleaners, scripts=_LATIN))
+register(Cleaner("english_cleaners", "en", english_cleaners, scripts=_LATIN, reads_likeness=True))
 register(Cleaner("basic_cleaners", "", basic_cleaners))
 register(
     Cleaner(
@@ -76,6 +79,7 @@ register(
         scripts=_LATIN,
         pronounce=pronounce,
         unknown_words=unpronounced_words_in,
+        reads_likeness=True,
     )
 )
 register(
@@ -87,5 +91,6 @@ register(
         pronounce=pronounce_spoken,
         needs_phonemes=False,
         unknown_words=unknown_words_in,
+        silent=frozenset(ORNAMENTS),
     )
 )

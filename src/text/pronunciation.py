@@ -31,12 +31,14 @@ _PREFIXES += ("over", "post", "pre", "pro", "re", "semi", "sub", "super", "tele"
 _SHORTEST_PART = 3  # letters of a word in a compound
 
 
-def pronounce(text: str) -> list[str]:
-    """Cut a cleaned text where its spelling changes: pieces of characters and of ARPAbet phonemes take turns, characters first.
+def pronounce(text: str, has_letters: bool = True) -> list[str]:
+    """Cut a cleaned text where its spelling changes: pieces of characters and of ARPAbet phonemes take turns,
+    characters first.
 
-    "the qzx, fox" becomes ["", "DH AH0", " qzx, ", "F AA1 K S", ""]: words that the dictionary lacks stay as they are written. Of several
-    pronunciations the first is taken, which the dictionary holds for the commonest.
+    "the qzx, fox" becomes ["", "DH AH0", " qzx, ", "F AA1 K S", ""]: words that the dictionary lacks stay as they are
+    written. Of several pronunciations the first is taken, which the dictionary holds for the commonest.
     """
+    del has_letters  # the networks that were trained with it have them
     pieces, end = [""], 0
     for match in _WORD.finditer(text):
         phonemes = _pronunciations().get(match[0]) or _pronunciations().get(match[0].removesuffix("'"))
@@ -48,14 +50,15 @@ def pronounce(text: str) -> list[str]:
     return pieces
 
 
-def pronounce_spoken(text: str) -> list[str]:
-    """Cut a text of the cleaner `english` as `pronounce` does, with capitals by their letters' names and unknown words by `derive`.
+def pronounce_spoken(text: str, has_letters: bool = True) -> list[str]:
+    """Cut a text of the cleaner `english` as `pronounce` does, with capitals by their letters' names and unknown words
+    by `derive`.
 
-    Words that no rule can say stay as they are written, in lower case.
+    Words that no rule can say stay as they are written, in lower case, or are spelled for a network without letters.
     """
     pieces, end = [""], 0
     for match in _WORD_OR_LETTER.finditer(text):
-        phonemes = _say(match[0])
+        phonemes = _say(match[0]) or ("" if has_letters else _spell(match[0]))
         if phonemes:
             pieces[-1] += text[end : match.start()].lower()
             pieces += [phonemes, ""]
@@ -65,7 +68,8 @@ def pronounce_spoken(text: str) -> list[str]:
 
 
 def unknown_words_in(text: str) -> list[str]:
-    """Return the words of a text of the cleaner `english`, in order and once each, that neither dictionary nor rule can say."""
+    """Return the words of a text of the cleaner `english`, in order and once each, that neither dictionary nor rule can
+    say."""
     words = dict.fromkeys(match[0] for match in _WORD_OR_LETTER.finditer(text) if not _say(match[0]))
     return [word.removesuffix("'") for word in words]
 
@@ -86,6 +90,10 @@ def is_spelled(word: str) -> bool:
     return _bare(_pronunciations().get(word, "")) == " ".join(names)
 
 
+def _spell(word: str) -> str:
+    return " ".join(_letter_name(letter) for letter in word if letter.isalpha())
+
+
 def _say(word: str) -> str:
     if word[0].isupper():
         name = _letter_name(word[0].lower())
@@ -95,10 +103,11 @@ def _say(word: str) -> str:
 
 @functools.lru_cache(maxsize=65536)
 def derive(word: str) -> str:
-    """Return the phonemes of a lower-case word: the dictionary's, or those that its parts have there; empty if neither is known.
+    """Return the phonemes of a lower-case word: the dictionary's, or those that its parts have there; empty if neither
+    is known.
 
-    Parts are a plural or possessive s, -ed, -ing, -ly, -er, -ness, -less, a prefix such as "un-", or the two words of a compound
-    ("wheelhouse"). An -s or -ed sounds as the phoneme before it demands.
+    Parts are a plural or possessive s, -ed, -ing, -ly, -er, -ness, -less, a prefix such as "un-", or the two words of a
+    compound ("wheelhouse"). An -s or -ed sounds as the phoneme before it demands.
     """
     known = _pronunciations()
     if word in known:

@@ -9,219 +9,32 @@ _INITIALS = re.compile(r"(?:[a-z]\.)*[a-z]")  # "J" of "J. Hidell", "U.S" and "p
 
 # Their full stop ends no sentence, as a name, a number or an explanation follows them.
 _NEVER_LAST = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "messrs",
-        "mme",
-        "mlle",
-        "dr",
-        "drs",
-        "prof",
-        "sr",
-        "sra",
-        "pres",
-        "sen",
-        "rep",
-        "reps",
-        "gov",
-        "gen",
-        "lt",
-        "col",
-        "cmdr",
-        "capt",
-        "maj",
-        "sgt",
-        "insp",
-        "rev",
-        "hon",
-        "fr",
-        "mt",
-        "ft",
-        "supt",
-        "vs",
-        "viz",
-        "cf",
-        "approx",
-        "esp",
-        "incl",
-        "e.g",
-        "i.e",
-        "ca",
-    ]
+    str.split(
+        "mr mrs ms messrs mme mlle dr drs prof sr sra pres sen rep reps gov gen lt col cmdr capt maj sgt insp rev "
+        "hon fr mt ft supt vs viz cf approx esp incl e.g i.e ca"
+    )
 )
 # Theirs ends none before a number.
 _BEFORE_NUMBER = frozenset(
-    [
-        "p",
-        "pp",
-        "fig",
-        "figs",
-        "vol",
-        "vols",
-        "ch",
-        "chap",
-        "sec",
-        "sect",
-        "art",
-        "app",
-        "eq",
-        "para",
-        "pt",
-        "ext",
-        "no",
-        "nos",
-        "apt",
-        "rm",
-        "ste",
-        "op",
-        "jan",
-        "feb",
-        "mar",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sep",
-        "sept",
-        "oct",
-        "nov",
-        "dec",
-    ]
+    str.split(
+        "p pp fig figs vol vols ch chap sec sect art app eq para pt ext no nos apt rm ste op jan feb mar apr jun "
+        "jul aug sep sept oct nov dec"
+    )
 )
 # Theirs may end a sentence: it does if the next word is one that sentences begin with.
 _MAYBE_LAST = _BEFORE_NUMBER - {"no"} | frozenset(
-    [
-        "st",
-        "ave",
-        "rd",
-        "blvd",
-        "co",
-        "inc",
-        "corp",
-        "ltd",
-        "llc",
-        "bros",
-        "jr",
-        "esq",
-        "et",
-        "al",
-        "etc",
-        "ph.d",
-        "m.d",
-        "b.a",
-        "m.a",
-        "b.sc",
-        "m.sc",
-        "d.phil",
-        "dept",
-        "est",
-        "univ",
-        "assn",
-        "min",
-        "max",
-        "hr",
-        "hrs",
-        "lb",
-        "lbs",
-        "oz",
-        "ft",
-        "in",
-        "yd",
-        "yds",
-        "mi",
-        "calif",
-        "conn",
-        "mass",
-    ]
+    str.split(
+        "st ave rd blvd co inc corp ltd llc bros jr esq et al etc ph.d m.d b.a m.a b.sc m.sc d.phil dept est univ "
+        "assn min max hr hrs lb lbs oz ft in yd yds mi calif conn mass"
+    )
 )
 STARTERS = frozenset(
-    [
-        "The",
-        "A",
-        "An",
-        "This",
-        "That",
-        "These",
-        "Those",
-        "He",
-        "She",
-        "It",
-        "They",
-        "We",
-        "You",
-        "I",
-        "His",
-        "Her",
-        "Its",
-        "Their",
-        "Our",
-        "My",
-        "Your",
-        "There",
-        "Here",
-        "Then",
-        "Now",
-        "But",
-        "And",
-        "Or",
-        "So",
-        "Yet",
-        "If",
-        "When",
-        "While",
-        "After",
-        "Before",
-        "Since",
-        "As",
-        "At",
-        "In",
-        "On",
-        "For",
-        "From",
-        "With",
-        "Without",
-        "What",
-        "Who",
-        "Where",
-        "Why",
-        "How",
-        "Which",
-        "Some",
-        "Many",
-        "Most",
-        "All",
-        "No",
-        "Not",
-        "Yes",
-        "One",
-        "Two",
-        "However",
-        "Meanwhile",
-        "Later",
-        "Today",
-        "Yesterday",
-        "Tomorrow",
-        "Although",
-        "Because",
-        "Once",
-        "Only",
-        "Even",
-        "Still",
-        "Be",
-        "Do",
-        "Did",
-        "Does",
-        "Is",
-        "Are",
-        "Was",
-        "Were",
-        "Can",
-        "Could",
-        "Will",
-        "Would",
-    ]
+    str.split(
+        "The A An This That These Those He She It They We You I His Her Its Their Our My Your There Here Then Now "
+        "But And Or So Yet If When While After Before Since As At In On For From With Without What Who Where Why "
+        "How Which Some Many Most All No Not Yes One Two However Meanwhile Later Today Yesterday Tomorrow "
+        "Although Because Once Only Even Still Be Do Did Does Is Are Was Were Can Could Will Would"
+    )
 )
 _AFTER_INITIAL = STARTERS - {
     "A",
@@ -250,9 +63,10 @@ _AFTER_SHOUTED_NAME = re.compile(
 def find_sentences(text: str) -> list[str]:
     """Cut a text at sentence ends; nothing but the white space there is lost, and ARPAbet in braces stays whole.
 
-    A full stop behind an abbreviation or initials ends no sentence unless a word follows that sentences begin with ("at 5 p.m. Then").
-    A mark before a word in lower case ends none ("Yahoo! is", '"Stop!" he said'), except in a text without capitals. A blank line always
-    ends one. A part without letters ("1.", "...") goes with the sentence after it, at the end with the one before.
+    A full stop behind an abbreviation or initials ends no sentence unless a word follows that sentences begin with ("at
+    5 p.m. Then"). A mark before a word in lower case ends none ("Yahoo! is", '"Stop!" he said'), except in a text
+    without capitals. A blank line always ends one. A part without letters ("1.", "...") goes with the sentence after
+    it, at the end with the one before.
     """
     sentences, start, cased = [], 0, text != text.lower()
     for gap in _gaps(text):
@@ -267,7 +81,8 @@ def find_sentences(text: str) -> list[str]:
 def cut_sentence(sentence: str, max_length: int) -> list[str]:
     """Cut a sentence of more than `max_length` characters at commas, then at spaces, then anywhere.
 
-    It is halved as evenly as its commas allow, so that no crumb is left over. ARPAbet in braces stays whole even if it is longer.
+    It is halved as evenly as its commas allow, so that no crumb is left over. ARPAbet in braces stays whole even if it
+    is longer.
     """
     if len(sentence) <= max_length:
         return [sentence]

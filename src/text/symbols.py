@@ -1,4 +1,5 @@
-"""Tables of symbols by name. A symbol's id is its row in the embedding; `english_148` is the table of the public Tacotron 2 checkpoints."""
+"""Tables of symbols by name. A symbol's id is its row in the embedding; `english_148` is the table of the public
+Tacotron 2 checkpoints."""
 
 import json
 from collections.abc import Sequence
@@ -10,8 +11,8 @@ from src.files import read_text
 PAD = "_"  # id 0 fills the end of short texts in a batch and never comes from text
 PUNCTUATION = "-!'(),.:;? "
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()  # noqa: SIM905
-_CONSONANTS = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split()  # noqa: SIM905
+_VOWELS = str.split("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW")
+_CONSONANTS = str.split("B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH")
 _STRESSES = ("", "0", "1", "2")
 ARPABET = sorted(_CONSONANTS + [vowel + stress for vowel in _VOWELS for stress in _STRESSES])
 _ENGLISH_148 = (  # "@" tells the phoneme B from the letter B
@@ -46,13 +47,15 @@ def register_symbol_table(name: str, symbols: Sequence[str]) -> None:
 
 
 def spelled(symbols: list[str]) -> list[str]:
-    """Return `symbols` with ARPAbet marked by "@": in a table without "@" that has AH0, B is the phoneme and not the letter."""
+    """Return `symbols` with ARPAbet marked by "@": in a table without "@" that has AH0, B is the phoneme and not the
+    letter."""
     bare = any(len(symbol) > 1 and symbol in ARPABET for symbol in symbols)
     return [f"@{symbol}" if bare and symbol in ARPABET else symbol for symbol in symbols]
 
 
 def read_symbols(path: str | Path) -> list[str]:
-    """Read the symbols of a JSON list, or of a file with one on each line, in order. White space counts: a line of one space is the space.
+    """Read the symbols of a JSON list, or of a file with one on each line, in order. White space counts: a line of one
+    space is the space.
 
     Raises:
         InputError: the file cannot be read, or is no such list.

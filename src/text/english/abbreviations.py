@@ -93,65 +93,22 @@ _BEFORE_NUMBER = {
     "ca": "circa",
 }
 _MONTHS = {month[:3]: month for month in MONTHS if len(month) > 3} | {"Sept": "September"}
-_DAYS = {name[:3]: name for name in "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()} | {  # noqa: SIM905
+_DAYS = {name[:3]: name for name in str.split("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")} | {
     "Tues": "Tuesday",
     "Thur": "Thursday",
     "Thurs": "Thursday",
 }
 _STATES = dict(
     pair.split(":")
-    for pair in [
-        "AL:Alabama",
-        "AK:Alaska",
-        "AZ:Arizona",
-        "AR:Arkansas",
-        "CA:California",
-        "CO:Colorado",
-        "CT:Connecticut",
-        "DE:Delaware",
-        "FL:Florida",
-        "GA:Georgia",
-        "HI:Hawaii",
-        "ID:Idaho",
-        "IL:Illinois",
-        "IN:Indiana",
-        "IA:Iowa",
-        "KS:Kansas",
-        "KY:Kentucky",
-        "LA:Louisiana",
-        "ME:Maine",
-        "MD:Maryland",
-        "MA:Massachusetts",
-        "MI:Michigan",
-        "MN:Minnesota",
-        "MS:Mississippi",
-        "MO:Missouri",
-        "MT:Montana",
-        "NE:Nebraska",
-        "NV:Nevada",
-        "NH:New_Hampshire",
-        "NJ:New_Jersey",
-        "NM:New_Mexico",
-        "NY:New_York",
-        "NC:North_Carolina",
-        "ND:North_Dakota",
-        "OH:Ohio",
-        "OK:Oklahoma",
-        "OR:Oregon",
-        "PA:Pennsylvania",
-        "RI:Rhode_Island",
-        "SC:South_Carolina",
-        "SD:South_Dakota",
-        "TN:Tennessee",
-        "TX:Texas",
-        "UT:Utah",
-        "VT:Vermont",
-        "VA:Virginia",
-        "WA:Washington",
-        "WV:West_Virginia",
-        "WI:Wisconsin",
-        "WY:Wyoming",
-    ]
+    for pair in str.split(
+        "AL:Alabama AK:Alaska AZ:Arizona AR:Arkansas CA:California CO:Colorado CT:Connecticut DE:Delaware "
+        "FL:Florida GA:Georgia HI:Hawaii ID:Idaho IL:Illinois IN:Indiana IA:Iowa KS:Kansas KY:Kentucky "
+        "LA:Louisiana ME:Maine MD:Maryland MA:Massachusetts MI:Michigan MN:Minnesota MS:Mississippi MO:Missouri "
+        "MT:Montana NE:Nebraska NV:Nevada NH:New_Hampshire NJ:New_Jersey NM:New_Mexico NY:New_York "
+        "NC:North_Carolina ND:North_Dakota OH:Ohio OK:Oklahoma OR:Oregon PA:Pennsylvania RI:Rhode_Island "
+        "SC:South_Carolina SD:South_Dakota TN:Tennessee TX:Texas UT:Utah VT:Vermont VA:Virginia WA:Washington "
+        "WV:West_Virginia WI:Wisconsin WY:Wyoming"
+    )
 )
 _COMPASS = {
     "N": "north",
@@ -180,9 +137,8 @@ _HOUSE_STREET = re.compile(
     rf"(\d\w*(?:\ (?:N|S|E|W|NE|NW|SE|SW)\.?)?(?:\ (?:{_NAME}|\d+(?:st|nd|rd|th)))+)\ (St|Dr|Ct|Pl|Ln)\.?(?=[\s,;)]|$)"
 )
 _STREET = re.compile(rf"\b({_NAME}|\d+(?:st|nd|rd|th))\ (St|Dr|Ct|Pl|Ln)\.(?=\s*$|[,;)]|\ [a-z(])")
-_DAY_SPAN = re.compile(
-    rf"\b({'|'.join(sorted(_DAYS, key=len, reverse=True))})\.?\ ?-\ ?({'|'.join(sorted(_DAYS, key=len, reverse=True))})\b\.?"
-)
+_ANY_DAY = "|".join(sorted(_DAYS, key=len, reverse=True))
+_DAY_SPAN = re.compile(rf"\b({_ANY_DAY})\.?\ ?-\ ?({_ANY_DAY})\b\.?")
 _MONTH_SPAN = re.compile(rf"\b({'|'.join(_MONTHS)})\.?\ ?-\ ?({'|'.join([*_MONTHS, 'May'])})\b\.?")
 _STREETS = {"St": "street", "Dr": "drive", "Ct": "court", "Pl": "place", "Ln": "lane"}
 _SAINT = re.compile(r"\bSt(?:\.\ ?|\ )(?=[A-Z])")
@@ -193,9 +149,11 @@ _SLASHED = {"w/o": "without ", "w/": "with ", "c/o": "care of ", "b/c": "because
 
 
 def expand_abbreviations(text: str) -> str:
-    """Replace abbreviations by words: titles, streets, months, "No. 7", "pp. 3-5", "e.g.", "Inc.", an address's state and ZIP code.
+    """Replace abbreviations by words: titles, streets, months, "No. 7", "pp. 3-5", "e.g.", "Inc.", an address's state
+    and ZIP code.
 
-    "St." is a street behind a name or a house number, and a saint before a name. A full stop that also ends the sentence stays.
+    "St." is a street behind a name or a house number, and a saint before a name. A full stop that also ends the
+    sentence stays.
     """
     text = _ZIP.sub(_speak_zip, text)
     text = _HOUSE_STREET.sub(lambda match: f"{match[1]} {_STREETS[match[2]]}", text)

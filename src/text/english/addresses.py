@@ -5,55 +5,10 @@ import re
 from src.text.english.counting import amount, digits, spell_out
 from src.text.pronunciation import is_known, is_spelled
 
-_TOP = [
-    "com",
-    "org",
-    "net",
-    "edu",
-    "gov",
-    "mil",
-    "int",
-    "info",
-    "io",
-    "ai",
-    "co",
-    "uk",
-    "de",
-    "fr",
-    "es",
-    "it",
-    "nl",
-    "se",
-    "no",
-    "fi",
-    "dk",
-    "pl",
-    "cz",
-    "at",
-    "ch",
-    "be",
-    "eu",
-    "ie",
-    "us",
-    "ca",
-    "au",
-    "nz",
-    "jp",
-    "cn",
-    "in",
-    "ru",
-    "br",
-    "mx",
-    "za",
-    "tv",
-    "me",
-    "app",
-    "dev",
-    "biz",
-    "ly",
-    "gg",
-    "fm",
-]
+_TOP = str.split(
+    "com org net edu gov mil int info io ai co uk de fr es it nl se no fi dk pl cz at ch be eu ie us ca au nz "
+    "jp cn in ru br mx za tv me app dev biz ly gg fm"
+)
 _TOP_LEVEL = "|".join(_TOP)
 _PATH = r"(?:[/?#][^\s<>\"“”{}]*)?"
 _HOST = rf"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+(?:{_TOP_LEVEL})"
@@ -64,51 +19,10 @@ _ACCOUNT = re.compile(r"(?<![\w@])@([A-Za-z0-9_]+)")
 _HASHTAG = re.compile(r"(?<![\w&])#([A-Za-z][A-Za-z0-9_]*)")
 _FILE = re.compile(r"(?<![\w.@/-])([A-Za-z0-9_-]*[A-Za-z_][A-Za-z0-9_-]*)\.([a-z]{1,4}[0-9]?)(?![\w.]*\w)(?=\W|$)")
 _EXTENSIONS = set(
-    [
-        "txt",
-        "pdf",
-        "doc",
-        "docx",
-        "xls",
-        "xlsx",
-        "ppt",
-        "csv",
-        "json",
-        "yaml",
-        "yml",
-        "xml",
-        "html",
-        "htm",
-        "js",
-        "ts",
-        "py",
-        "c",
-        "h",
-        "cpp",
-        "rs",
-        "go",
-        "java",
-        "sh",
-        "exe",
-        "zip",
-        "gz",
-        "tar",
-        "png",
-        "jpg",
-        "jpeg",
-        "gif",
-        "svg",
-        "mp3",
-        "mp4",
-        "wav",
-        "flac",
-        "ogg",
-        "md",
-        "tex",
-        "log",
-        "ini",
-        "cfg",
-    ]
+    str.split(
+        "txt pdf doc docx xls xlsx ppt csv json yaml yml xml html htm js ts py c h cpp rs go java sh exe zip gz "
+        "tar png jpg jpeg gif svg mp3 mp4 wav flac ogg md tex log ini cfg"
+    )
 )
 _MARKS = {
     ".": "dot",
@@ -129,7 +43,8 @@ _TRAILING = ".,;:!?)]}'\""
 
 
 def speak_addresses(text: str) -> str:
-    """Replace addresses by words: "joe@example.com", "https://www.example.org/a", "bbc.co.uk", "@user", "#news", "notes.txt".
+    """Replace addresses by words: "joe@example.com", "https://www.example.org/a", "bbc.co.uk", "@user", "#news",
+    "notes.txt".
 
     The scheme (https://) is left out, as in speech.
     """

@@ -8,173 +8,23 @@ from src.text.pronunciation import is_known, is_spelled
 
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _ROMAN = r"(?=[IVXL])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"  # 1 to 99
-_HEADINGS = [
-    "Act",
-    "Appendix",
-    "Article",
-    "Book",
-    "Bowl",
-    "Chapter",
-    "Class",
-    "Figure",
-    "Grade",
-    "Level",
-    "Mark",
-    "Olympiad",
-    "Part",
-    "Phase",
-    "Scene",
-    "Section",
-    "Stage",
-    "Table",
-    "Tier",
-    "Title",
-    "Type",
-    "Verse",
-    "Vol",
-    "Volume",
-    "War",
-    "Canto",
-    "Corps",
-    "Army",
-    "Division",
-    "Apollo",
-    "Gemini",
-    "Round",
-    "Category",
-    "Schedule",
-    "chapter",
-    "part",
-    "volume",
-    "act",
-    "scene",
-    "section",
-    "book",
-    "phase",
-    "stage",
-    "type",
-    "class",
-    "level",
-    "volume",
-    "page",
-    "pages",
-    "appendix",
-    "table",
-    "figure",
-]
-_REIGNS = [
-    "Abdullah",
-    "Adrian",
-    "Albert",
-    "Alexander",
-    "Alexios",
-    "Alfonso",
-    "Amenhotep",
-    "Anne",
-    "Baldwin",
-    "Benedict",
-    "Boniface",
-    "Callixtus",
-    "Carl",
-    "Catherine",
-    "Celestine",
-    "Charles",
-    "Christian",
-    "Clement",
-    "Cleopatra",
-    "Constantine",
-    "Darius",
-    "David",
-    "Edward",
-    "Elizabeth",
-    "Emmanuel",
-    "Eric",
-    "Erik",
-    "Ethelred",
-    "Eugene",
-    "Faisal",
-    "Farouk",
-    "Felipe",
-    "Ferdinand",
-    "Francis",
-    "Franz",
-    "Frederick",
-    "George",
-    "Gregory",
-    "Gustav",
-    "Gustaf",
-    "Haakon",
-    "Hadrian",
-    "Harald",
-    "Harold",
-    "Hassan",
-    "Henri",
-    "Henry",
-    "Honorius",
-    "Hussein",
-    "Innocent",
-    "Isabella",
-    "Ivan",
-    "James",
-    "Joan",
-    "Johan",
-    "John",
-    "Joseph",
-    "Juan",
-    "Julius",
-    "Justinian",
-    "Karl",
-    "Leo",
-    "Leopold",
-    "Louis",
-    "Ludwig",
-    "Margaret",
-    "Margrethe",
-    "Mary",
-    "Matilda",
-    "Maximilian",
-    "Mehmed",
-    "Michael",
-    "Mohammed",
-    "Murad",
-    "Napoleon",
-    "Nicholas",
-    "Olaf",
-    "Olav",
-    "Oscar",
-    "Otto",
-    "Paul",
-    "Pedro",
-    "Peter",
-    "Philip",
-    "Philippe",
-    "Pius",
-    "Ptolemy",
-    "Ramesses",
-    "Ramses",
-    "Rama",
-    "Richard",
-    "Robert",
-    "Rudolf",
-    "Rupert",
-    "Selim",
-    "Sigismund",
-    "Sixtus",
-    "Stephen",
-    "Suleiman",
-    "Theodosius",
-    "Thutmose",
-    "Umberto",
-    "Urban",
-    "Victor",
-    "Victoria",
-    "Vladimir",
-    "Wenceslas",
-    "Wilhelm",
-    "Willem",
-    "William",
-    "Xerxes",
-]
+_HEADINGS = str.split(
+    "Act Appendix Article Book Bowl Chapter Class Figure Grade Level Mark Olympiad Part Phase Scene Section "
+    "Stage Table Tier Title Type Verse Vol Volume War Canto Corps Army Division Apollo Gemini Round Category "
+    "Schedule chapter part volume act scene section book phase stage type class level volume page pages "
+    "appendix table figure"
+)
+_REIGNS = str.split(
+    "Abdullah Adrian Albert Alexander Alexios Alfonso Amenhotep Anne Baldwin Benedict Boniface Callixtus Carl "
+    "Catherine Celestine Charles Christian Clement Cleopatra Constantine Darius David Edward Elizabeth "
+    "Emmanuel Eric Erik Ethelred Eugene Faisal Farouk Felipe Ferdinand Francis Franz Frederick George Gregory "
+    "Gustav Gustaf Haakon Hadrian Harald Harold Hassan Henri Henry Honorius Hussein Innocent Isabella Ivan "
+    "James Joan Johan John Joseph Juan Julius Justinian Karl Leo Leopold Louis Ludwig Margaret Margrethe Mary "
+    "Matilda Maximilian Mehmed Michael Mohammed Murad Napoleon Nicholas Olaf Olav Oscar Otto Paul Pedro Peter "
+    "Philip Philippe Pius Ptolemy Ramesses Ramses Rama Richard Robert Rudolf Rupert Selim Sigismund Sixtus "
+    "Stephen Suleiman Theodosius Thutmose Umberto Urban Victor Victoria Vladimir Wenceslas Wilhelm Willem "
+    "William Xerxes"
+)
 _ROYAL = "King|Queen|Pope|Emperor|Empress|Tsar|Czar|Prince|Kaiser|Sultan|Duke"
 _AFTER_HEADING = re.compile(rf"\b({'|'.join(_HEADINGS)})\ ({_ROMAN})\b(?!['-]\w)")
 _LOWER_CASE = re.compile(rf"\b((?i:{'|'.join(_HEADINGS)})s?)\ (x{{0,3}}(?:ix|iv|v?i{{2,3}}|vi))\b")
@@ -185,74 +35,16 @@ _AFTER_NAME = re.compile(r"\b([A-Z][a-z]{2,})\ ((?=[IVX]{2})X{0,3}(?:IX|IV|V?I{0
 
 # Capitals that are read letter by letter though the dictionary has a word of these letters.
 _SPELLED = frozenset(
-    [
-        "AAA",
-        "ADA",
-        "ADD",
-        "COO",
-        "DEA",
-        "EST",
-        "ERA",
-        "ETA",
-        "FYI",
-        "GDP",
-        "GED",
-        "GPS",
-        "IDE",
-        "IRA",
-        "JFK",
-        "LED",
-        "LOL",
-        "MIA",
-        "NGO",
-        "POW",
-        "SAP",
-        "SAT",
-        "SEC",
-        "SOS",
-        "UPS",
-        "VAT",
-        "WHO",
-        "EEG",
-        "ECG",
-        "EKG",
-        "PSA",
-        "PTA",
-        "RAF",
-    ]
+    str.split(
+        "AAA ADA ADD COO DEA EST ERA ETA FYI GDP GED GPS IDE IRA JFK LED LOL MIA NGO POW SAP SAT SEC SOS UPS VAT "
+        "WHO EEG ECG EKG PSA PTA RAF"
+    )
 )
 _WORD_ACRONYMS = frozenset(  # words, but their capitals make no headline of the words around them
-    [
-        "AIDS",
-        "ANSI",
-        "ASCII",
-        "ASEAN",
-        "AWOL",
-        "CERN",
-        "DARPA",
-        "FEMA",
-        "FIFA",
-        "LAN",
-        "MIDI",
-        "NAFTA",
-        "NASA",
-        "NASDAQ",
-        "NATO",
-        "NOAA",
-        "OPEC",
-        "OSHA",
-        "PETA",
-        "RADAR",
-        "RAM",
-        "ROM",
-        "SARS",
-        "SCUBA",
-        "SONAR",
-        "SWAT",
-        "UNESCO",
-        "UNICEF",
-        "WAN",
-    ]
+    str.split(
+        "AIDS ANSI ASCII ASEAN AWOL CERN DARPA FEMA FIFA LAN MIDI NAFTA NASA NASDAQ NATO NOAA OPEC OSHA PETA "
+        "RADAR RAM ROM SARS SCUBA SONAR SWAT UNESCO UNICEF WAN"
+    )
 )
 _SAID = {  # capitals that are read as words though the dictionary lacks them
     "BRICS": "brics",
@@ -271,14 +63,17 @@ _SAID = {  # capitals that are read as words though the dictionary lacks them
     "WWI": "world war one",
     "WWII": "world war two",
 }
-_TWO_LETTER_WORDS = frozenset("AH AN AS AT BE BY DO GO HA HE HI HO IF IN IS ME MY NO OF OH ON OR SO TO UP WE".split())  # noqa: SIM905
-_BEFORE_LETTER = (
-    "appendix|area|bay|block|box|building|category|channel|class|company|deck|division|drive|exhibit|factor|figure|flat|gate|grade|group|hall|"
-    "hepatitis|influenza|item|key|league|letter|level|lot|model|option|page|part|plan|platform|point|room|route|schedule|section|series|set|"
-    "side|size|step|strain|studio|table|team|terminal|type|unit|variant|version|vitamin|wing|zone"
+_TWO_LETTER_WORDS = frozenset(
+    str.split("AH AN AS AT BE BY DO GO HA HE HI HO IF IN IS ME MY NO OF OH ON OR SO TO UP WE")
+)
+_BEFORE_LETTER = str.split(
+    "appendix area bay block box building category channel class company deck division drive exhibit factor "
+    "figure flat gate grade group hall hepatitis influenza item key league letter level lot model option page "
+    "part plan platform point room route schedule section series set side size step strain studio table team "
+    "terminal type unit variant version vitamin wing zone"
 )
 _LETTER_A = re.compile(
-    rf"(?i:\b({_BEFORE_LETTER})(?:\ |-))A\b(?!\.?[A-Z])"  # Plan A
+    rf"(?i:\b({'|'.join(_BEFORE_LETTER)})(?:\ |-))A\b(?!\.?[A-Z])"  # Plan A
     r"|\b(?:an|An)\ A\b"  # an A
     r"|(?<=[a-z,;]\ )A(?=\s*$|[.,;:!?)\"']|\ (?:and|or|to|is|was|in|for|from|at|on|with)\b)"  # from A to B
     r"|\bA(?=-[a-z])"  # A-level
@@ -306,9 +101,11 @@ _LONG_WORD = 6  # capitals that the dictionary lacks, with vowels among them, ar
 
 
 def speak_roman_numerals(text: str) -> str:
-    """Replace Roman numerals behind a heading or a name: "Chapter IV" is four, "Henry VIII" the eighth, "World War II" two.
+    """Replace Roman numerals behind a heading or a name: "Chapter IV" is four, "Henry VIII" the eighth, "World War II"
+    two.
 
-    A single I, V or X is a numeral behind a heading; behind a ruler's name only where it cannot be the pronoun "I" or an initial.
+    A single I, V or X is a numeral behind a heading; behind a ruler's name only where it cannot be the pronoun "I" or
+    an initial.
     """
     text = _LIST.sub(lambda match: f"{match[1]}s {_number(match[2])} {match[3]} {_number(match[4])}", text)
     text = _AFTER_HEADING.sub(lambda match: f"{match[1]} {_number(match[2])}" if match[2] != "L" else match[0], text)
@@ -321,8 +118,9 @@ def speak_roman_numerals(text: str) -> str:
 def speak_capitals(text: str) -> str:
     """Spell acronyms and single letters: "the GPU", "AT&T", "U.S.", "Ph.D.", "J. R. R. Tolkien", "Plan A".
 
-    Capitals that the dictionary has as a word are read as one (NASA, and "STOP" in a sign), except for a list of acronyms that look like
-    words (US, IT, WHO). Among three or more words in capitals, most of which are ordinary words, nothing is an acronym for its capitals
+    Capitals that the dictionary has as a word are read as one (NASA, and "STOP" in a sign), except for a list of
+    acronyms that look like words (US, IT, WHO). Among three or more words in capitals, most of which are ordinary
+    words, nothing is an acronym for its capitals
     alone: that is a headline.
     """
     text = _RUN.sub(_lower_headline, text)

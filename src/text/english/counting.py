@@ -2,42 +2,14 @@
 
 import re
 
-UNITS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
-SCALES = [
-    "thousand",
-    "million",
-    "billion",
-    "trillion",
-    "quadrillion",
-    "quintillion",
-    "sextillion",
-    "septillion",
-    "octillion",
-    "nonillion",
-    "decillion",
-]
+UNITS = str.split(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+)
+TENS = str.split("zero ten twenty thirty forty fifty sixty seventy eighty ninety")
+SCALES = str.split(
+    "thousand million billion trillion quadrillion quintillion sextillion septillion octillion nonillion decillion"
+)
 IRREGULAR_ORDINALS = {
     "one": "first",
     "two": "second",
@@ -82,11 +54,8 @@ def _rest(number: int) -> str:
 def ordinal(number: int) -> str:
     """Return the English ordinal of a whole number: 22 is "twenty-second"."""
     head, separator, last = re.fullmatch(r"(.*?)([ -]?)([a-z]+)", cardinal(number)).groups()
-    if last in IRREGULAR_ORDINALS:
-        last = IRREGULAR_ORDINALS[last]
-    else:
-        last = f"{last[:-1]}ieth" if last.endswith("y") else f"{last}th"
-    return f"{head}{separator}{last}"
+    regular = f"{last[:-1]}ieth" if last.endswith("y") else f"{last}th"
+    return f"{head}{separator}{IRREGULAR_ORDINALS.get(last, regular)}"
 
 
 def year(number: int) -> str:
@@ -105,12 +74,10 @@ def digits(text: str) -> str:
 
 
 def amount(text: str) -> str:
-    """Return a number as written ("1,234.50") in words, as a quantity: "one thousand two hundred thirty-four point five zero"."""
+    """Return a number as written ("1,234.50") in words, as a quantity: "one thousand two hundred thirty-four point five
+    zero"."""
     whole, point, fraction = text.replace(",", "").partition(".")
-    if len(whole) > 1 and whole[0] == "0":
-        words = digits(whole)
-    else:
-        words = cardinal(int(whole or "0"))
+    words = digits(whole) if len(whole) > 1 and whole[0] == "0" else cardinal(int(whole or "0"))
     return f"{words} point {digits(fraction)}" if point else words
 
 

@@ -5,49 +5,41 @@ import re
 from src.text.english.counting import amount, cardinal, ordinal, plural_of_number, spell_out, year
 from src.text.english.grammar import ends_sentence
 
-MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
+MONTHS = str.split("January February March April May June July August September October November December")
 _MONTH = "|".join(MONTHS)
 _DAY = r"(?P<day>3[01]|[12]\d|0?[1-9])"
+_TO_DAY = r"(?:st|nd|rd|th)?(?:\ ?-\ ?(?P<last>3[01]|[12]\d|[1-9])(?:st|nd|rd|th)?)?"
 _YEAR = r"(?P<year>[12]\d{3})"
 _AFTER = r"(?![\w/]|[-.,]\d)"
 _ISO = re.compile(r"(?<![\w/-])(?P<year>[12]\d{3})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])(?![\w-])")
 _NUMERIC = re.compile(
-    r"(?<![\w/.-])(?P<first>\d{1,2})(?P<separator>[/.-])(?P<second>\d{1,2})(?P=separator)(?P<year>[12]\d{3}|\d\d)(?![\w/]|[-.]\d)"
+    r"(?<![\w/.-])(?P<first>\d{1,2})(?P<separator>[/.-])(?P<second>\d{1,2})(?P=separator)(?P<year>[12]\d{3}|\d\d)"
+    r"(?![\w/]|[-.]\d)"
 )
 _NO_YEAR = re.compile(
-    r"(?P<before>\b(?:on|by|since|until|till|before|after|from|due|dated)\ )(?P<first>1[0-2]|0?[1-9])/(?P<second>3[01]|[12]\d|0?[1-9])(?![\w/])",
+    r"(?P<before>\b(?:on|by|since|until|till|before|after|from|due|dated)\ )"
+    r"(?P<first>1[0-2]|0?[1-9])/(?P<second>3[01]|[12]\d|0?[1-9])(?![\w/])",
     re.IGNORECASE,
 )
 _DAY_MONTH = re.compile(
-    rf"(?P<the>\b[Tt]he\ )?(?<![\w.,:$€£-]){_DAY}(?:st|nd|rd|th)?(?:\ ?-\ ?(?P<last>3[01]|[12]\d|[1-9])(?:st|nd|rd|th)?)?\ (?:of\ )?"
+    rf"(?P<the>\b[Tt]he\ )?(?<![\w.,:$€£-]){_DAY}{_TO_DAY}\ (?:of\ )?"
     rf"(?P<month>{_MONTH})(?:,?\ {_YEAR}{_AFTER})?(?!\w)"
 )
 _MONTH_DAY = re.compile(
-    rf"\b(?P<month>{_MONTH})\ (?P<the>the\ )?{_DAY}(?:st|nd|rd|th)?(?:\ ?-\ ?(?P<last>3[01]|[12]\d|[1-9])(?:st|nd|rd|th)?)?"
+    rf"\b(?P<month>{_MONTH})\ (?P<the>the\ )?{_DAY}{_TO_DAY}"
     rf"(?![\w:/%]|[-.]\d|,\d{{3}})(?:(?P<comma>,?)\ {_YEAR}(?![\w/]|,\d|\.\d))?"
 )
 _DECADE = re.compile(r"(?<![\w.,$€£])'?(?P<century>1[1-9]|20)?(?P<tens>\d0)'?s\b(?!\.\w)")
 _SHORT_YEAR = re.compile(r"(?<![\w'])'(\d\d)(?![\w'])")
 _HALF_DAY = r"(?P<half>[AaPp])\.?\ ?[Mm]\b(?P<dot>\.?)"
 _CLOCK = re.compile(
-    rf"(?<![\w:.,$€£/-])(?P<hour>[01]?\d|2[0-4])(?P<separator>[:.])(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?P<oclock>\ o'clock)?(?:\ ?{_HALF_DAY})?(?![\w:]|[.,]\d)"
+    rf"(?<![\w:.,$€£/-])(?P<hour>[01]?\d|2[0-4])(?P<separator>[:.])(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?"
+    rf"(?P<oclock>\ o'clock)?(?:\ ?{_HALF_DAY})?(?![\w:]|[.,]\d)"
 )
 _HOUR = re.compile(rf"(?<![\w:.,$€£/])(?P<hour>1[0-2]|0?[1-9])\ ?{_HALF_DAY}(?!\w)")
 _HOURS = re.compile(
-    r"(?<![\w:.,$€£/])(?P<from>(?:1[0-2]|0?[1-9])(?::[0-5]\d)?)\ ?(?:-|to)\ ?(?=(?:1[0-2]|0?[1-9])(?::[0-5]\d)?\ ?[AaPp]\.?\ ?[Mm]\b)"
+    r"(?<![\w:.,$€£/])(?P<from>(?:1[0-2]|0?[1-9])(?::[0-5]\d)?)\ ?(?:-|to)\ ?"
+    r"(?=(?:1[0-2]|0?[1-9])(?::[0-5]\d)?\ ?[AaPp]\.?\ ?[Mm]\b)"
 )
 _CLOCK_RANGE = re.compile(r"(?<![\w:.])((?:[01]?\d|2[0-4]):[0-5]\d)\ ?-\ ?(?=(?:[01]?\d|2[0-4]):[0-5]\d(?![\w:]))")
 _BETWEEN_HALVES = re.compile(r"(?<=\d)(\ ?[AaPp]\.?[Mm]\b\.?)\ ?-\ ?(?=\d)")

@@ -7,11 +7,13 @@ from src.text.english.counting import NUMBER, amount, cardinal, digits, ordinal,
 _PHONE_WORDS = r"(?:call|dial|phone|ring|text|tel|telephone|fax|mobile|cell|hotline|number)\b\W*(?:\w+\W+)?$"
 _LOCAL = re.compile(r"(?<![\w.,$€£-])(\d{3})-(\d{4})(?![\w-]|[.,]\d)")
 _TELEPHONE = re.compile(
-    r"(?<![\w.,$€£-])(?P<number>(?:\+\d{1,3}[ .-]?)?(?:\(0?\d{2,4}\)[ .-]?|\d{1,4}[ .-])?\d{2,4}(?:[ .-]\d{2,4}){1,4})(?![\w-]|[.,]\d)"
+    r"(?<![\w.,$€£-])(?P<number>(?:\+\d{1,3}[ .-]?)?(?:\(0?\d{2,4}\)[ .-]?|\d{1,4}[ .-])?"
+    r"\d{2,4}(?:[ .-]\d{2,4}){1,4})(?![\w-]|[.,]\d)"
 )
 _VANITY = re.compile(r"\b(1-)?(800|888|877|866|900)-([A-Z]{3,8}|\d{3}-[A-Z]{4})\b")
 _EMERGENCY = re.compile(
-    r"(\b(?:[Cc]all(?:s|ed|ing)?|[Dd]ial(?:s|ed|led|ing)?|[Rr]ang|[Rr]ing|[Pp]hone[ds]?)\ )(911|999|112|101|111|411|311|988)\b"
+    r"(\b(?:[Cc]all(?:s|ed|ing)?|[Dd]ial(?:s|ed|led|ing)?|[Rr]ang|[Rr]ing|[Pp]hone[ds]?)\ )"
+    r"(911|999|112|101|111|411|311|988)\b"
 )
 _SOCIAL_SECURITY = re.compile(r"(?<![\w-])(\d{3})-(\d{2})-(\d{4})(?![\w-])")
 _CARD = re.compile(r"(?<![\w-])(\d{4})([ -])(\d{4})\2(\d{4})\2(\d{4})(?![\w-])")
@@ -34,7 +36,8 @@ _SCALES = {"M": "million", "mn": "million", "bn": "billion", "B": "billion", "tn
 _LISTED = re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))(?!\d{2},)")  # 1,2,3
 _BOEING = re.compile(r"\b(Boeing\ |Airbus\ A)(\d{3})(?:-(\d{1,4}))?\b(?!0)")
 _ROOM = re.compile(
-    r"\b((?:[Rr]oom|[Ff]light|[Rr]oute|[Hh]ighway|Interstate|[Ss]uite|[Aa]partment|[Uu]nit)\ )(\d(?!00)\d\d)(?!\w|[.,]\d)"
+    r"\b((?:[Rr]oom|[Ff]light|[Rr]oute|[Hh]ighway|Interstate|[Ss]uite|[Aa]partment|[Uu]nit)\ )"
+    r"(\d(?!00)\d\d)(?!\w|[.,]\d)"
 )
 _NUMBER_SIGN = re.compile(r"#\ ?(?=\d)")
 _NUMBER = re.compile(rf"(?<![\d.])(?:{NUMBER}|\.\d+)")
@@ -45,7 +48,8 @@ _MIXED = re.compile(r"(?<![\w])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+(?:-?\d
 def speak_telephones(text: str) -> str:
     """Replace telephone numbers, card numbers and dotted rows of numbers (versions, IP addresses) by their digits.
 
-    "555-1234" could be a range too: it is a telephone number behind a word such as "call", or if it does not end with a zero.
+    "555-1234" could be a range too: it is a telephone number behind a word such as "call", or if it does not end with a
+    zero.
     """
     text = _EMERGENCY.sub(lambda match: match[1] + digits(match[2]), text)
     text = _VANITY.sub(_speak_vanity, text)
@@ -58,7 +62,8 @@ def speak_telephones(text: str) -> str:
 
 
 def speak_numbers(text: str) -> str:
-    """Replace all numbers that are left by words: ordinals, ranges, scores, "3x", "2 × 4", "-5", "#1", "A4", "16-bit", years."""
+    """Replace all numbers that are left by words: ordinals, ranges, scores, "3x", "2 × 4", "-5", "#1", "A4", "16-bit",
+    years."""
     text = _NUMBER_SIGN.sub("number ", text.translate(_SUBSCRIPTS))
     text = _LISTED.sub(", ", text)
     text = re.sub(r"\b401\(k\)", "401k", text)
@@ -141,7 +146,8 @@ def _speak_scaled(match: re.Match) -> str:
 
 
 def _speak_mixed(match: re.Match) -> str:
-    """Return "A4", "MP3", "5G", "1080p", "H2O", "COVID19" with letters by name, unless they are longer than an abbreviation."""
+    """Return "A4", "MP3", "5G", "1080p", "H2O", "COVID19" with letters by name, unless they are longer than an
+    abbreviation."""
     words = []
     for part in re.findall(r"[A-Za-z]+|\d+(?:\.\d+)?", match[0]):
         if part.isalpha():

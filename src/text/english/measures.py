@@ -136,10 +136,10 @@ _FEET = re.compile(r"(?<![\w.,])(\d{1,4})'(?=\ (?:tall|high|wide|long|deep|by)\b
 _BY = re.compile(r"(\d\ ?(?:\"|'|cm|mm|m|ft|in|km))\ ?[x×]\ ?(?=\d)")
 # "5m" is a length, but not before these.
 _MILLIONS = re.compile(
-    rf"(?<![\w.,])({NUMBER})m(?=\ (?:people|users|men|women|children|jobs|views|viewers|voters|customers|households|homes|copies|"
-    r"followers|downloads|visitors|workers|residents|tonnes|tons|barrels)\b)"
+    rf"(?<![\w.,])({NUMBER})m(?=\ (?:people|users|men|women|children|jobs|views|viewers|voters|customers|"
+    r"households|homes|copies|followers|downloads|visitors|workers|residents|tonnes|tons|barrels)\b)"
 )
-_PER_UNITS = "kg lb oz km mi l L gal kWh MWh GB MB TB ha h hr min sec yr mo wk".split()  # noqa: SIM905
+_PER_UNITS = str.split("kg lb oz km mi l L gal kWh MWh GB MB TB ha h hr min sec yr mo wk")
 _PER_NAMES = {unit: _NAMES[unit] for unit in _PER_UNITS} | {
     "sq ft": "square foot",
     "m²": "square meter",
@@ -149,12 +149,14 @@ _PER_NAMES = {unit: _NAMES[unit] for unit in _PER_UNITS} | {
 _PER = re.compile(rf"(?<=[a-z])(?:\ per\ |\ ?/\ ?)({'|'.join(sorted(_PER_NAMES, key=len, reverse=True))})(?!\w)")
 _SPEEDS = {"km/h": "kilometers per hour", "mph": "miles per hour", "m/s": "meters per second", "kWh": "kilowatt-hours"}
 _SPEED = re.compile(rf"(?<![\w/])(?:{'|'.join(_SPEEDS)})(?![\w/])")
+_ALONE = re.compile(r"(?<=[a-z])\ (kg|km|cm|mm|mg|lbs|kW|GB|MB|TB)(?!\w)")  # "five kg"
 _DIRECTION = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _ANGLE = re.compile(rf"({NUMBER})°\ ?(?:(\d{{1,2}})'\ ?)?(?:(\d{{1,2}})\"\ ?)?([NSEW])\b")
 
 
 def speak_measures(text: str) -> str:
-    """Replace numbers with units by words: "120 km/h", "-5°C", "5-10 kg", "6'2\"", "0.5%", "½ cup", "9.8 m/s²", "45°N"."""
+    """Replace numbers with units by words: "120 km/h", "-5°C", "5-10 kg", "6'2\"", "0.5%", "½ cup", "9.8 m/s²",
+    "45°N"."""
     text = text.replace("º", "°").replace(
         "μ", "µ"
     )  # the ordinal sign and the Greek letter look like the sign that is meant
@@ -170,7 +172,8 @@ def speak_measures(text: str) -> str:
     text = _FEET.sub(lambda match: _with_unit(match, "foot", match[1]), text)
     text = _MEASURE.sub(_speak, text)
     text = _SPEED.sub(lambda match: _SPEEDS[match[0]], text)
-    return _PER.sub(lambda match: f" per {_PER_NAMES[match[1]]}", text)
+    text = _PER.sub(lambda match: f" per {_PER_NAMES[match[1]]}", text)
+    return _ALONE.sub(lambda match: f" {_NAMES[match[1]]}s", text)
 
 
 def _speak(match: re.Match) -> str:

@@ -5,7 +5,8 @@ import re
 from src.text.english.counting import NUMBER, amount, is_one, spell_out
 from src.text.english.grammar import follows_article
 
-# sign or code: singular, plural, singular and plural of the hundredth (none where prices have no hundredths in practice)
+# sign or code: singular, plural, singular and plural of the hundredth (none where prices have no hundredths in
+# practice)
 _DOLLAR = ("dollar", "dollars", "cent", "cents")
 _FRANC = ("franc", "francs", "centime", "centimes")
 _CROWN = ("krona", "kronor", "", "")
@@ -122,8 +123,8 @@ _LONE = {sign: names[1] for sign, names in _SIGNS.items()}
 def speak_money(text: str) -> str:
     """Replace amounts of money by words: "$5M", "€27.50", "30 CHF", "£5-10", "50p", "US$3.2 billion".
 
-    An amount before the noun it describes is singular: "a £5 note" is a five pound note. A currency sign without an amount becomes the
-    currency's name.
+    An amount before the noun it describes is singular: "a £5 note" is a five pound note. A currency sign without an
+    amount becomes the currency's name.
     """
     text = _DECIMAL_COMMA.sub(r"\1.\2", text)
     for pattern in (_AMOUNT_AFTER_SIGN, _AMOUNT_BEFORE_SIGN, _AMOUNT_AFTER_CODE):

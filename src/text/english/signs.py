@@ -26,45 +26,14 @@ _BETWEEN = {  # what stands between two words or numbers
     "©": "copyright",
     "^": "to the power of",
 }
-_NOTHING = "®™℠†‡*_|\\•·▪■●◦¶¬"  # ornaments, which nobody reads aloud
+ORNAMENTS = "®™℠†‡*_|\\•·▪■●◦¶¬"  # ornaments, which nobody reads aloud
 _GREEK = dict(
     pair.split(":")
-    for pair in [
-        "α:alpha",
-        "β:beta",
-        "γ:gamma",
-        "δ:delta",
-        "ε:epsilon",
-        "ζ:zeta",
-        "η:eta",
-        "θ:theta",
-        "ι:iota",
-        "κ:kappa",
-        "λ:lambda",
-        "μ:mu",
-        "ν:nu",
-        "ξ:xi",
-        "π:pi",
-        "ρ:rho",
-        "σ:sigma",
-        "τ:tau",
-        "υ:upsilon",
-        "φ:phi",
-        "χ:chi",
-        "ψ:psi",
-        "ω:omega",
-        "Γ:gamma",
-        "Δ:delta",
-        "Θ:theta",
-        "Λ:lambda",
-        "Ξ:xi",
-        "Π:pi",
-        "Σ:sigma",
-        "Φ:phi",
-        "Ψ:psi",
-        "Ω:omega",
-        "µ:mu",
-    ]
+    for pair in str.split(
+        "α:alpha β:beta γ:gamma δ:delta ε:epsilon ζ:zeta η:eta θ:theta ι:iota κ:kappa λ:lambda μ:mu ν:nu ξ:xi "
+        "π:pi ρ:rho σ:sigma τ:tau υ:upsilon φ:phi χ:chi ψ:psi ω:omega Γ:gamma Δ:delta Θ:theta Λ:lambda Ξ:xi Π:pi "
+        "Σ:sigma Φ:phi Ψ:psi Ω:omega µ:mu"
+    )
 )
 _LETTER = re.compile(r"(?<![^\W\d_])[α-ωΑ-Ωµ](?![^\W\d_])")
 _SLASH = re.compile(r"\s*/\s*")
@@ -84,11 +53,12 @@ def speak_tilde(text: str) -> str:
 
 
 def speak_signs(text: str) -> str:
-    """Replace signs by words: "AT&T", "2 + 2 = 4", "π", "and/or". Ornaments such as bullets and asterisks are left out."""
+    """Replace signs by words: "AT&T", "2 + 2 = 4", "π", "and/or". Ornaments such as bullets and asterisks are left
+    out."""
     for written, words in _OR.items():
         text = re.sub(rf"(?<!\w){written}(?!\w)", words, text, flags=re.IGNORECASE)
     text = _LETTER.sub(lambda match: _GREEK.get(match[0], match[0]), text)
     text = _SLASH.sub(" ", text)
     for sign, word in _BETWEEN.items():
         text = text.replace(sign, f" {word} ")
-    return text.translate(str.maketrans(dict.fromkeys(_NOTHING, " ")))
+    return text.translate(str.maketrans(dict.fromkeys(ORNAMENTS, " ")))
