@@ -18,6 +18,7 @@ from pathlib import Path
 import mindspore as ms
 
 from src.runtime.child import can_fork, run_in_child
+from src.runtime.device import jit_level
 
 KEPT = 30  # graphs, of some megabytes each; the least recently used are deleted
 # The script, which MindSpore reads when it uses its cache; sys.argv may change later.
@@ -41,7 +42,7 @@ def graph_cache(key: str) -> Iterator[None]:
     if not aside:
         yield
         return
-    facts = (key, _code_sha256(), ms.__version__, ms.get_context("device_target"), str(SCRIPT))
+    facts = (key, _code_sha256(), ms.__version__, ms.get_context("device_target"), jit_level(), str(SCRIPT))
     # One folder per graph: MindSpore compares only code, and would mix up graphs of different shapes or configurations.
     graph = folder / hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
     known = graph.is_dir()

@@ -18,6 +18,9 @@ from src.runtime.graph_cache import compile_aside
 # A for loop over WaveGlow's hundreds of parameters would nest the graph as deep as MindSpore allows.
 for_each, partial = ops.HyperMap(), ops.Partial()
 assign = ops.Assign()
+BUCKET = (
+    2**23
+)  # gradient values that ranks reduce at once, 32 MB: large enough for the links, and the first go while others are computed
 
 
 class StepResult(NamedTuple):
@@ -71,6 +74,9 @@ class TrainStep:
         self.optimizer = optimizer = adam(weights, config)
         max_norm, sum_over_ranks = config.grad_clip, runtime.all_reduce()
         n_ranks = runtime.world_size()
+        sum_gradients = (
+            gradient_sum(sum_over_ranks, [weight.size for weight in weights]) if n_ranks > 1 else ops.identity
+        )
         statistics = ParameterTuple([parameter for parameter in net.get_parameters() if not parameter.requires_grad])
         self._accumulates = config.accumulate > 1
         sums = ParameterTuple([_zeros_like(weight, "gradient") for weight in weights] if self._accumulates else [])
@@ -86,9 +92,9 @@ class TrainStep:
 
         def update(lr: Tensor, scale: Tensor, losses: tuple[Tensor, ...], gradients: tuple[Tensor, ...]):
             """Sum the ranks' gradients of losses times `scale`, and take the step if all is finite."""
-            mean_losses, summed = (), for_each(sum_over_ranks, gradients)
-            for loss in losses:
-                mean_losses += (sum_over_ranks(loss) / n_ranks,)
+            mean_losses, summed = losses, sum_gradients(gradients)
+            if n_ranks > 1:
+                mean_losses = ops.Unstack(0)(sum_over_ranks(ops.Stack(0)(losses)) / n_ranks)
             scale = scale * n_ranks
             norm = global_norm(summed) / scale
             finite = ops.logical_and(ops.isfinite(mean_losses[0]), ops.isfinite(norm))
@@ -111,14 +117,14 @@ class TrainStep:
             (_, losses), gradients = value_and_gradient(scale, *inputs)
             return (ops.depend(losses[0], for_each(partial(_add_share, share), sums, gradients)), *losses[1:])
 
-        @ms.jit
+        @runtime.jit
         def finish(lr: Tensor, scale: Tensor, *losses: Tensor):
             losses, norm, finite = update(lr, scale, losses, tuple(sums))
             for statistic, value in zip(statistics, saved):  # noqa: B905
                 assign(statistic, ops.where(finite, statistic, value))
             return (*losses, norm, finite)
 
-        @ms.jit
+        @runtime.jit
         def begin():
             for statistic, value in zip(statistics, saved):  # noqa: B905
                 assign(value, statistic)
@@ -175,6 +181,45 @@ def adam(weights: Sequence[Parameter], config: TrainConfig) -> nn.Adam:
         loss_scale=1.0,
         use_amsgrad=False,
     )
+
+
+def plan_buckets(sizes: Sequence[int], most: int = BUCKET) -> list[tuple[int, int]]:
+    """Cut a list of tensors into runs of at most `most` values (a larger tensor is one of its own), given their sizes.
+
+    Returns the first and the end index of each.
+    """
+    ends, filled = [], 0
+    for i, size in enumerate(sizes):
+        if i > 0 and filled + size > most:
+            ends.append(i)
+            filled = 0
+        filled += size
+    return list(zip([0, *ends], [*ends, len(sizes)], strict=True))
+
+
+def gradient_sum(
+    sum_over_ranks: Callable[[Tensor], Tensor], sizes: Sequence[int], most: int = BUCKET
+) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
+    """A function for graphs that sums gradients of these sizes over the ranks, a few buckets in place of one reduction for each."""
+    buckets = [(first, end, tuple(sizes[first:end])) for first, end in plan_buckets(sizes, most)]
+
+    def sum_gradients(gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        summed = ()
+        for first, end, lengths in buckets:
+            bucket = gradients[first:end]
+            flat = sum_over_ranks(ops.Concat(0)(for_each(_flat, bucket)))
+            summed += for_each(_as_shaped, ops.split(flat, lengths), bucket)
+        return summed
+
+    return sum_gradients
+
+
+def _flat(gradient: Tensor) -> Tensor:
+    return gradient.reshape(-1)
+
+
+def _as_shaped(flat: Tensor, gradient: Tensor) -> Tensor:
+    return flat.reshape(gradient.shape)
 
 
 def global_norm(gradients: tuple[Tensor, ...]) -> Tensor:

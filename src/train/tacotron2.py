@@ -119,7 +119,7 @@ class Validator:
         ranks = runtime.rank(), runtime.world_size()
         self.batches = Batches(corpus, min(batch_size, len(corpus)), buckets, 0, False, *ranks, workers=workers)
 
-        @ms.jit
+        @runtime.jit
         def forward(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor):
             outputs = net(text, text_lengths, mel, mel_lengths)
             _, mel_loss, gate_loss, _ = loss(outputs, mel, mel_lengths, text_lengths, Tensor(0.0, ms.float32))

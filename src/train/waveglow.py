@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 from tqdm import tqdm
@@ -123,7 +122,7 @@ class Validator:
         self.segments = Segments(
             corpus, 1, config.audio, config.train.segment_length, 0, *ranks, workers=config.data.workers
         )
-        self._forward = ms.jit(forward)
+        self._forward = runtime.jit(forward)
 
     def __call__(self) -> Validation:
         """Measure one pass over the corpus."""
