@@ -11,10 +11,12 @@ from mindspore import Tensor
 from src import prepare_input_sequence
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.config import load_config
-from src.convert.conversion import OUR_CONFIG, convert, to_torch
+from src.convert.conversion import convert
 from src.convert.layouts import LAYOUTS, recognise, rename_torchaudio, rename_zoo, to_nvidia_names
 from src.convert.mapping import to_ours, to_theirs
+from src.convert.originals import OUR_CONFIG
 from src.convert.tacotron2 import tacotron2_mapping, tacotron2_sizes
+from src.convert.to_torch import to_torch
 from src.errors import InputError
 from src.models.factory import create_model
 from src.text import SYMBOLS
