@@ -11,6 +11,7 @@ from mindspore import Tensor
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.config import load_config
 from src.convert.conversion import convert
+from src.convert.to_torch import to_torch
 from src.errors import InputError
 from src.models.factory import create_model
 
