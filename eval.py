@@ -1,10 +1,9 @@
 """Speak text with a trained network, or measure the network on recordings.
 
-python eval.py --text "Hello world." --output_dir out
-python eval.py --checkpoint x.ckpt --text_file lines.txt --vocoder waveglow --waveglow_checkpoint w.ckpt --output_dir out
-python eval.py --checkpoint x.ckpt --data_path data/ljspeech --output_dir out
-python eval.py --checkpoint x.ckpt --data_path data/ljspeech --metrics --ids test_ids.txt --output_dir out
-python eval.py --copy_synthesis in.wav --waveglow_checkpoint w.ckpt --output_dir out
+python eval.py --text "Hello world." --output_dir out python eval.py --checkpoint x.ckpt --text_file lines.txt --vocoder
+waveglow --waveglow_checkpoint w.ckpt --output_dir out python eval.py --checkpoint x.ckpt --data_path data/ljspeech
+--output_dir out python eval.py --checkpoint x.ckpt --data_path data/ljspeech --metrics --ids test_ids.txt --output_dir
+out python eval.py --copy_synthesis in.wav --waveglow_checkpoint w.ckpt --output_dir out
 """
 
 from __future__ import annotations
@@ -165,7 +164,7 @@ def _with_sound(lines: list[Line], net: Tacotron2, text_file: Path) -> list[Line
 
 
 def _check_flags(arguments: Namespace) -> None:
-    """What is given must have a use here."""
+    """Make sure that every given flag has a use here."""
     given = [f"--{name}" for name in NAMES if getattr(arguments, name) is not None]
     if arguments.data_path and given and not arguments.metrics:
         raise InputError(f"--data_path without --metrics measures without a vocoder; leave out {', '.join(given)}")
@@ -206,13 +205,12 @@ def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path
     if cut:
         limit = net.config.model.max_decoder_steps
         print(f"warning: did not end before model.max_decoder_steps ({limit}): {some_of(cut, 5)}", file=sys.stderr)
-    print(
-        f"{output_dir}: {len(rows)} wav, {spoken:.1f} s of speech at {whole['real_time_factor']:.2f} x real time, see summary.json"
-    )
+    speed = f"{spoken:.1f} s of speech at {whole['real_time_factor']:.2f} x real time"
+    print(f"{output_dir}: {len(rows)} wav, {speed}, see summary.json")
 
 
 def _clear(output_dir: Path) -> None:
-    """Remove what a run before left, which may have had more lines than this one."""
+    """Remove the files of an earlier run, which may have had more lines than this one."""
     (output_dir / "summary.json").unlink(missing_ok=True)
     for mel in output_dir.glob("*_mel.npy"):
         name = mel.name.removesuffix("_mel.npy")
@@ -222,24 +220,21 @@ def _clear(output_dir: Path) -> None:
 
 
 def _cut_off(utterance: Utterance) -> list[str]:
-    n, all_of_them = (
-        sum(each.stop_reason == "max_decoder_steps" for each in utterance.sentences),
+    """Return the line's name for a warning if sentences of it were cut off by max_decoder_steps."""
+    n_sentences, n_cut = (
         len(utterance.sentences),
+        sum(each.stop_reason == "max_decoder_steps" for each in utterance.sentences),
     )
-    return (
-        [f"line {utterance.line.number}" + (f" ({n} of {all_of_them} sentences)" if all_of_them > 1 else "")]
-        if n
-        else []
-    )
+    if n_cut == 0:
+        return []
+    return [f"line {utterance.line.number}" + (f" ({n_cut} of {n_sentences} sentences)" if n_sentences > 1 else "")]
 
 
 def _copy(net: nn.Cell, recording: Path, vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:
     result = copy_synthesis(recording, vocoder, net.config.audio, output_dir)
     _write(output_dir / "summary.json", {**facts, **result})
-    distance = f"{result['log_spectral_distance']:.2f} dB"
-    print(
-        f"{output_dir / result['wav']}: by {facts['vocoder']}, log-spectral distance to the recording {distance}, see summary.json"
-    )
+    distance = f"log-spectral distance to the recording {result['log_spectral_distance']:.2f} dB"
+    print(f"{output_dir / result['wav']}: by {facts['vocoder']}, {distance}, see summary.json")
 
 
 def _validate(net: nn.Cell, data_path: Path, output_dir: Path) -> dict[str, Any]:

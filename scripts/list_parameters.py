@@ -17,8 +17,9 @@ from src.files import write_atomically
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 HEAD = """# Parameters
 
-Every key of the configuration. Each is a line of a YAML file in `config/` and a flag of every script: `--train.batch_size 16`.
-Keys of `model` are those of the network that `model.name` names. This page is written by `python scripts/list_parameters.py`.
+Every key of the configuration. Each is a line of a YAML file in `config/` and a flag of every script:
+`--train.batch_size 16`. Keys of `model` are those of the network that `model.name` names.
+`python scripts/list_parameters.py` writes this page.
 """
 
 

@@ -1,4 +1,4 @@
-"""What all command-line scripts share: dotted configuration flags, one-line errors, exit codes."""
+"""The command line of all scripts: dotted configuration flags, one-line errors, exit codes."""
 
 import math
 import re
@@ -13,9 +13,9 @@ from src.errors import InputError
 
 
 class CommandLine(ArgumentParser):
-    """A parser with every configuration key as a dotted flag; `parse` tells which of them were given.
+    """A parser with every configuration key as a dotted flag.
 
-    It is argparse's, as jsonargparse's would take `--text` and `--data` for whole sections.
+    It builds on argparse because jsonargparse would take `--text` and `--data` for whole sections.
     """
 
     def __init__(self, description: str):
@@ -66,7 +66,7 @@ def facts(key: str, field: Field) -> str:
 
 
 def positive(text: str) -> int:
-    """A count given on the command line.
+    """Read a count from the command line.
 
     Raises:
         ArgumentTypeError: it is below 1.
@@ -77,10 +77,10 @@ def positive(text: str) -> int:
 
 
 def amount(text: str) -> float:
-    """A number given on the command line that is not negative.
+    """Read a number from the command line that is not negative.
 
     Raises:
-        ArgumentTypeError: it is, or is not finite.
+        ArgumentTypeError: it is negative or not finite.
     """
     if not 0 <= float(text) < math.inf:
         raise ArgumentTypeError(f"is {text}, but must be at least 0")
@@ -88,10 +88,10 @@ def amount(text: str) -> float:
 
 
 def seed(text: str) -> int:
-    """A number given on the command line that every generator takes as its seed.
+    """Read a seed from the command line, in the range that every random generator takes.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is outside the range.
     """
     if not 0 <= int(text) < 2**32:
         raise ValueError
@@ -99,7 +99,10 @@ def seed(text: str) -> int:
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run a script's `main` and leave with its exit code: 0 done, 2 bad input or no permission (one line on stderr), 130 Ctrl-C, 1 else."""
+    """Run a script's `main` and exit.
+
+    0 done, 2 bad input or no permission (one line on stderr), 130 Ctrl-C, 1 failure.
+    """
     try:
         main()
     except (InputError, PermissionError) as error:

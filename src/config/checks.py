@@ -82,7 +82,5 @@ def check_waveglow(config: Config, where: str) -> None:
         if length % size:
             raise InputError(f"{where}: {name} ({length}) must be a multiple of {unit} ({size})")
     if train.segment_length % model.n_group or train.segment_length <= audio.hop_length:
-        length, at_least = train.segment_length, f"more than audio.hop_length ({audio.hop_length})"
-        raise InputError(
-            f"{where}: train.segment_length ({length}) must be a multiple of model.n_group ({model.n_group}) and {at_least}"
-        )
+        must = f"a multiple of model.n_group ({model.n_group}) and more than audio.hop_length ({audio.hop_length})"
+        raise InputError(f"{where}: train.segment_length ({train.segment_length}) must be {must}")

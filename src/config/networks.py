@@ -1,4 +1,7 @@
-"""The networks. Each is registered once, here or by `register_network`; no other module asks which networks there are."""
+"""The networks.
+
+Each is registered once, here or by `register_network`; no other module asks which networks there are.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,13 +18,15 @@ Kind = Literal["acoustic", "vocoder"]  # text to mel spectrogram; mel spectrogra
 class Network:
     """Everything the programs need to know about one network.
 
-    Code is given as the object itself or by name, "module:attribute", and imported when it is used: so a configuration can be
-    read without MindSpore.
+    Code is given as the object itself or as "module:attribute", and then imported when it is used: so a configuration
+    can be read without MindSpore.
 
     Attributes:
         kind: "acoustic" reads symbols and trains on mel spectrograms, "vocoder" trains on waveforms.
-        config: dataclass of the section `model`, made of `setting` fields; its `name` field has the network's name as default.
-        check: raises InputError for a configuration whose fields do not fit together; called with it and where it comes from.
+        config: dataclass of the section `model`, made of `setting` fields; its `name` field has the network's name as
+            default.
+        check: raises InputError for a configuration whose fields do not fit together; called with it and where it comes
+            from.
         cell: `nn.Cell` that is built from a `Config`.
         task: `src.train.task.Task` that is built from a `Config`.
         exporters: by file format, what makes the list of `src.export.artifact.Artifact` of a network.

@@ -107,8 +107,8 @@ class TextConfig:
     end_symbol: str = setting("", "one of the symbols, which is put behind each text; none if empty")
     cleaner: Literal["english_cleaners", "basic_cleaners", "english_phonemes", "english"] = setting(
         "english_cleaners",
-        "how text is normalised before symbols are looked up, see docs/text.md; english_phonemes and english look words "
-        "up in the CMU dictionary",
+        "how text is normalised before symbols are looked up, see docs/text.md; english_phonemes and english look "
+        "words up in the CMU dictionary",
     )
     sentence_pause: float = setting(0.2, "silence between the sentences of one text in seconds", least=0, most=60)
     max_sentence_length: int = setting(

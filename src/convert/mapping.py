@@ -13,7 +13,10 @@ Shape = tuple[int, ...]
 
 
 class PublicLayout(NamedTuple):
-    """How the public checkpoints of one network become ours; tensors have NVIDIA's names, in the newest form of its layout."""
+    """How the public checkpoints of one network become ours.
+
+    tensors have NVIDIA's names, in the newest form of its layout.
+    """
 
     recognises: Callable[[Mapping[str, np.ndarray]], bool]  # tells this network's tensors from those of others
     sizes: Callable[[Mapping[str, np.ndarray]], dict[str, Any]]  # the configuration keys that tensors tell

@@ -22,8 +22,10 @@ def create_model(
     """Build a network in evaluation mode, with fresh weights or those of a checkpoint. Puts MindSpore in graph mode.
 
     Args:
-        name: of a registered network, such as "tacotron2" or "waveglow"; must agree with the configuration's `model.name`.
-        config: YAML file or configuration, by default the network's own. It must be left out with a checkpoint, which carries one.
+        name: of a registered network, such as "tacotron2" or "waveglow"; must agree with the configuration's
+            `model.name`.
+        config: YAML file or configuration, by default the network's own. It must be left out with a checkpoint, which
+            carries one.
         checkpoint: our self-describing `.ckpt`, as a path or as `load_checkpoint` returns it.
         overrides: configuration values by dotted key, such as `{"model.prenet_dropout": 0.0}`.
 
@@ -62,6 +64,4 @@ def _check_overrides(loaded: Checkpoint, config: Config) -> None:
             for key, value in loaded.mel_signature.items()
             if signature[key] != value
         ]
-        raise InputError(
-            f"{loaded.path}: its mel spectrograms cannot be turned into others by overrides, which change {', '.join(changed)}"
-        )
+        raise InputError(f"{loaded.path}: overrides cannot change its mel spectrograms: {', '.join(changed)}")

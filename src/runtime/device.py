@@ -23,8 +23,9 @@ GPU_LIBRARIES = {
     "libcublas.so.11": "CUDA 11",
     "libcudnn.so.8": "cuDNN 8",
 }
-# Ascend 910A and 910 ProA: products of float32 are rounded to float16, and an overflow gives the largest number in place of infinity, so
-# that no step would be seen to fail. MindSpore's names: ascend910 for these, ascend910b for Atlas A2, ascend910_93 for Atlas A3.
+# Ascend 910A and 910 ProA: products of float32 are rounded to float16, and an overflow gives the largest number in
+# place of infinity, so that no step would be seen to fail. MindSpore's names: ascend910 for these, ascend910b for Atlas
+# A2, ascend910_93 for Atlas A3.
 UNFIT_SOCS = ("ascend910",)
 
 

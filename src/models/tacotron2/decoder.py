@@ -111,8 +111,8 @@ class Decoder(nn.Cell):
     def _project(self, decoder_hidden: Tensor, states: Tensor) -> Tensor:
         """Apply `projection` to decoder_hidden (T, B, decoder_rnn_dim) and the context: -> (T, B, r * n_mels + 1).
 
-        The context is the last part of `states` (T, B, attention_rnn_dim + E). Concatenated with decoder_hidden it would
-        be a copy that training has to keep. So all of `states` is multiplied, the attention's h by rows of zeros.
+        The context is the last part of `states` (T, B, attention_rnn_dim + E). Concatenated with decoder_hidden it
+        would be a copy that training has to keep. So all of `states` is multiplied, the attention's h by rows of zeros.
         """
         layer, n_hidden = self.projection, self.lstm.n_hidden
         weight = parameter_view(layer.weight)
