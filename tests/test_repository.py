@@ -151,3 +151,26 @@ def test_docstrings_begin_with_a_noun_or_an_imperative():
 def test_it_starts_without_mindspore(module):
     code = f"import sys, {module}; sys.exit('mindspore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def rooms_imported(path):
+    """Rooms of src that a file imports when it runs: not those that only annotations need."""
+    tree, found = ast.parse(path.read_text(encoding="utf-8")), set()
+    tree.body = [
+        node for node in tree.body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+    ]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "src":
+            modules = [f"src.{each.name}" for each in node.names] if node.module == "src" else [node.module]
+            found |= {module.split(".")[1] for module in modules}
+    return found
+
+
+def test_rooms_do_not_import_each_other_in_a_circle():
+    rooms = {path.stem: [path] for path in (ROOT / "src").glob("*.py") if path.stem != "__init__"}
+    rooms |= {path.parent.name: sorted(path.parent.rglob("*.py")) for path in (ROOT / "src").glob("*/__init__.py")}
+    arrows = {room: set().union(*map(rooms_imported, files)) & set(rooms) - {room} for room, files in rooms.items()}
+    while free := [room for room, needed in arrows.items() if not needed & set(arrows)]:
+        for room in free:
+            del arrows[room]
+    assert arrows == {}
