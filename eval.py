@@ -27,10 +27,11 @@ from src.evaluation.validation import evaluate
 from src.files import write_atomically
 from src.hub.card import shipped_voice
 from src.models.factory import create_model
-from src.synthesis.synthesis import Line, Utterance, read_lines, save, synthesise
+from src.synthesis.output import save
+from src.synthesis.synthesis import Line, Utterance, read_lines, synthesise
 from src.synthesis.vocoder import Vocoder
 from src.synthesis.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, griffin_lim_aside, vocoder_for
-from src.text import speakable_sentences
+from src.text import speakable_sentences, unknown_words
 from src.train.task import create_task
 
 if TYPE_CHECKING:
@@ -187,12 +188,18 @@ def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path
     for utterance in synthesise(net, lines, vocoder, facts["seed"], progress=True):
         if not rows:
             _clear(output_dir)
-        rows.append(save(utterance, output_dir, f"{utterance.line.number:0{width}}", audio))
+        rows.append(save(utterance, output_dir, f"{utterance.line.number:0{width}}", net.config))
         seconds += utterance.seconds
         cut += _cut_off(utterance)
     spoken = sum(row["seconds"] for row in rows)
     whole = {"seconds": spoken, "real_time_factor": seconds / spoken, "elapsed_seconds": time.perf_counter() - began}
+    letters = list(dict.fromkeys(word for line in lines for word in unknown_words(line.text, net.config)))
+    whole |= {"words_spoken_as_letters": letters}
     _write(output_dir / "summary.json", {**facts, "sample_rate": audio.sample_rate, **whole, "lines": rows})
+    if letters:
+        print(f"note: not in the dictionary, spoken as letters are read: {some_of(letters, 10)}", file=sys.stderr)
+    if loud := [f"line {row['line']}" for row in rows if row["peak"] > 1]:
+        print(f"note: louder than full scale, peaks were limited: {some_of(loud, 5)}", file=sys.stderr)
     slow = [
         f"line {rows[i]['line']}"
         for i in find_runaways([row["text"] for row in rows], [row["seconds"] for row in rows])

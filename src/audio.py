@@ -14,6 +14,7 @@ from src.config import AudioConfig
 from src.errors import InputError
 from src.files import write_atomically
 
+KNEE = 0.95  # samples of synthetic speech up to this are never changed by `limit_peaks`
 LOUDEST = 10.0  # ln mel: no recording within [-1, 1] comes near it, and the squares of its exponential cannot overflow
 _STREAMED = 0x7FFFF000  # bytes; a program that writes a wav to a pipe does not know its size and declares this or more
 
@@ -63,6 +64,19 @@ def save_wav(path: str | Path, wav: np.ndarray, sample_rate: int) -> None:
     content = io.BytesIO()
     soundfile.write(content, to_pcm16(wav), sample_rate, format="WAV", subtype="PCM_16")
     write_atomically(path, content.getvalue())
+
+
+def limit_peaks(wav: np.ndarray) -> np.ndarray:
+    """Bring float samples (any shape) into [-1, 1] without clipping.
+
+    Samples up to `KNEE` stay as they are; the part x beyond it becomes (1 - KNEE) tanh(x / (1 - KNEE)). Each sample is
+    limited by itself, so a waveform that is made in pieces sounds like the whole.
+    """
+    beyond = np.abs(wav) - KNEE
+    if not (beyond > 0).any():
+        return wav
+    limited = KNEE + (1 - KNEE) * np.tanh(np.maximum(beyond, 0) / (1 - KNEE))
+    return np.where(beyond > 0, np.sign(wav) * limited, wav).astype(wav.dtype)
 
 
 def to_pcm16(wav: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from src.audio import (
     decompress,
     from_pcm16,
     griffin_lim,
+    limit_peaks,
     load_wav,
     mel_signature,
     mel_spectrogram,
@@ -219,3 +220,15 @@ def test_signature_tells_any_two_kinds_of_mel_apart():
     assert unit != signature and unit != mel_signature(AudioConfig(compression="unit", mel_ceiling=2.0))
     assert signature != mel_signature(AudioConfig(preemphasis=0.85))
     assert signature != mel_signature(AudioConfig(hop_length=200))
+
+
+def test_peaks_are_limited_smoothly_and_sample_by_sample():
+    wav = np.array([0.0, 0.5, -0.95, 0.9501, 1.0, -1.5, 30.0], np.float32)
+    limited = limit_peaks(wav)
+    assert limited.dtype == np.float32
+    np.testing.assert_array_equal(limited[:3], wav[:3])
+    assert (np.abs(limited) <= 1).all() and 0.95 < limited[3] < 0.9502 and limited[4] < 1
+    assert (np.diff(np.abs(limited[[1, 3, 4, 5]])) > 0).all()  # louder stays louder
+    np.testing.assert_array_equal(limited, np.concatenate([limit_peaks(piece) for piece in np.split(wav, 7)]))
+    quiet = wav[:3]
+    assert limit_peaks(quiet) is quiet

@@ -11,7 +11,15 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from src.models.ops import broadcast_last, broadcast_rows, depend, dropout_mask_from_output, parameter_view, unfold
+from src.models.ops import (
+    broadcast_last,
+    broadcast_rows,
+    depend,
+    dropout_mask_from_output,
+    parameter_view,
+    tanh,
+    unfold,
+)
 from src.models.precision import MixedPrecision, cast, to_float32
 
 PYTORCH_BATCH_NORM_EPS = 1e-5
@@ -146,7 +154,7 @@ class BatchNorm(nn.Cell):
         self.moving_variance = Parameter(
             Tensor(np.ones(n_channels, np.float32)), name="moving_variance", requires_grad=False
         )
-        self.activate = ACTIVATIONS[activation]
+        self.activation, self.activate = activation, ACTIVATIONS[activation]
         self.normalize = MaskedNormalization(activation, dropout)
         self.assign = ops.Assign()
 
@@ -158,9 +166,8 @@ class BatchNorm(nn.Cell):
             return y
         rows = x.reshape(-1, x.shape[2])
         scale = self.gamma * ops.rsqrt(self.moving_variance + PYTORCH_BATCH_NORM_EPS)
-        y = self.activate(
-            ops.BiasAdd()(rows * broadcast_rows(scale, rows.shape[0]), self.beta - self.moving_mean * scale)
-        )
+        y = ops.BiasAdd()(rows * broadcast_rows(scale, rows.shape[0]), self.beta - self.moving_mean * scale)
+        y = tanh(y, True) if self.activation == "tanh" else self.activate(y)
         return (y * broadcast_last(mask.reshape(-1, 1), x.shape[2])).reshape(x.shape)
 
     def _update(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:

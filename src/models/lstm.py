@@ -27,6 +27,7 @@ from src.models.ops import (
     matmul_transposed,
     one_step_later,
     take_rows,
+    tanh,
     transpose_weight,
     unstack,
     write_rows,
@@ -41,11 +42,11 @@ split_gates = ops.Split(-1, 4)
 # One step
 
 
-def lstm_step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """One LSTM step: gate sums (B, 4H) and cell state (B, H) -> new h and c, both (B, H)."""
+def lstm_step(gates: Tensor, c: Tensor, exact: bool = True) -> tuple[Tensor, Tensor]:
+    """One LSTM step: gate sums (B, 4H) and cell state (B, H) -> new h and c, both (B, H). For `exact` see `tanh`."""
     i, f, g, o = split_gates(gates)
-    c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
-    return ops.sigmoid(o) * ops.tanh(c), c
+    c = ops.sigmoid(f) * c + ops.sigmoid(i) * tanh(g, exact)
+    return ops.sigmoid(o) * tanh(c, exact), c
 
 
 def lstm_gate_gradients(gates: Tensor, c_before: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -104,7 +105,7 @@ class LSTMScan(Scan):
             block_gates, block_h, block_c = (), (), ()
             for step in range(k):
                 step_gates = input_gates[step] + matmul_state(h, w_hidden)
-                h, c = lstm_step(add_bias(step_gates, bias), c)
+                h, c = lstm_step(add_bias(step_gates, bias), c, not self.training)
                 h = h * block_mask[step]
                 block_gates, block_h, block_c = (*block_gates, step_gates), (*block_h, h), (*block_c, c)
             gates = write_rows(gates, rows, concat_rows(block_gates))

@@ -19,7 +19,8 @@ import numpy as np
 
 from src.errors import InputError
 from src.models.tacotron2.model import Tacotron2
-from src.synthesis.synthesis import Line, compile_generate, padded_length, save, synthesise
+from src.synthesis.output import save
+from src.synthesis.synthesis import Line, compile_generate, padded_length, synthesise
 from src.synthesis.vocoder import Vocoder
 from src.text import speakable_sentences
 
@@ -187,7 +188,7 @@ class SpeechQueue:
         report("drawing", job.total, job.total)
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph")  # characters that the picture's font lacks
-            row = save(utterance, Path(folder), "speech", self.config.audio)
+            row = save(utterance, Path(folder), "speech", self.config)
             job.files = {suffix: Path(folder, f"speech{suffix}").read_bytes() for suffix in (".wav", ".png")}
         ours = Path(__file__).parents[1]  # src; warnings of other packages are not for users
         notes = dict.fromkeys(str(each.message) for each in caught if Path(each.filename).is_relative_to(ours))

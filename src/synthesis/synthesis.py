@@ -1,28 +1,26 @@
 """Text to speech: lines of text -> sentences -> batches -> mel -> waveform, joined again line by line."""
 
-import io
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from mindspore import Tensor
 from tqdm import tqdm
 
-from src.audio import save_wav, silent_mel
-from src.config import AudioConfig, Config
+from src.audio import limit_peaks, silent_mel
+from src.config import Config
 from src.errors import InputError, diverged, quote
-from src.files import read_text, write_atomically
+from src.files import read_text
 from src.models.sampling import Seed, item_seed
 from src.models.tacotron2.model import Tacotron2
 from src.models.tacotron2.stopping import severity
-from src.plotting import save_alignment_and_mel
 from src.runtime.graph_cache import graph_cache
 from src.synthesis.vocoder import SILENT_FRAMES, Vocoder
-from src.text import prepare_input_sequence, speakable_sentences
+from src.text import encode_texts, speakable_sentences
 
 BATCH_SIZE = 8  # sentences spoken at once, which is faster than one by one
 WINDOW = 16 * BATCH_SIZE  # sentences that are sorted by length and held in memory together
@@ -50,6 +48,7 @@ class Sentence(NamedTuple):
     """A spoken piece."""
 
     text: str
+    symbols: list[str]  # as the network read them
     mel: np.ndarray  # [n_mels, frames]
     alignment: np.ndarray  # [decoder steps, symbols]
     stop_reason: str  # "gate", "attention" or "max_decoder_steps"
@@ -68,7 +67,9 @@ class Utterance:
     line: Line
     sentences: list[Sentence]
     mel: np.ndarray  # float32 [n_mels, frames], the pauses included
-    wav: np.ndarray  # float32 [frames * hop_length]
+    wav: np.ndarray  # float32 [frames * hop_length], peaks limited to [-1, 1]
+    peak: float  # largest magnitude before that
+    pause: int  # frames of silence between two sentences
     # Of computing by network and vocoder, without compilation, except what WaveGlow compiles at its first longer mels.
     seconds: float
 
@@ -112,7 +113,7 @@ def speakable_pieces(line: Line, config: Config) -> list[str]:
     Raises:
         InputError: no piece is left; names the line.
     """
-    pieces = speakable_sentences(line.text, config.text)
+    pieces = speakable_sentences(line.text, config.text, f"line {line.number}")
     if not pieces:
         raise InputError(f"line {line.number}: nothing of {quote(line.text)} can be spoken")
     return pieces
@@ -148,7 +149,9 @@ def synthesise(
         for i, line in enumerate(lines)
         for position, text in enumerate(speakable_pieces(line, net.config))
     ]
-    ids, lengths = (value.asnumpy() for value in prepare_input_sequence([piece.text for piece in pieces], net.config))
+    ids, lengths = encode_texts(
+        [piece.text for piece in pieces], net.config, [lines[piece.line].number for piece in pieces]
+    )
     plan = plan_batches(pieces, lengths, batch_size)
     total = sum(map(len, plan))
     shapes, done = set(), 0
@@ -205,41 +208,6 @@ def compile_generate(net: Tacotron2, n_batch: int, length: int) -> None:
         net.compile_generate(n_batch, length)
 
 
-def save(utterance: Utterance, output_dir: Path, name: str, audio: AudioConfig) -> dict[str, Any]:
-    """Write `{name}.wav`, `{name}_mel.npy` and `{name}.png`, and return the utterance's row of a summary.
-
-    Raises:
-        InputError: a file cannot be written.
-    """
-    save_wav(output_dir / f"{name}.wav", utterance.wav, audio.sample_rate)
-    mel = io.BytesIO()
-    np.save(mel, utterance.mel)
-    write_atomically(output_dir / f"{name}_mel.npy", mel.getvalue())
-    save_alignment_and_mel(output_dir / f"{name}.png", utterance.mel, utterance.alignment, utterance.line.text, audio)
-    seconds = len(utterance.wav) / audio.sample_rate
-    return {
-        "line": utterance.line.number,
-        "wav": f"{name}.wav",
-        "mel": f"{name}_mel.npy",
-        "picture": f"{name}.png",
-        "text": utterance.line.text,
-        "frames": utterance.mel.shape[1],
-        "seconds": seconds,
-        "stop_reason": utterance.stop_reason,
-        "alignment_score": utterance.alignment_score,
-        "real_time_factor": utterance.seconds / seconds,
-        "sentences": [
-            {
-                "text": each.text,
-                "frames": each.mel.shape[1],
-                "stop_reason": each.stop_reason,
-                "alignment_score": each.alignment_score,
-            }
-            for each in utterance.sentences
-        ],
-    }
-
-
 def padded_length(length: int) -> int:
     """Length to which texts of up to `length` symbols are padded; a graph is compiled for each such length."""
     padded = SHORTEST_TEXT
@@ -268,9 +236,11 @@ def _speak(
     for mel, sentence in zip(mels, texts, strict=True):
         if not np.isfinite(mel).all():
             raise diverged(f"the network's output for {quote(sentence)} is not finite")
+    symbols = net.config.text.symbols
     return [
         Sentence(
             texts[i],
+            [symbols[symbol] for symbol in text[i, : lengths[i]]],
             mels[i, :, : frames[i]],
             alignments[i, : steps[i], : lengths[i]],
             speech.stop_reasons[i],
@@ -293,4 +263,4 @@ def _join(line: Line, sentences: list[Sentence], vocoder: Vocoder, config: Confi
     seconds = time.perf_counter() - began + sum(sentence.seconds for sentence in sentences)
     mel = np.concatenate([each for sentence in sentences for each in (silent_mel(pause, audio), sentence.mel)][1:], 1)
     wav = np.concatenate([each for spoken in wavs for each in (silence, spoken)][1:])
-    return Utterance(line, sentences, mel, wav, seconds)
+    return Utterance(line, sentences, mel, limit_peaks(wav), float(np.abs(wav).max()), pause, seconds)

@@ -22,7 +22,7 @@ from src.models.sampling import latents, prenet_dropout_mask
 from src.models.tacotron2.model import Tacotron2
 from src.models.waveglow.model import WaveGlow
 
-LIMIT = 1e-4
+LIMIT = 2e-5
 NOTES = {"opset": OPSET, "ir_version": IR_VERSION}
 
 

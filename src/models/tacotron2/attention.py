@@ -28,6 +28,7 @@ from src.models.ops import (
     one_step_later,
     repeat_rows,
     take_rows,
+    tanh,
     transpose,
     transpose_weight,
     unfold,
@@ -91,10 +92,18 @@ class AttentionScan(Scan):
             block_gates, block_states, block_c, block_weights = (), (), (), ()
             for step in range(k):
                 step_gates = input_gates[step] + matmul_state(concat_last((context, h)), w_state)
-                h, c = lstm_step(add_bias(step_gates, bias), c)
+                h, c = lstm_step(add_bias(step_gates, bias), c, not self.training)
                 h = h * block_mask[step]
                 weights, weights_cum, context = attend(
-                    matmul_fp32(h, query), weights, weights_cum, memory, keys, energy_mask, v, location
+                    matmul_fp32(h, query),
+                    weights,
+                    weights_cum,
+                    memory,
+                    keys,
+                    energy_mask,
+                    v,
+                    location,
+                    not self.training,
                 )
                 block_gates, block_c = (*block_gates, step_gates), (*block_c, c)
                 block_states = (*block_states, concat_last((h, context)))
@@ -204,7 +213,7 @@ class AttentionScan(Scan):
         return dx, ddropout_mask, dmemory, dkeys, denergy_mask, dweight, dbias, dquery, dv, dlocation
 
 
-def attend(query, weights, weights_cum, memory, keys, energy_mask, v, location):
+def attend(query, weights, weights_cum, memory, keys, energy_mask, v, location, exact=True):
     """One step of attention.
 
     Args:
@@ -215,14 +224,15 @@ def attend(query, weights, weights_cum, memory, keys, energy_mask, v, location):
         energy_mask: float32 (B, L), 0 at symbols and MASKED at padding.
         v: [A, 1].
         location: [kernel_size * 2, A], see `Attention.location`.
+        exact: see `src.models.ops.tanh`.
 
     Returns:
         The new weights and their new sum (B, L), and the context (B, E), all float32.
     """
     n_batch, length, n_attention = keys.shape
     columns = unfold(ops.Stack(-1)((weights, weights_cum)), location.shape[0] // 2)
-    # (B * L, A)
-    hidden = ops.tanh(matmul_fp32(columns, location) + repeat_rows(query, length) + keys.reshape(-1, n_attention))
+    hidden = matmul_fp32(columns, location) + repeat_rows(query, length) + keys.reshape(-1, n_attention)  # (B * L, A)
+    hidden = tanh(hidden, exact)
     energy = matmul_fp32(hidden, v).reshape(n_batch, length)
     weights = ops.Softmax(-1)(energy + energy_mask)
     context = batch_matmul_fp32(weights, memory)
