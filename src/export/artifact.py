@@ -1,7 +1,7 @@
 """Exported files: what each format declares about a file, and the description (JSON) beside it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +38,8 @@ class Artifact:
         limit: largest relative difference allowed.
         config: configuration of the network, overrides included.
         notes: further entries of the description.
+        scales: smallest magnitude that differences of an output are relative to, by name; for values such as
+            probabilities, which can all be tiny.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Artifact:
     limit: float
     config: Config
     notes: dict[str, Any] = field(default_factory=dict)
+    scales: dict[str, float] = field(default_factory=dict)
 
 
 def description_of(path: Path) -> Path:
@@ -76,16 +79,16 @@ def read_described(path: Path) -> tuple[bytes, dict[str, Any]]:
     return content, description
 
 
-def relative_difference(found: Arrays, expected: Arrays) -> float:
+def relative_difference(found: Arrays, expected: Arrays, scales: Mapping[str, float] | None = None) -> float:
     """Largest difference between two sets of arrays, relative to the largest magnitude in each expected array.
 
-    It is infinite if shapes differ or a difference is not finite.
+    It is infinite if shapes differ or a difference is not finite. For `scales` see `Artifact`.
     """
     worst = 0.0
     for name, values in expected.items():
         if found[name].shape != values.shape:
             return float("inf")
-        scale = max(np.abs(values).max(), np.finfo(np.float32).tiny)
+        scale = max(np.abs(values).max(), (scales or {}).get(name, 0), np.finfo(np.float32).tiny)
         difference = np.abs(found[name].astype(np.float64) - values).max() / scale
         worst = max(worst, float(difference) if np.isfinite(difference) else float("inf"))
     return worst

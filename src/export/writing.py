@@ -145,7 +145,9 @@ def describe(
 
 def _verified(artifact: Artifact, file: Path) -> float:
     run = artifact.reload(file)
-    difference = max(relative_difference(run(example), artifact.reference(example)) for example in artifact.examples)
+    difference = max(
+        relative_difference(run(example), artifact.reference(example), artifact.scales) for example in artifact.examples
+    )
     if not difference <= artifact.limit:
         found = f"differs from the network by {difference:.1e}, more than {artifact.limit:.0e}"
         raise ExportMismatch(f"{file.name}: {found}; nothing was written")
