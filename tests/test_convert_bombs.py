@@ -125,7 +125,7 @@ BOMBS = {
     "modules within modules": (as_zip(nested_modules()), "contain each other, or there are too many"),
     "long names": (
         as_zip(b"\x80\x02}" + LONG_TEXT + tensor(2, [1]) + b"s.", [("data/0", bytes(8))]),
-        "under keys that are no names",
+        "under a name that is too long",
     ),
     "long class names": (as_zip(b"\x80\x04" + LONG_TEXT + b"h\x01h\x01\x930" * 2000 + b"}."), "no tensors by name"),
     "records": (b"", "more than the 100,000"),
