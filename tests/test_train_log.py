@@ -1,4 +1,4 @@
-"""The log of a toy training with skipped steps, resumed: as TensorBoard reads it, and as scripts/plot_log.py draws it."""
+"""The log of a resumed toy training with skipped steps, in TensorBoard and in scripts/plot_log.py."""
 
 import builtins
 import runpy

@@ -1,6 +1,6 @@
 """Checkpoints of other Tacotron 2 and WaveGlow implementations into ours."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,16 +8,14 @@ import numpy as np
 import yaml
 
 from src.checkpoint import copy_strictly, network_parameters, save_checkpoint
-from src.config import Config, given_keys, load_config, typed
+from src.config import NETWORKS, Config, given_keys, imported, load_config, typed
 from src.convert.cleaner import infer_cleaner
 from src.convert.coqui import read_coqui_config
-from src.convert.layouts import DLE_TACOTRON2, DLE_WAVEGLOW, recognise, to_nvidia_names
-from src.convert.mapping import TensorMapping, misfits, not_finite, to_ours
+from src.convert.layouts import recognise, to_nvidia_names
+from src.convert.mapping import PublicLayout, TensorMapping, misfits, not_finite, to_ours
 from src.convert.originals import OUR_CONFIG, keep_originals
 from src.convert.source import Source, read_source, read_source_config
-from src.convert.tacotron2 import tacotron2_mapping, tacotron2_sizes
 from src.convert.unpickler import StandIn
-from src.convert.waveglow import is_waveglow, waveglow_mapping, waveglow_sizes
 from src.errors import InputError, quote, some_of
 from src.models.factory import create_model
 from src.text import SYMBOLS
@@ -28,18 +26,9 @@ EARLY = "model.n_early_every"  # the one size that tensors may leave open
 LONGEST_CONFIG = 100_000  # characters
 
 
-class Network(NamedTuple):
-    """How tensors under NVIDIA's names, in the newest form of its layout, become a network of ours."""
-
-    sizes: Callable[[Mapping[str, np.ndarray]], dict[str, Any]]  # the configuration keys that they tell
-    mapping: Callable[[Config], list[TensorMapping]]
-    dle_config: Mapping[str, str]  # keys of the configuration in training checkpoints of DeepLearningExamples: ours
-
-
-NETWORKS = {
-    "tacotron2": Network(tacotron2_sizes, tacotron2_mapping, DLE_TACOTRON2),
-    "waveglow": Network(waveglow_sizes, waveglow_mapping, DLE_WAVEGLOW),
-}
+def public_layouts() -> dict[str, PublicLayout]:
+    """Return how public checkpoints of each network become ours, by network."""
+    return {name: imported(network.layout) for name, network in NETWORKS.items() if network.layout}
 
 
 class Conversion(NamedTuple):
@@ -130,14 +119,15 @@ def _recognise(
     tensors, left_out = to_nvidia_names(found.tensors, layout, coqui)
     if broken := not_finite(tensors):
         raise InputError(f"NaN or infinity in {some_of(broken)}: the training diverged, take an earlier checkpoint")
-    network = "waveglow" if is_waveglow(tensors) else "tacotron2"
+    layouts = public_layouts()
+    network = next((name for name, known in layouts.items() if known.recognises(tensors)), "tacotron2")
     if "text.symbols" in asked and network == "waveglow":
         raise InputError("is a WaveGlow, which reads no symbols; leave --symbols out")
     defaults = CONFIGS / ("tacotron2_zoo_research.yaml" if layout == "zoo" else f"{network}_ljspeech.yaml")
-    claims = list(coqui.claims) if coqui else _claims(found.rest, NETWORKS[network].dle_config)
-    sizes = NETWORKS[network].sizes(tensors)
-    config, notes = _configuration(sizes, claims, given, given_keys(defaults), asked)
-    mapping = NETWORKS[network].mapping(config)
+    claims = list(coqui.claims) if coqui else _claims(found.rest, layouts[network].dle_config)
+    sizes = layouts[network].sizes(tensors)
+    config, notes = _configuration(sizes, claims, given, typed(given_keys(defaults), str(defaults)), asked)
+    mapping = layouts[network].mapping(config)
     # Before the network is built: a file whose tensors do not fit could claim one of any size.
     if problems := misfits(mapping, tensors):
         raise InputError(f"tensors that do not make one network: {some_of(problems, 10)}")

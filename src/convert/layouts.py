@@ -11,36 +11,6 @@ from src.convert.tacotron2 import ATTENTION, BATCH_NORM
 from src.convert.waveglow import is_waveglow, unify
 from src.errors import InputError
 
-DLE_TACOTRON2 = {  # keys of the configuration that their training checkpoints carry
-    "n_mel_channels": "audio.n_mels",
-    "n_symbols": "model.n_symbols",
-    "symbols_embedding_dim": "model.encoder_dim",
-    "encoder_embedding_dim": "model.encoder_dim",
-    "encoder_n_convolutions": "model.encoder_layers",
-    "encoder_kernel_size": "model.encoder_kernel_size",
-    "n_frames_per_step": "model.reduction_factor",
-    "prenet_dim": "model.prenet_dim",
-    "attention_rnn_dim": "model.attention_rnn_dim",
-    "attention_dim": "model.attention_dim",
-    "attention_location_n_filters": "model.location_filters",
-    "attention_location_kernel_size": "model.location_kernel_size",
-    "decoder_rnn_dim": "model.decoder_rnn_dim",
-    "postnet_embedding_dim": "model.postnet_dim",
-    "postnet_n_convolutions": "model.postnet_layers",
-    "postnet_kernel_size": "model.postnet_kernel_size",
-    "p_attention_dropout": "model.attention_dropout",
-    "p_decoder_dropout": "model.decoder_dropout",
-    "gate_threshold": "model.gate_threshold",
-    "max_decoder_steps": "model.max_decoder_steps",
-}
-DLE_WAVEGLOW = {
-    "n_mel_channels": "audio.n_mels",
-    **{name: f"model.{name}" for name in ("n_flows", "n_group", "n_early_every", "n_early_size")},
-    **{
-        f"WN_config.{name}": f"model.wn_{name.removeprefix('n_')}" for name in ("n_layers", "n_channels", "kernel_size")
-    },
-}
-
 _TRAINING_STATE = re.compile(
     r"moment[12]\.|"  # of each weight, by Adam
     r"(.+\.)?(beta[12]_power|learning_rate|global_step|loss_scale|scale_sense|current_iterator_step|"

@@ -1,14 +1,27 @@
 """The mapping between our parameters and the tensors of NVIDIA's implementations, readable in both directions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from src.config import Config
 from src.errors import InputError, some_of
 
 Arrays = tuple[np.ndarray, ...]
 Shape = tuple[int, ...]
+
+
+class PublicLayout(NamedTuple):
+    """How the public checkpoints of one network become ours.
+
+    tensors have NVIDIA's names, in the newest form of its layout.
+    """
+
+    recognises: Callable[[Mapping[str, np.ndarray]], bool]  # tells this network's tensors from those of others
+    sizes: Callable[[Mapping[str, np.ndarray]], dict[str, Any]]  # the configuration keys that tensors tell
+    mapping: Callable[[Config], list["TensorMapping"]]
+    dle_config: Mapping[str, str]  # keys of the configuration in DeepLearningExamples' training checkpoints: ours
 
 
 class TensorMapping(NamedTuple):

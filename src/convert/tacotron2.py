@@ -5,13 +5,13 @@ the projection.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from src.config import Config
-from src.convert.mapping import Arrays, TensorMapping, count_layers, same, shapes_of
+from src.convert.mapping import Arrays, PublicLayout, TensorMapping, count_layers, same, shapes_of
 from src.errors import InputError
 
 ATTENTION = "decoder.attention_layer"
@@ -19,6 +19,34 @@ LOCATION = f"{ATTENTION}.location_layer"
 QUERY = f"{ATTENTION}.query_layer.linear_layer.weight"
 PRENET = "decoder.prenet.layers.0.linear_layer.weight"
 BATCH_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+
+DLE_CONFIG = {  # keys of the configuration that their training checkpoints carry
+    "n_mel_channels": "audio.n_mels",
+    "n_symbols": "model.n_symbols",
+    "symbols_embedding_dim": "model.encoder_dim",
+    "encoder_embedding_dim": "model.encoder_dim",
+    "encoder_n_convolutions": "model.encoder_layers",
+    "encoder_kernel_size": "model.encoder_kernel_size",
+    "n_frames_per_step": "model.reduction_factor",
+    "prenet_dim": "model.prenet_dim",
+    "attention_rnn_dim": "model.attention_rnn_dim",
+    "attention_dim": "model.attention_dim",
+    "attention_location_n_filters": "model.location_filters",
+    "attention_location_kernel_size": "model.location_kernel_size",
+    "decoder_rnn_dim": "model.decoder_rnn_dim",
+    "postnet_embedding_dim": "model.postnet_dim",
+    "postnet_n_convolutions": "model.postnet_layers",
+    "postnet_kernel_size": "model.postnet_kernel_size",
+    "p_attention_dropout": "model.attention_dropout",
+    "p_decoder_dropout": "model.decoder_dropout",
+    "gate_threshold": "model.gate_threshold",
+    "max_decoder_steps": "model.max_decoder_steps",
+}
+
+
+def is_tacotron2(tensors: Iterable[str]) -> bool:
+    """Return whether tensors of these names, under NVIDIA's, are a Tacotron 2."""
+    return any(name.startswith("decoder.") for name in tensors)
 
 
 def tacotron2_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -162,3 +190,6 @@ def _conv(ours: str, theirs: str, n_in: int, n_out: int, kernel_size: int) -> Te
 
 def _transpose(array: np.ndarray) -> Arrays:
     return (array.T,)
+
+
+LAYOUT = PublicLayout(is_tacotron2, tacotron2_sizes, tacotron2_mapping, DLE_CONFIG)

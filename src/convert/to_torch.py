@@ -7,7 +7,7 @@ from typing import Any
 
 from src.checkpoint import load_checkpoint, read_mindspore
 from src.config import Config
-from src.convert.conversion import NETWORKS, Conversion, convert
+from src.convert.conversion import Conversion, convert, public_layouts
 from src.convert.originals import OUR_CONFIG, restore
 from src.convert.safetensors_file import is_safetensors, write_safetensors
 from src.convert.torch_writer import write_torch
@@ -36,7 +36,7 @@ def to_torch(source: str | Path, destination: str | Path, names: str = "nvidia")
     if destination.suffix not in SUFFIXES:
         raise InputError(f"{destination}: the file for PyTorch needs a name that ends in .pt or .safetensors")
     loaded = load_checkpoint(source)
-    network = NETWORKS[loaded.config.model.name]
+    network = public_layouts()[loaded.config.model.name]
     tensors = restore(network.mapping(loaded.config), loaded.weights, loaded.extra)
     beside = {"iteration": loaded.step, "epoch": loaded.epoch, OUR_CONFIG: loaded.config.to_yaml()}
     if names == "dle":

@@ -12,8 +12,16 @@ from typing import Any
 import numpy as np
 
 from src.config import Config
-from src.convert.mapping import Arrays, TensorMapping, count_layers, same, shapes_of
+from src.convert.mapping import Arrays, PublicLayout, TensorMapping, count_layers, same, shapes_of
 from src.errors import InputError
+
+DLE_CONFIG = {
+    "n_mel_channels": "audio.n_mels",
+    **{name: f"model.{name}" for name in ("n_flows", "n_group", "n_early_every", "n_early_size")},
+    **{
+        f"WN_config.{name}": f"model.wn_{name.removeprefix('n_')}" for name in ("n_layers", "n_channels", "kernel_size")
+    },
+}
 
 
 def is_waveglow(tensors: Iterable[str]) -> bool:
@@ -172,3 +180,6 @@ def _upsample(config: Config) -> TensorMapping:
 
     shape = (n_mels, n_mels, config.model.upsample_kernel_size)
     return TensorMapping(("upsample.weight",), {"upsample.weight": shape}, flatten, unfold)
+
+
+LAYOUT = PublicLayout(is_waveglow, waveglow_sizes, waveglow_mapping, DLE_CONFIG)

@@ -1,10 +1,16 @@
-"""What normalises a text before its symbols are looked up."""
+"""The cleaners that this repository brings, each under its name in the registry."""
 
 import re
 
 from unidecode import unidecode
 
+from src.text.english.normalise import normalise_english
+from src.text.english.signs import ORNAMENTS
 from src.text.numerals import spell_numbers
+from src.text.pronunciation import pronounce, pronounce_spoken, unknown_words_in, unpronounced_words_in
+from src.text.registry import CLEANERS, Cleaner, register
+
+__all__ = ["ABBREVIATIONS", "CLEANERS", "basic_cleaners", "english_cleaners"]
 
 ABBREVIATIONS = {
     "mr": "mister",
@@ -27,30 +33,64 @@ ABBREVIATIONS = {
     "ft": "fort",
 }
 _ABBREVIATION = re.compile(rf"\b({'|'.join(ABBREVIATIONS)})\.")
+_LATIN = frozenset({"LATIN"})
 
 
 def english_cleaners(text: str) -> str:
-    """Plain ASCII in lower case; numbers and abbreviations as words; one space for each run of white space.
+    """Turn a text into lower-case ASCII, numbers and abbreviations into words, and a run of white space into one space.
 
-    Made after the front end that the public Tacotron 2 checkpoints were trained with, its oddities included (a pound sign becomes the
-    letters "ps", a per cent sign disappears), except for some numbers that it reads as others: see `src.text.numerals`.
+    It follows the front end that the public Tacotron 2 checkpoints were trained with, its oddities included (a pound
+    sign becomes the letters "ps", a per cent sign disappears), except for some numbers that it reads as others: see
+    `src.text.numerals`.
     """
     text = spell_numbers(unidecode(text).lower())
     return _collapse(_ABBREVIATION.sub(lambda match: ABBREVIATIONS[match[1]], text))
 
 
 def basic_cleaners(text: str) -> str:
-    """Lower case and one space for each run of white space: for text that is already written as it is spoken."""
+    """Turn a text into lower case and a run of white space into one space: for text that is already written as it is
+    spoken."""
     return _collapse(text.lower())
+
+
+def english(text: str) -> str:
+    """Turn a text into the words that are spoken, in ASCII: the full normalisation of `src.text.english`."""
+    return _collapse(_ascii(normalise_english(text)))
+
+
+def _ascii(text: str) -> str:
+    # Accents go; a sign that has no reading stays, to be reported as unknown.
+    if text.isascii():
+        return text
+    return "".join(unidecode(character) if character.isalpha() else character for character in text)
 
 
 def _collapse(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-CLEANERS = {
-    "english_cleaners": english_cleaners,
-    "basic_cleaners": basic_cleaners,
-    "english_phonemes": english_cleaners,
-}
-PRONOUNCED = {"english_phonemes"}  # after these, words become phonemes
+register(Cleaner("english_cleaners", "en", english_cleaners, scripts=_LATIN, reads_likeness=True))
+register(Cleaner("basic_cleaners", "", basic_cleaners))
+register(
+    Cleaner(
+        "english_phonemes",
+        "en",
+        english_cleaners,
+        scripts=_LATIN,
+        pronounce=pronounce,
+        unknown_words=unpronounced_words_in,
+        reads_likeness=True,
+    )
+)
+register(
+    Cleaner(
+        "english",
+        "en",
+        english,
+        scripts=_LATIN,
+        pronounce=pronounce_spoken,
+        needs_phonemes=False,
+        unknown_words=unknown_words_in,
+        silent=frozenset(ORNAMENTS),
+    )
+)

@@ -1,4 +1,5 @@
-"""Digits to words, as the public Tacotron front end reads them: "1807" is a year, "$3.50" is money, "10th" is an ordinal.
+"""Digits to words, as the public Tacotron front end reads them: "1807" is a year, "$3.50" is money, "10th" is an
+ordinal.
 
 On purpose it differs where that one says another number:
 
@@ -73,7 +74,8 @@ def _ordinal(digits: str) -> str:
 
 
 def _fraction(digits: str) -> str:
-    # Two digits are read as a number ("six point seventy-five"); zeros in front and longer fractions would come out as another number.
+    # Two digits are read as a number ("six point seventy-five"); zeros in front and longer fractions would come out as
+    # another number.
     return _cardinal(digits) if len(digits) < 3 and digits[0] != "0" else _one_by_one(digits)
 
 

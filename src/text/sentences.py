@@ -1,50 +1,136 @@
-"""A long text cut into pieces that the network can speak in one go."""
+"""Sentences of a text, and pieces of sentences that are too long for the network to speak in one go."""
 
 import re
 
-from src.text.cleaners import ABBREVIATIONS
-
 _GAP = re.compile(r"\{[^{}]*\}|\s+")  # matches whole braces too, so that white space inside them is never found
-_END = re.compile(r"(\S*?)([.!?…]+)[\"'”’)\]]*$")
+_END = re.compile(r"(\S*?)([.!?…]+)([\"'”’)\]»]*)$")
+_OPENING = "\"'“‘«([¿¡"
 _INITIALS = re.compile(r"(?:[a-z]\.)*[a-z]")  # "J" of "J. Hidell", "U.S" and "p.m" without their last stop
-_SHORT_FORMS = "ms messrs mme prof sr pres sen rep gov cmdr insp mt vs viz cf vol fig pp ch sec approx inc corp".split()  # noqa: SIM905
-_NEVER_LAST = {*ABBREVIATIONS, *_SHORT_FORMS}
+
+# Their full stop ends no sentence, as a name, a number or an explanation follows them.
+_NEVER_LAST = frozenset(
+    str.split(
+        "mr mrs ms messrs mme mlle dr drs prof sr sra pres sen rep reps gov gen lt col cmdr capt maj sgt insp rev "
+        "hon fr mt ft supt vs viz cf approx esp incl e.g i.e ca"
+    )
+)
+# Theirs ends none before a number.
+_BEFORE_NUMBER = frozenset(
+    str.split(
+        "p pp fig figs vol vols ch chap sec sect art app eq para pt ext no nos apt rm ste op jan feb mar apr jun "
+        "jul aug sep sept oct nov dec"
+    )
+)
+# Theirs may end a sentence: it does if the next word is one that sentences begin with.
+_MAYBE_LAST = _BEFORE_NUMBER - {"no"} | frozenset(
+    str.split(
+        "st ave rd blvd co inc corp ltd llc bros jr esq et al etc ph.d m.d b.a m.a b.sc m.sc d.phil dept est univ "
+        "assn min max hr hrs lb lbs oz ft in yd yds mi calif conn mass"
+    )
+)
+STARTERS = frozenset(
+    str.split(
+        "The A An This That These Those He She It They We You I His Her Its Their Our My Your There Here Then Now "
+        "But And Or So Yet If When While After Before Since As At In On For From With Without What Who Where Why "
+        "How Which Some Many Most All No Not Yes One Two However Meanwhile Later Today Yesterday Tomorrow "
+        "Although Because Once Only Even Still Be Do Did Does Is Are Was Were Can Could Will Would"
+    )
+)
+_AFTER_INITIAL = STARTERS - {
+    "A",
+    "An",
+    "I",
+    "In",
+    "On",
+    "Be",
+    "Do",
+    "So",
+    "Will",
+    "Once",
+    "No",
+    "As",
+    "At",
+}  # these may be names
+_TAG = re.compile(
+    r"(?:[A-Z][\w'’.-]*\s+){1,2}(?:said|says|asked|replied|cried|shouted|answered|whispered|added|exclaimed|called|told|wrote)\b"
+)
+_SHOUTED_NAMES = re.compile(r"(?:Yahoo!$|Jeopardy!$|Wham!$|Oklahoma!$)")
+_AFTER_SHOUTED_NAME = re.compile(
+    r"(?:Inc|News|Finance|Mail|Japan|Sports|Answers|Groups|Messenger|Search|Music|and|the)\b"
+)
 
 
-def split_sentences(text: str, max_length: int) -> list[str]:
-    """Cut `text` at sentence ends, and sentences of more than `max_length` characters at commas, then at spaces, then anywhere.
+def find_sentences(text: str) -> list[str]:
+    """Cut a text at sentence ends; nothing but the white space there is lost, and ARPAbet in braces stays whole.
 
-    Stops after abbreviations and initials and inside numbers end no sentence. A long sentence is halved as evenly as its commas allow, so
-    that no crumb is left over. Nothing but white space at the cuts is lost; ARPAbet in braces stays whole even if it is longer.
+    A full stop behind an abbreviation or initials ends no sentence unless a word follows that sentences begin with ("at
+    5 p.m. Then"). A mark before a word in lower case ends none ("Yahoo! is", '"Stop!" he said'), except in a text
+    without capitals. A blank line always ends one. A part without letters ("1.", "...") goes with the sentence after
+    it, at the end with the one before.
     """
-    sentences, start = [], 0
+    sentences, start, cased = [], 0, text != text.lower()
     for gap in _gaps(text):
-        if (
-            _ends_sentence(text[max(start, gap.start() - 40) : gap.start()], text[gap.end() : gap.end() + 1])
-            or gap[0].count("\n") > 1
-        ):
+        before, after = text[max(start, gap.start() - 40) : gap.start()], text[gap.end() : gap.end() + 60]
+        if gap[0].count("\n") > 1 or _ends_sentence(before, after, cased):
             sentences.append(text[start : gap.start()])
             start = gap.end()
     sentences.append(text[start:])
-    return [piece for sentence in _attach_fragments(sentences) for piece in _halve(sentence.strip(), max_length)]
+    return [sentence.strip() for sentence in _attach_fragments(sentences)]
+
+
+def cut_sentence(sentence: str, max_length: int) -> list[str]:
+    """Cut a sentence of more than `max_length` characters at commas, then at spaces, then anywhere.
+
+    It is halved as evenly as its commas allow, so that no crumb is left over. ARPAbet in braces stays whole even if it
+    is longer.
+    """
+    if len(sentence) <= max_length:
+        return [sentence]
+    gaps = [gap.span() for gap in _gaps(sentence)]
+    length = len(sentence)
+    pauses = [gap for gap in gaps if sentence[gap[0] - 1] in ",;:-–—" and length <= 4 * gap[0] <= 3 * length]
+    inside_braces = {place for match in _GAP.finditer(sentence) for place in range(match.start() + 1, match.end())}
+    cuts = pauses or gaps or [(place, place) for place in range(1, length) if place not in inside_braces]
+    if not cuts:
+        return [sentence]
+    end, start = min(cuts, key=lambda cut: abs(cut[0] + cut[1] - length))
+    return cut_sentence(sentence[:end], max_length) + cut_sentence(sentence[start:], max_length)
 
 
 def _gaps(text: str) -> list[re.Match]:
     return [match for match in _GAP.finditer(text) if match[0].isspace()]
 
 
-def _ends_sentence(before: str, following: str) -> bool:
+def _ends_sentence(before: str, after: str, cased: bool) -> bool:
     match = _END.search(before)
     if not match:
         return False
-    word, mark = match[1].lstrip("\"'“‘([").lower(), match[2]
-    if mark != ".":
-        return True
-    return not (word in _NEVER_LAST or _INITIALS.fullmatch(word) or (word == "no" and following.isdigit()))
+    word, mark, closing = match[1].lstrip(_OPENING), match[2], match[3]
+    following = after.lstrip(_OPENING)
+    if cased and following[:1].islower() and not re.match(r"[a-z]+[A-Z]", following):
+        return False
+    if closing and _TAG.match(following) and mark != ".":
+        return False
+    if mark == "!" and not closing and _SHOUTED_NAMES.search(before):
+        return not _AFTER_SHOUTED_NAME.match(following)
+    return mark != "." or bool(closing) or _full_stop_ends(word, following, cased)
+
+
+def _full_stop_ends(word: str, following: str, cased: bool) -> bool:
+    lower = word.lower()
+    next_word = re.match(r"[\w’']*", following)[0]
+    if lower in _NEVER_LAST:
+        return False
+    if following[:1].isdigit() and lower in _BEFORE_NUMBER:
+        return False
+    if _INITIALS.fullmatch(lower):
+        return cased and next_word in (STARTERS if "." in word else _AFTER_INITIAL)
+    if lower in _MAYBE_LAST:
+        return cased and next_word in STARTERS
+    return True
 
 
 def _attach_fragments(sentences: list[str]) -> list[str]:
-    """Join what has no letter to speak ("1.", "...") to the sentence after it, at the end to the one before."""
     joined = []
     for sentence in sentences:
         if joined and not any(map(str.isalpha, joined[-1])):
@@ -54,16 +140,3 @@ def _attach_fragments(sentences: list[str]) -> list[str]:
     if len(joined) > 1 and not any(map(str.isalpha, joined[-1])):
         joined[-2:] = [" ".join(joined[-2:])]
     return [sentence for sentence in joined if sentence.strip()]
-
-
-def _halve(piece: str, max_length: int) -> list[str]:
-    if len(piece) <= max_length:
-        return [piece]
-    gaps = [gap.span() for gap in _gaps(piece)]
-    pauses = [gap for gap in gaps if piece[gap[0] - 1] in ",;:-–—" and len(piece) <= 4 * gap[0] <= 3 * len(piece)]
-    inside_braces = {place for match in _GAP.finditer(piece) for place in range(match.start() + 1, match.end())}
-    cuts = pauses or gaps or [(place, place) for place in range(1, len(piece)) if place not in inside_braces]
-    if not cuts:
-        return [piece]
-    end, start = min(cuts, key=lambda cut: abs(cut[0] + cut[1] - len(piece)))
-    return _halve(piece[:end], max_length) + _halve(piece[start:], max_length)

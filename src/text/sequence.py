@@ -1,106 +1,144 @@
-"""Text to symbol ids."""
+"""The text front end's public functions: texts to sentences, to spoken words and to symbol ids."""
 
 from __future__ import annotations
 
-import functools
-import re
-import unicodedata
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from src.errors import InputError, quote
-from src.text.cleaners import CLEANERS, PRONOUNCED
-from src.text.pronunciation import pronounce
-from src.text.sentences import split_sentences
-from src.text.symbols import PAD, SYMBOLS, spelled
+from src.text import cleaners  # noqa: F401  (registers the cleaners)
+from src.text.alphabet import OURS, Alphabet, alphabet_of
+from src.text.encoding import Encoded, cut_at_braces, encode, give_notice, prefix, pronounces
+from src.text.registry import cleaner_named
+from src.text.sentences import cut_sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mindspore import Tensor
 
     from src.config import Config, TextConfig
 
-_INVISIBLE = ("Mn", "Mc", "Me", "Cf")  # accents, joiners and marks say nothing of their own: not worth a warning
+REFUSE = "refuse"  # foreign scripts, where the configuration says nothing of them
 
 
-class Alphabet:
-    """What can be looked up in a table of symbols; `end_symbol` and the padding stand for no text."""
+def text_to_sequence(
+    text: str,
+    cleaner: str = "english_cleaners",
+    alphabet: Alphabet = OURS,
+    foreign_script: str = REFUSE,
+    where: str = "",
+) -> list[int]:
+    """Return the symbol ids of a text: symbols of the cleaned text, and phonemes of words that the cleaner pronounces
+    or braces hold.
 
-    def __init__(self, symbols: tuple[str, ...], end_symbol: str):
-        self.ids = {symbol: index for index, symbol in enumerate(spelled(list(symbols)))}
-        self.end = [symbols.index(end_symbol)] if end_symbol else []
-        self.written = {symbol for symbol in self.ids if len(symbol) == 1} - {PAD, end_symbol}
-        self.letters = {
-            index for symbol, index in self.ids.items() if any(map(str.isalpha, symbol)) and symbol != end_symbol
-        }
-        self.silent = {self.ids[" "]} if " " in self.ids else set()
+    "Turn left on {HH AW1 S T AH0 N} Street." reads the braces phoneme by phoneme. Characters that no symbol covers are
+    dropped with one warning that names them; a text of nothing else gives an empty list, or the end symbol only.
 
-
-_alphabet = functools.cache(Alphabet)
-OURS = _alphabet(tuple(SYMBOLS), "")
-
-
-def text_to_sequence(text: str, cleaner: str = "english_cleaners", alphabet: Alphabet = OURS) -> list[int]:
-    """The symbol ids of a text: characters of the cleaned text, and ARPAbet phonemes where the text has them in braces; with the cleaner
-    english_phonemes, also for every word that the pronouncing dictionary knows.
-
-    "Turn left on {HH AW1 S T AH0 N} Street." reads the braces phoneme by phoneme. Characters that no symbol covers are dropped with one
-    warning that names them; a text of nothing else gives an empty list, or the end symbol only.
+    Args:
+        foreign_script: "refuse" or "transliterate" words in a script that neither the cleaner nor the symbols read.
+        where: the place of the text, such as "line 3", for warnings and errors.
 
     Raises:
-        InputError: unknown cleaner, or something in braces that is not ARPAbet.
+        InputError: unknown cleaner, a brace without its partner, braces that hold no phonemes, a refused script.
     """
-    ids, dropped = _encode(text, cleaner, alphabet)
-    _warn(dropped)
-    return ids + alphabet.end
+    encoded = encode(text, cleaner_named(cleaner), alphabet, foreign_script, where)
+    give_notice([encoded], [where], cleaner, stacklevel=2)
+    return encoded.ids + alphabet.end
 
 
-def alphabet_of(config: TextConfig) -> Alphabet:
-    """The alphabet that a configuration describes."""
-    return _alphabet(tuple(config.symbols), config.end_symbol)
-
-
-def can_be_spoken(text: str, config: TextConfig) -> bool:
-    """Whether a letter or phoneme of the text is left when it is spelled in the configuration's symbols.
+def can_be_spoken(text: str, config: TextConfig, where: str = "") -> bool:
+    """Return whether a letter or phoneme of the text is left when it is spelled in the configuration's symbols.
 
     Raises:
-        InputError: something in braces that is not ARPAbet.
+        InputError: as `text_to_sequence`.
     """
-    alphabet = alphabet_of(config)
-    return not alphabet.letters.isdisjoint(_encode(text, config.cleaner, alphabet)[0])
+    return not alphabet_of(config).letters.isdisjoint(_encode(text, config, where).ids)
 
 
-def speakable_sentences(text: str, config: TextConfig) -> list[str]:
-    """The pieces of `text` that `split_sentences` makes and in which something can be spoken; a row of dots, for one, is left out."""
-    return [piece for piece in split_sentences(text, config.max_sentence_length) if can_be_spoken(piece, config)]
+def spoken_text(text: str, config: Config | TextConfig) -> str:
+    """Return the words that are spoken, before symbols are looked up; braces stay as they are.
+
+    With the cleaner english, a letter that is spoken by its name is a capital: "the G P U".
+
+    Raises:
+        InputError: a brace without its partner, a refused script.
+    """
+    config = getattr(config, "text", config)
+    cleaner = cleaner_named(config.cleaner)
+    parts = _cut(text, config)
+    return "".join(
+        f"{{{part}}}" if position % 2 else cleaner.function(part) for position, part in enumerate(parts)
+    ).strip()
 
 
-def prepare_input_sequence(texts: list[str], config: Config) -> tuple[Tensor, Tensor]:
-    """`encode_texts` as tensors."""
+def unknown_words(text: str, config: Config | TextConfig) -> list[str]:
+    """Return the words of a text, as spoken and once each, that the cleaner cannot pronounce and so gives to the
+    network as letters.
+
+    The list is empty for a cleaner that pronounces no words, and for a network without phonemes.
+
+    Raises:
+        InputError: as `spoken_text`.
+    """
+    config = getattr(config, "text", config)
+    cleaner = cleaner_named(config.cleaner)
+    if not pronounces(cleaner, alphabet_of(config)):
+        return []
+    parts = _cut(text, config)[::2]
+    return list(dict.fromkeys(word for part in parts for word in cleaner.unknown_words(cleaner.function(part))))
+
+
+def split_sentences(text: str, config: Config | TextConfig) -> list[str]:
+    """Return the sentences of a text, unchanged but for outer white space, as the cleaner's language has them."""
+    return cleaner_named(getattr(config, "text", config).cleaner).split(text)
+
+
+def speakable_sentences(text: str, config: TextConfig, where: str = "") -> list[str]:
+    """Return the sentences of a text, in pieces of at most `max_sentence_length` characters, in which something can be
+    spoken.
+
+    Raises:
+        InputError: as `text_to_sequence`.
+    """
+    sentences = split_sentences(text, config)
+    pieces = [piece for sentence in sentences for piece in cut_sentence(sentence, config.max_sentence_length)]
+    return [piece for piece in pieces if can_be_spoken(piece, config, where)]
+
+
+def prepare_input_sequence(
+    texts: list[str], config: Config, lines: Sequence[int] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return `encode_texts` as tensors."""
     from mindspore import Tensor  # noqa: PLC0415  (takes seconds; preprocessing encodes text without it)
 
-    ids, lengths = encode_texts(texts, config)
+    ids, lengths = encode_texts(texts, config, lines)
     return Tensor(ids), Tensor(lengths)
 
 
-def encode_texts(texts: list[str], config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """A batch of texts as the network reads it, in the order given.
+def encode_texts(texts: list[str], config: Config, lines: Sequence[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Encode a batch of texts as the network reads it, in the order given.
+
+    Args:
+        lines: for each text the number of the line it comes from, for warnings and errors.
 
     Returns:
         ids, int32 [B, L], zero where a text is shorter than the longest; number of symbols of each, int32 [B].
 
     Raises:
-        InputError: no texts, a text in which nothing can be spoken, unknown ARPAbet.
+        InputError: no texts, a text in which nothing can be spoken, and as `text_to_sequence`.
     """
     if isinstance(texts, str) or not texts:
         raise InputError("prepare_input_sequence takes a list with at least one text")
     alphabet = alphabet_of(config.text)
-    sequences, dropped = zip(*(_encode(text, config.text.cleaner, alphabet) for text in texts), strict=True)
-    _warn(set().union(*dropped))
-    for text, sequence in zip(texts, sequences, strict=True):
+    places = [""] * len(texts) if lines is None else [f"line {line}" for line in lines]
+    encoded = [_encode(text, config.text, place) for text, place in zip(texts, places, strict=True)]
+    give_notice(encoded, places, config.text.cleaner, stacklevel=2)
+    sequences = [each.ids for each in encoded]
+    for text, sequence, place in zip(texts, sequences, places, strict=True):
         if alphabet.silent.issuperset(sequence):
-            raise InputError(f"nothing of the text {quote(text)} can be spoken")
+            raise InputError(f"{prefix(place)}nothing of the text {quote(text)} can be spoken")
         sequence.extend(alphabet.end)
     lengths = np.array([len(sequence) for sequence in sequences], np.int32)
     ids = np.zeros((len(sequences), lengths.max()), np.int32)  # (B, L)
@@ -109,50 +147,14 @@ def encode_texts(texts: list[str], config: Config) -> tuple[np.ndarray, np.ndarr
     return ids, lengths
 
 
-def _encode(text: str, cleaner: str, alphabet: Alphabet) -> tuple[list[int], set[str]]:
-    if cleaner not in CLEANERS:
-        raise InputError(f"no cleaner '{cleaner}'; choose one of {', '.join(CLEANERS)}")
-    clean = CLEANERS[cleaner]
-    ids, dropped = [], set()
-    for position, part in enumerate(re.split(r"\{([^{}]*)\}", text)):
-        if position % 2:  # what stood in braces
-            ids += _phonemes(part, text, alphabet)
-            continue
-        cleaned = clean(part)
-        for turn, piece in enumerate(pronounce(cleaned) if cleaner in PRONOUNCED else [cleaned]):
-            if turn % 2:
-                ids += _phonemes(piece, text, alphabet)
-            else:
-                ids += [alphabet.ids[character] for character in piece if character in alphabet.written]
-        lost = set(cleaned) - alphabet.written
-        if lost or not part.isascii():
-            dropped |= {
-                character
-                for character in set(part)
-                if lost & set(clean(character)) or _vanishes(character, clean(character))
-            }
-    return ids, dropped
+def _encode(text: str, config: TextConfig, where: str) -> Encoded:
+    return encode(text, cleaner_named(config.cleaner), alphabet_of(config), _foreign_script(config), where)
 
 
-def _phonemes(part: str, text: str, alphabet: Alphabet) -> list[int]:
-    for phoneme in part.split():
-        if f"@{phoneme}" not in alphabet.ids:
-            unknown = (
-                "is not an ARPAbet phoneme such as AH0 or NG"
-                if f"@{phoneme}" not in OURS.ids
-                else "is none of this network's symbols"
-            )
-            raise InputError(f"'{phoneme}' in {{{part}}} {unknown} (text {quote(text)})")
-    return [alphabet.ids[f"@{phoneme}"] for phoneme in part.split()]
+def _cut(text: str, config: TextConfig) -> list[str]:
+    cleaner = cleaner_named(config.cleaner)
+    return cut_at_braces(text, cleaner, alphabet_of(config), _foreign_script(config), "").parts
 
 
-def _vanishes(character: str, cleaned: str) -> bool:
-    return not cleaned and unicodedata.category(character) not in _INVISIBLE
-
-
-def _warn(dropped: set[str]) -> None:
-    if dropped:
-        names = " ".join(
-            character if character.isprintable() else repr(character)[1:-1] for character in sorted(dropped)
-        )
-        warnings.warn(f"no symbol covers these characters, they are dropped: {names}", stacklevel=3)
+def _foreign_script(config: TextConfig) -> str:
+    return getattr(config, "foreign_script", REFUSE)

@@ -1,43 +1,66 @@
-"""The symbols the network reads, in the order of the public Tacotron 2 checkpoints: an id is a row of the embedding table."""
+"""Tables of symbols by name. A symbol's id is its row in the embedding; `english_148` is the table of the public
+Tacotron 2 checkpoints."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from src.errors import InputError
+from src.files import read_text
 
 PAD = "_"  # id 0 fills the end of short texts in a batch and never comes from text
 PUNCTUATION = "-!'(),.:;? "
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()  # noqa: SIM905
-_CONSONANTS = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split()  # noqa: SIM905
+_VOWELS = str.split("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW")
+_CONSONANTS = str.split("B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH")
 _STRESSES = ("", "0", "1", "2")
 ARPABET = sorted(_CONSONANTS + [vowel + stress for vowel in _VOWELS for stress in _STRESSES])
-SYMBOLS: list[str] = [
+_ENGLISH_148 = (  # "@" tells the phoneme B from the letter B
     PAD,
     *PUNCTUATION,
     *LETTERS,
     *(f"@{phoneme}" for phoneme in ARPABET),
-]  # "@" tells the phoneme B from the letter B
+)
+_TABLES = {
+    "english_148": _ENGLISH_148,
+    "model_zoo_149": (*_ENGLISH_148, "~"),  # of MindSpore's model zoo, whose texts end with ~
+}
+SYMBOLS: list[str] = list(_ENGLISH_148)
+
+
+def symbol_table(name: str) -> list[str]:
+    """Return the symbols of a named table, in the order of their ids.
+
+    Raises:
+        InputError: there is no such table; names those that are.
+    """
+    if name not in _TABLES:
+        raise InputError(f"no table of symbols '{name}'; choose one of {', '.join(_TABLES)}, or list the symbols")
+    return list(_TABLES[name])
+
+
+def register_symbol_table(name: str, symbols: Sequence[str]) -> None:
+    """Make a table of symbols known by its name, which must be new."""
+    if name in _TABLES:
+        raise ValueError(f"there is a table of symbols '{name}' already")
+    _TABLES[name] = tuple(symbols)
 
 
 def spelled(symbols: list[str]) -> list[str]:
-    """`symbols` with ARPAbet written like ours: a table without "@" that has AH0 means phonemes, not letters, by B as well."""
+    """Return `symbols` with ARPAbet marked by "@": in a table without "@" that has AH0, B is the phoneme and not the
+    letter."""
     bare = any(len(symbol) > 1 and symbol in ARPABET for symbol in symbols)
     return [f"@{symbol}" if bare and symbol in ARPABET else symbol for symbol in symbols]
 
 
 def read_symbols(path: str | Path) -> list[str]:
-    """The symbols of a JSON list, or of a file with one to a line, in order. White space counts: a line of one space is the space.
+    """Read the symbols of a JSON list, or of a file with one on each line, in order. White space counts: a line of one
+    space is the space.
 
     Raises:
         InputError: the file cannot be read, or is no such list.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    text = read_text(path)
     try:
         symbols = json.loads(text)
     except ValueError:

@@ -1,0 +1,1 @@
+"""English as people write it, turned into English as they say it."""

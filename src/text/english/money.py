@@ -1,0 +1,175 @@
+"""Amounts of money in words."""
+
+import re
+
+from src.text.english.counting import NUMBER, amount, is_one, spell_out
+from src.text.english.grammar import follows_article
+
+# sign or code: singular, plural, singular and plural of the hundredth (none where prices have no hundredths in
+# practice)
+_DOLLAR = ("dollar", "dollars", "cent", "cents")
+_FRANC = ("franc", "francs", "centime", "centimes")
+_CROWN = ("krona", "kronor", "", "")
+_YEN = ("yen", "yen", "", "")
+_YUAN = ("yuan", "yuan", "", "")
+_EURO = ("euro", "euros", "cent", "cents")
+_POUND = ("pound", "pounds", "penny", "pence")
+_RUPEE = ("rupee", "rupees", "paisa", "paise")
+_SIGNS = {
+    "$": _DOLLAR,
+    "€": _EURO,
+    "£": _POUND,
+    "¥": _YEN,
+    "₹": _RUPEE,
+    "₽": ("ruble", "rubles", "kopeck", "kopecks"),
+    "₩": ("won", "won", "", ""),
+    "₺": ("lira", "lira", "", ""),
+    "₪": ("shekel", "shekels", "", ""),
+    "₴": ("hryvnia", "hryvnias", "", ""),
+    "₫": ("dong", "dong", "", ""),
+    "฿": ("baht", "baht", "", ""),
+    "₱": ("peso", "pesos", "centavo", "centavos"),
+    "₦": ("naira", "naira", "", ""),
+    "₿": ("bitcoin", "bitcoins", "", ""),
+    "₵": ("cedi", "cedis", "", ""),
+    "₸": ("tenge", "tenge", "", ""),
+    "₡": ("colon", "colones", "", ""),
+    "zł": ("zloty", "zlotys", "", ""),
+    "¢": ("cent", "cents", "", ""),
+}
+_CODES = {
+    "USD": ("U S dollar", "U S dollars", "cent", "cents"),
+    "EUR": _EURO,
+    "GBP": ("British pound", "British pounds", "penny", "pence"),
+    "JPY": ("Japanese yen", "Japanese yen", "", ""),
+    "CNY": ("Chinese yuan", "Chinese yuan", "", ""),
+    "RMB": ("renminbi", "renminbi", "", ""),
+    "CHF": ("Swiss franc", "Swiss francs", "centime", "centimes"),
+    "CAD": ("Canadian dollar", "Canadian dollars", "cent", "cents"),
+    "AUD": ("Australian dollar", "Australian dollars", "cent", "cents"),
+    "NZD": ("New Zealand dollar", "New Zealand dollars", "cent", "cents"),
+    "HKD": ("Hong Kong dollar", "Hong Kong dollars", "cent", "cents"),
+    "SGD": ("Singapore dollar", "Singapore dollars", "cent", "cents"),
+    "SEK": ("Swedish krona", "Swedish kronor", "", ""),
+    "NOK": ("Norwegian krone", "Norwegian kroner", "", ""),
+    "DKK": ("Danish krone", "Danish kroner", "", ""),
+    "ISK": ("Icelandic krona", "Icelandic kronur", "", ""),
+    "PLN": ("Polish zloty", "Polish zlotys", "", ""),
+    "CZK": ("Czech koruna", "Czech korunas", "", ""),
+    "HUF": ("Hungarian forint", "Hungarian forints", "", ""),
+    "RUB": ("Russian ruble", "Russian rubles", "kopeck", "kopecks"),
+    "UAH": ("Ukrainian hryvnia", "Ukrainian hryvnias", "", ""),
+    "TRY": ("Turkish lira", "Turkish lira", "", ""),
+    "ILS": ("Israeli shekel", "Israeli shekels", "", ""),
+    "INR": ("Indian rupee", "Indian rupees", "paisa", "paise"),
+    "PKR": ("Pakistani rupee", "Pakistani rupees", "paisa", "paise"),
+    "KRW": ("South Korean won", "South Korean won", "", ""),
+    "THB": ("Thai baht", "Thai baht", "", ""),
+    "BRL": ("Brazilian real", "Brazilian reais", "centavo", "centavos"),
+    "MXN": ("Mexican peso", "Mexican pesos", "centavo", "centavos"),
+    "ZAR": ("South African rand", "South African rand", "cent", "cents"),
+    "BTC": ("bitcoin", "bitcoins", "", ""),
+}
+_PREFIXED = {  # before the dollar sign
+    "US": "U S ",
+    "U.S.": "U S ",
+    "C": "Canadian ",
+    "CA": "Canadian ",
+    "A": "Australian ",
+    "AU": "Australian ",
+    "NZ": "New Zealand ",
+    "HK": "Hong Kong ",
+    "S": "Singapore ",
+    "R": "",
+    "": "",
+}
+_MAGNITUDES = {
+    "k": "thousand",
+    "K": "thousand",
+    "m": "million",
+    "M": "million",
+    "mn": "million",
+    "mm": "million",
+    "MM": "million",
+    "b": "billion",
+    "B": "billion",
+    "bn": "billion",
+    "Bn": "billion",
+    "BN": "billion",
+    "t": "trillion",
+    "T": "trillion",
+    "tn": "trillion",
+    "trn": "trillion",
+}
+_WORDS = "hundred|thousand|million|billion|trillion|lakh|crore"
+_LETTERS = "|".join(sorted(_MAGNITUDES, key=len, reverse=True))
+_MAGNITUDE = rf"(?:\ ?(?P<word>{_WORDS})\b|(?P<letter>{_LETTERS})(?![A-Za-z]))?"
+_SIGN = "|".join(re.escape(sign) for sign in _SIGNS if sign not in ("¢", "zł"))
+_VALUE = rf"(?P<value>{NUMBER}|\.\d+)(?:(?:{_LETTERS})?(?P<to>\ ?-\ ?|\ to\ )(?:{_SIGN})?(?P<upper>{NUMBER}))?"
+_CODE = "|".join(_CODES)
+_NAMED = "US|U\\.S\\.|CA|C|AU|A|NZ|HK|S|R"
+_AMOUNT_AFTER_SIGN = re.compile(
+    rf"(?P<minus>(?<![\w.])[-+])?(?<![A-Za-z])(?:(?P<country>{_NAMED})(?=\$))?(?P<sign>{_SIGN})\ ?{_VALUE}{_MAGNITUDE}"
+    rf"(?:\ (?P<code>{_CODE})\b)?"
+)
+_AMOUNT_BEFORE_SIGN = re.compile(rf"(?<![\w.]){_VALUE}{_MAGNITUDE}\ ?(?P<sign>{_SIGN}|¢|zł(?!\w)|(?:{_CODE})\b)")
+_AMOUNT_AFTER_CODE = re.compile(rf"\b(?P<sign>{_CODE})\ ?{_VALUE}{_MAGNITUDE}")
+_DECIMAL_COMMA = re.compile(r"(?<![\d,.])(\d+),(\d\d)(?=\ ?(?:€|zł|(?:EUR|PLN|CZK|SEK|NOK|DKK)\b))")
+_PENCE = re.compile(r"(?<![\w.,])(\d{1,2})p(?!\w)")
+_PER = re.compile(r"(?<=[a-z])\ ?/\ ?(hour|day|week|month|year|night|person|head|share|barrel|unit|piece|page|word)\b")
+_LONE = {sign: names[1] for sign, names in _SIGNS.items()}
+
+
+def speak_money(text: str) -> str:
+    """Replace amounts of money by words: "$5M", "€27.50", "30 CHF", "£5-10", "50p", "US$3.2 billion".
+
+    An amount before the noun it describes is singular: "a £5 note" is a five pound note. A currency sign without an
+    amount becomes the currency's name.
+    """
+    text = _DECIMAL_COMMA.sub(r"\1.\2", text)
+    for pattern in (_AMOUNT_AFTER_SIGN, _AMOUNT_BEFORE_SIGN, _AMOUNT_AFTER_CODE):
+        text = pattern.sub(_speak, text)
+    text = _PENCE.sub(lambda match: f"{amount(match[1])} {'penny' if match[1] == '1' else 'pence'}", text)
+    text = _PER.sub(r" per \1", text)
+    return re.sub(rf"{_SIGN}|¢", lambda match: f" {_LONE[match[0]]} ", text)
+
+
+def _speak(match: re.Match) -> str:
+    found = match.groupdict()
+    value, upper = found["value"], found["upper"]
+    one, many, hundredth, hundredths = _currency(found)
+    magnitude = found["word"] or _MAGNITUDES.get(found["letter"] or "", "")
+    words = {"-": "minus ", "+": "plus "}.get(found.get("minus") or "", "")
+    whole, _, fraction = value.partition(".")
+    if upper:
+        value_words = f"{amount(value)} to {amount(upper)}"
+    elif len(fraction) == 2 and hundredth and not magnitude:
+        return words + _with_hundredths(whole or "0", fraction, (one, many, hundredth, hundredths))
+    else:
+        value_words = amount(value if value[0] != "." else f"0{value}")
+    singular = (is_one(value) and not magnitude and not upper) or follows_article(match)
+    return f"{words}{value_words}{f' {magnitude}' if magnitude else ''} {one if singular else many}"
+
+
+def _currency(found: dict[str, str | None]) -> tuple[str, str, str, str]:
+    sign = found.get("code") or found["sign"]
+    if sign in _CODES:
+        one, many, *hundredths = _CODES[sign]
+    elif found.get("country") == "R":
+        one, many, *hundredths = "real", "reais", "centavo", "centavos"
+    else:
+        prefix = _PREFIXED[found.get("country") or ""]
+        one, many, *hundredths = _SIGNS[sign]
+        one, many = prefix + one, prefix + many
+    one, many = (re.sub(r"\bU S\b", spell_out("us"), name) for name in (one, many))
+    return one, many, *hundredths
+
+
+def _with_hundredths(whole: str, fraction: str, names: tuple[str, str, str, str]) -> str:
+    one, many, hundredth, hundredths = names
+    parts = []
+    if whole.strip("0,") or not fraction.strip("0"):
+        parts.append(f"{amount(whole)} {one if is_one(whole) else many}")
+    if fraction.strip("0"):
+        parts.append(f"{amount(str(int(fraction)))} {hundredth if is_one(fraction) else hundredths}")
+    return " and ".join(parts)

@@ -1,0 +1,64 @@
+"""Mathematical and typographic signs in words."""
+
+import re
+
+_BETWEEN = {  # what stands between two words or numbers
+    "&": "and",
+    "+": "plus",
+    "=": "equals",
+    "×": "times",
+    "÷": "divided by",
+    "±": "plus or minus",
+    "≤": "is at most",
+    "≥": "is at least",
+    "≠": "is not equal to",
+    "≈": "is about",
+    "<": "is less than",
+    ">": "is greater than",
+    "→": "to",
+    "@": "at",
+    "∞": "infinity",
+    "√": "the square root of",
+    "%": "percent",
+    "°": "degrees",
+    "§": "section",
+    "№": "number",
+    "©": "copyright",
+    "^": "to the power of",
+}
+ORNAMENTS = "®™℠†‡*_|\\•·▪■●◦¶¬"  # ornaments, which nobody reads aloud
+_GREEK = dict(
+    pair.split(":")
+    for pair in str.split(
+        "α:alpha β:beta γ:gamma δ:delta ε:epsilon ζ:zeta η:eta θ:theta ι:iota κ:kappa λ:lambda μ:mu ν:nu ξ:xi "
+        "π:pi ρ:rho σ:sigma τ:tau υ:upsilon φ:phi χ:chi ψ:psi ω:omega Γ:gamma Δ:delta Θ:theta Λ:lambda Ξ:xi Π:pi "
+        "Σ:sigma Φ:phi Ψ:psi Ω:omega µ:mu"
+    )
+)
+_LETTER = re.compile(r"(?<![^\W\d_])[α-ωΑ-Ωµ](?![^\W\d_])")
+_SLASH = re.compile(r"\s*/\s*")
+_ABOUT = re.compile(r"(?<!\w)~\ ?(?=\d)")
+_OR = {
+    "he/she": "he or she",
+    "his/her": "his or her",
+    "him/her": "him or her",
+    "she/he": "she or he",
+    "s/he": "she or he",
+}
+
+
+def speak_tilde(text: str) -> str:
+    """Replace "~5" by "about 5"."""
+    return _ABOUT.sub("about ", text)
+
+
+def speak_signs(text: str) -> str:
+    """Replace signs by words: "AT&T", "2 + 2 = 4", "π", "and/or". Ornaments such as bullets and asterisks are left
+    out."""
+    for written, words in _OR.items():
+        text = re.sub(rf"(?<!\w){written}(?!\w)", words, text, flags=re.IGNORECASE)
+    text = _LETTER.sub(lambda match: _GREEK.get(match[0], match[0]), text)
+    text = _SLASH.sub(" ", text)
+    for sign, word in _BETWEEN.items():
+        text = text.replace(sign, f" {word} ")
+    return text.translate(str.maketrans(dict.fromkeys(ORNAMENTS, " ")))
