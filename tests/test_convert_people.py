@@ -187,7 +187,7 @@ def test_what_coqui_and_ours_do_not_share_is_refused(tensors, torch_files, tmp_p
     (tmp_path / "config.json").write_text("{ // as coqui once wrote it\n" + json.dumps({**COQUI, "audio": plain})[1:])
     source = torch_files("x.pth", {"model": theirs})
     code, out, errors = convert_script(source, tmp_path / "x.ckpt", "--source_config", tmp_path / "config.json")
-    assert code == 0 and "16000 Hz" in out and "left out, as only training uses it: coarse_decoder" in out, errors
+    assert code == 0 and "16000 Hz" in out and "left out, as it belongs to a training: coarse_decoder" in out, errors
     assert load_checkpoint(tmp_path / "x.ckpt").config.audio.fmax == 8000.0
     source = torch_files(
         "y.pth", {"model": {**theirs, "speaker_embedding.weight": np.ones((2, 2), np.float32)}, "config": COQUI}

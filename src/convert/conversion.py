@@ -32,7 +32,7 @@ def public_layouts() -> dict[str, PublicLayout]:
 
 
 class Conversion(NamedTuple):
-    """What was converted."""
+    """The outcome of a conversion."""
 
     layout: str
     config: Config  # as stored in the new checkpoint
