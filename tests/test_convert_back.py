@@ -81,6 +81,18 @@ def test_after_more_training_the_way_back_gives_the_new_weights(tmp_path):
     np.testing.assert_array_equal(found, before.weights["decoder.lstm.bias"] + 1)
 
 
+@pytest.mark.parametrize("originals", ["no base64", "AAAA", 5, None])
+def test_kept_tensors_that_cannot_be_read_are_passed_over(originals, tmp_path):
+    convert(DATA / "torch" / "tacotron2_zip.pt", tmp_path / "a.ckpt")
+    before = load_checkpoint(tmp_path / "a.ckpt")
+    net = create_model(checkpoint=str(tmp_path / "a.ckpt"))
+    save_checkpoint(tmp_path / "b.ckpt", net, before.config, extra={"originals": originals})
+    to_torch(tmp_path / "b.ckpt", tmp_path / "b.pt")
+    found = read_source(tmp_path / "b.pt").tensors
+    np.testing.assert_array_equal(found["decoder.decoder_rnn.bias_ih"], before.weights["decoder.lstm.bias"])
+    assert not found["decoder.decoder_rnn.bias_hh"].any()
+
+
 def test_a_foreign_file_becomes_safetensors_in_one_step(torch_files, tmp_path, convert_script):
     tensors = nvidia_tensors()
     source = torch_files("x.pt", {f"_orig_mod.module.module.{name}": array for name, array in tensors.items()})
