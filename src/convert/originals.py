@@ -44,8 +44,4 @@ def _kept(extra: Mapping[str, object], tensors: Mapping[str, np.ndarray]) -> dic
         kept = parse_safetensors(base64.b64decode(str(extra.get(ORIGINALS, "")))).tensors
     except ValueError:  # neither base64 nor safetensors
         return {}
-    return {
-        name: array
-        for name, array in kept.items()
-        if name in tensors and (array.shape, array.dtype) == (tensors[name].shape, tensors[name].dtype)
-    }
+    return {name: array for name, array in kept.items() if name in tensors and array.shape == tensors[name].shape}
