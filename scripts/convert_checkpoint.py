@@ -42,7 +42,7 @@ def main() -> None:
             "for the `official` one add --config config/tacotron2_zoo_official.yaml"
         )
     if done.left_out:
-        print(f"left out, as only training uses it: {some_of(done.left_out)}")
+        print(f"left out, as it belongs to a training: {some_of(done.left_out)}")
 
 
 def _parser() -> CommandLine:

@@ -32,7 +32,7 @@ def public_layouts() -> dict[str, PublicLayout]:
 
 
 class Conversion(NamedTuple):
-    """What was converted."""
+    """The outcome of a conversion."""
 
     layout: str
     config: Config  # as stored in the new checkpoint
@@ -126,7 +126,7 @@ def _recognise(
     defaults = CONFIGS / ("tacotron2_zoo_research.yaml" if layout == "zoo" else f"{network}_ljspeech.yaml")
     claims = list(coqui.claims) if coqui else _claims(found.rest, layouts[network].dle_config)
     sizes = layouts[network].sizes(tensors)
-    config, notes = _configuration(sizes, claims, given, given_keys(defaults), asked)
+    config, notes = _configuration(sizes, claims, given, typed(given_keys(defaults), str(defaults)), asked)
     mapping = layouts[network].mapping(config)
     # Before the network is built: a file whose tensors do not fit could claim one of any size.
     if problems := misfits(mapping, tensors):

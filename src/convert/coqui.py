@@ -39,7 +39,7 @@ _TRAINING_AIDS = ("coarse_decoder.", "decoder_backward.")
 
 
 class Coqui(NamedTuple):
-    """What coqui's configuration tells about its network."""
+    """The settings of coqui's configuration that decide how its tensors are read."""
 
     reduction_factor: int | None = None  # in use; a training that began with more frames a step keeps weights for them
     claims: tuple[tuple[str, str, Any], ...] = ()  # name there, our dotted key, value

@@ -106,7 +106,7 @@ def to_nvidia_names(
         InputError: two tensors would have the same name.
     """
     unused = {"zoo": is_training_state, "coqui": is_training_aid}.get(layout, lambda name: False)
-    left_out = [name for name in tensors if unused(name)]
+    left_out = {name: value for name, value in tensors.items() if unused(name)}
     renamed: dict[str, np.ndarray] = {}
     for name, value in tensors.items():
         if name in left_out:
@@ -125,7 +125,7 @@ def to_nvidia_names(
     if layout == "coqui":
         renamed = unify_coqui(renamed, claims or Coqui())
     counters = [name.replace("running_var", "num_batches_tracked") for name in renamed if name.endswith("running_var")]
-    return {**{name: np.zeros((), np.int64) for name in counters}, **renamed}, left_out
+    return {**{name: np.zeros((), np.int64) for name in counters}, **renamed}, list(left_out)
 
 
 def recognise(tensors: Iterable[str], layout: str = "auto") -> str:

@@ -33,10 +33,15 @@ def restore(
     After further training the kept tensors no longer make these weights, and others that do take their place.
     """
     tensors = to_theirs(mapping, weights)
-    kept = extra.get(ORIGINALS)
-    if isinstance(kept, str):
-        originals = {**tensors, **parse_safetensors(base64.b64decode(kept)).tensors}
-        made = to_ours(mapping, originals)
-        if all(array.tobytes() == weights[name].tobytes() for name, array in made.items()):
-            return originals
-    return tensors
+    originals = {**tensors, **_kept(extra, tensors)}
+    made = to_ours(mapping, originals)
+    return originals if all(array.tobytes() == weights[name].tobytes() for name, array in made.items()) else tensors
+
+
+def _kept(extra: Mapping[str, object], tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the kept tensors that could stand in the place of some of `tensors`; none if the text is damaged."""
+    try:
+        kept = parse_safetensors(base64.b64decode(str(extra.get(ORIGINALS, "")))).tensors
+    except ValueError:  # neither base64 nor safetensors
+        return {}
+    return {name: array for name, array in kept.items() if name in tensors and array.shape == tensors[name].shape}

@@ -1,5 +1,6 @@
 """The state dicts that a file holds, wherever they lie in it: at the top, in nested dicts, or in pickled modules."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -43,9 +44,9 @@ def find_state_dicts(content: Any) -> list[StateDict]:
         if isinstance(value, StandIn):
             tensors = _module_tensors(value)
         else:
-            tensors = {_name(key): each for key, each in value.items() if isinstance(each, Tensor)}
+            tensors = {name: each for name, each in _named(value) if isinstance(each, Tensor)}
             if depth < DEEPEST:
-                inner = [(_name(key), each) for key, each in value.items() if isinstance(each, dict | StandIn)]
+                inner = [(name, each) for name, each in _named(value) if isinstance(each, dict | StandIn)]
                 waiting += [(f"{place}.{name}" if place else name, each, depth + 1) for name, each in inner]
         if tensors:
             found.append(StateDict(place, tensors))
@@ -59,11 +60,8 @@ def choose(found: list[StateDict], place: str | None, content: Any) -> tuple[Sta
         InputError: there is none, or none at `place`.
     """
     if not found:
-        keys = (
-            f"; its keys are {some_of([quote(str(key)) for key in content], 5)}"
-            if isinstance(content, dict) and content
-            else ""
-        )
+        names = [quote(key) for key in content if isinstance(key, str)] if isinstance(content, dict) else []
+        keys = f"; its keys are {some_of(names, 5)}" if names else ""
         raise InputError(f"no tensors by name in it, neither at the top nor in the dicts and modules below{keys}")
     places = [each.place for each in found]
     if place is not None and place not in places:
@@ -94,7 +92,7 @@ def to_arrays(tensors: Mapping[str, Tensor], file_size: int) -> dict[str, np.nda
 
 
 def _rank(found: StateDict) -> tuple[bool, int]:
-    averaged = "ema" in found.place.lower()
+    averaged = re.search(r"(^|[._])(ema|swa|averaged?)($|[._])", found.place.lower()) is not None
     return averaged, FIRST.index(found.place) if found.place in FIRST else len(FIRST)
 
 
@@ -110,20 +108,18 @@ def _walk(module: StandIn, prefix: str, depth: int, left: list[int]) -> Iterator
     transient = module.state.get("_non_persistent_buffers_set")
     transient = transient if isinstance(transient, set) else set()
     for kind in ("_parameters", "_buffers"):
-        for key, value in _dict(module, kind).items():
-            if isinstance(value, Tensor) and key not in transient:
-                yield f"{prefix}{_name(key)}", value
-    for key, child in _dict(module, "_modules").items():
+        for name, value in _named(module.state.get(kind)):
+            if isinstance(value, Tensor) and name not in transient:
+                yield f"{prefix}{name}", value
+    for name, child in _named(module.state.get("_modules")):
         if isinstance(child, StandIn):
-            yield from _walk(child, f"{prefix}{_name(key)}.", depth + 1, left)
+            yield from _walk(child, f"{prefix}{name}.", depth + 1, left)
 
 
-def _name(key: Any) -> str:
-    if not isinstance(key, str | int) or len(name := str(key)) > LONGEST_NAME:
-        raise InputError("it holds tensors or dicts under keys that are no names")
-    return name
-
-
-def _dict(module: StandIn, name: str) -> dict[Any, Any]:
-    value = module.state.get(name)
-    return value if isinstance(value, dict) else {}
+def _named(content: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the entries of a dict whose keys are texts or numbers; others, such as classes, name no weights."""
+    for key, value in content.items() if isinstance(content, dict) else ():
+        if isinstance(key, str | int):
+            if len(name := str(key)) > LONGEST_NAME:
+                raise InputError("it holds something under a name that is too long for one")
+            yield name, value

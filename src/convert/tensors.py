@@ -98,7 +98,8 @@ def to_float32(array: np.ndarray, dtype: str) -> np.ndarray:
     if dtype == "bfloat16":  # the upper half of a float32
         return (np.ascontiguousarray(array).astype(np.uint32) << 16).view(np.float32).reshape(array.shape)
     native = np.dtype(dtype)
-    return np.array(array, np.float32 if native.kind == "f" else native, order="C")
+    with np.errstate(over="ignore"):  # infinity is refused by the tensor's name later
+        return np.array(array, np.float32 if native.kind == "f" else native, order="C")
 
 
 def rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Tensor:

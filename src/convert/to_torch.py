@@ -52,7 +52,13 @@ def to_torch(source: str | Path, destination: str | Path, names: str = "nvidia")
 
 
 def convert_to_torch(source: str | Path, destination: str | Path, names: str = "nvidia", **options: Any) -> Conversion:
-    """Write a foreign checkpoint as `to_torch` writes ours; `options` are those of `convert`."""
+    """Write a foreign checkpoint as `to_torch` writes ours; `options` are those of `convert`.
+
+    Raises:
+        InputError: as of `convert` and `to_torch`; `destination` is `source`.
+    """
+    if Path(destination).resolve() == Path(source).resolve():
+        raise InputError(f"{destination}: would take the place of the file that is converted; choose another name")
     with tempfile.TemporaryDirectory() as folder:
         read = convert(source, Path(folder) / f"{Path(source).stem}.ckpt", **options)
         to_torch(Path(folder) / f"{Path(source).stem}.ckpt", destination, names)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from src.convert.tensors import STORAGE_TYPES
+from src.convert.zip_archive import LOCAL
 from src.files import write_atomically
 
 ARCHIVE = "archive"  # the folder in the zip; PyTorch takes any name
@@ -45,7 +46,7 @@ def write_torch(path: str | Path, content: Mapping[str, Any]) -> None:
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     """Add a record whose content starts at a multiple of `ALIGNMENT`; the padding lies in the extra field."""
     record = zipfile.ZipInfo(f"{ARCHIVE}/{name}")
-    start = archive.fp.tell() + zipfile.sizeFileHeader + len(record.filename) + 4
+    start = archive.fp.tell() + LOCAL.size + len(record.filename) + 4
     padding = -start % ALIGNMENT
     record.extra = struct.pack("<2sH", b"FB", padding) + b"Z" * padding
     archive.writestr(record, content)

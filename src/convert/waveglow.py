@@ -4,6 +4,7 @@ Ours has matrices as [in, out], convolutions as [kernel * in, out], and the upsa
 groups of samples.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -39,8 +40,8 @@ def unify(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     found = dict(tensors)
     for first in [name for name in found if re.fullmatch(r"WN\.\d+\.cond_layers\.0\.\w+", name)]:
         flow, kind = first.split(".cond_layers.0.")
-        parts = [name for name in found if re.fullmatch(rf"{re.escape(flow)}\.cond_layers\.\d+\.{kind}", name)]
-        _merge(found, [f"{flow}.cond_layers.{i}.{kind}" for i in range(len(parts))], f"{flow}.cond_layer.{kind}")
+        names = (f"{flow}.cond_layers.{i}.{kind}" for i in itertools.count())
+        _merge(found, list(itertools.takewhile(found.__contains__, names)), f"{flow}.cond_layer.{kind}")
     for skip in [name for name in found if re.fullmatch(r"WN\.\d+\.skip_layers\.\d+\.\w+", name)]:
         residual = skip.replace(".skip_layers.", ".res_layers.")  # the last layer has none
         _merge(

@@ -1,7 +1,7 @@
 """The records of a zip archive as views into the file, without a copy and without decompression.
 
 PyTorch compresses no weights, so compressed records are not read, and an archive cannot grow when it is. Format:
-PKWARE's APPNOTE, sections 4.3.7, 4.3.12, 4.3.14 to 4.3.16 and 4.5.3.
+APPNOTE by PKWARE, sections 4.3.7, 4.3.12, 4.3.14 to 4.3.16 and 4.5.3.
 """
 
 import struct

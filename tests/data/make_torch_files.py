@@ -56,7 +56,7 @@ def main() -> None:
         save(f"expanded_{kind}.pt", {"a": torch.zeros(1).expand(50_000_000_000_000)}, zipped)
         save(f"waveglow_module_{kind}.pt", {"model": waveglow(torch.nn.utils.weight_norm), "iteration": 9}, zipped)
         save(f"tacotron2_{kind}.pt", {"state_dict": tacotron2(), "iteration": 5, "optimizer": {"state": {}}}, zipped)
-    save("one_tensor.pt", {"a": torch.arange(6.0).reshape(2, 3)}, True)
+    save("one_tensor.pt", {"a": torch.arange(6.0).reshape(2, 3), "iteration": 70_000}, True)
     torch.save(
         {"state_dict": waveglow(torch.nn.utils.parametrizations.weight_norm).state_dict()},
         FOLDER / "waveglow_parametrized.pt",
