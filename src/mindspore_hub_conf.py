@@ -22,7 +22,7 @@ if (
     or Path(src.__file__).read_bytes() != Path(__file__).with_name("__init__.py").read_bytes()
 ):
     raise ImportError(
-        f"{src!r}, a package of the same name, is imported already: "
+        f"{src!r} is imported already, a package of the same name: "
         "load this network before it, or in a process of its own"
     )
 from src.errors import InputError

@@ -34,7 +34,7 @@ def test_every_imported_package_is_required():
         for line in (ROOT / name).read_text().splitlines()
     ]
     required = {re.split(r"[\[<>=]", line)[0].lower() for line in lines}
-    ours = {"src", "benchmarks"} | {path.stem for path in (ROOT / "scripts").glob("*.py")}
+    ours = {"src"} | {path.parent.name for path in (ROOT / "scripts").glob("*/__init__.py")} | {path.stem for path in (ROOT / "scripts").glob("*.py")}
     optional = {"torch", "tensorboardX"}
     distributions = packages_distributions()
     for path in sources():
