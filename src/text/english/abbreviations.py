@@ -66,6 +66,7 @@ _LOWER_CASE = {
     "i.e": "that is",
     "ca": "circa",
 }
+_BARE = {"vs": "versus", "etc": "et cetera"}
 _BEFORE_NUMBER = {
     "app": "appendix",
     "art": "article",
@@ -162,7 +163,7 @@ def expand_abbreviations(text: str) -> str:
     text = _SAINT.sub("saint ", text)
     text = _TITLE.sub(lambda match: f"{_TITLES[match[1]]} ", text)
     text = _TITLE_ALONE.sub(lambda match: _TITLES[match[1]], text)
-    text = _NUMBERED.sub(lambda match: f"{_BEFORE_NUMBER[match[1].lower()]} ", text)
+    text = _NUMBERED.sub(_speak_numbered, text)
     text = re.sub(r"(?<!^)\b(No|Nos)\ (?=\d)", lambda match: f"{_BEFORE_NUMBER[match[1].lower()]} ", text)
     text = _DAY_SPAN.sub(lambda match: f"{_DAYS[match[1]]} to {_DAYS[match[2]]}", text)
     text = _MONTH_SPAN.sub(lambda match: f"{_MONTHS[match[1]]} to {_MONTHS.get(match[2], match[2])}", text)
@@ -171,12 +172,19 @@ def expand_abbreviations(text: str) -> str:
     text = _MONTH_BY_DAY.sub(lambda match: _MONTHS[match[1] or match[2]], text)
     text = _WITH_STOP.sub(_speak_with_stop, text)
     text = _LOWER.sub(_speak_lower, text)
+    text = re.sub(r"(?<![\w.])(vs|etc)\b(?!\.)", lambda match: _BARE[match[1]], text)
     return _WITH.sub(lambda match: _SLASHED[match[1]], text)
 
 
 def _speak_zip(match: re.Match) -> str:
     plus_four = f", {digits(match[3])}" if match[3] else ""
     return f", {_STATES[match[1]].replace('_', ' ')} {digits(match[2])}{plus_four}"
+
+
+def _speak_numbered(match: re.Match) -> str:
+    if match[1].lower() == "no" and match.string[match.end()] == "I":
+        return match[0]  # "No. I did not."
+    return f"{_BEFORE_NUMBER[match[1].lower()]} "
 
 
 def _speak_street(match: re.Match) -> str:

@@ -81,7 +81,7 @@ _LETTER_A = re.compile(
 _INITIALS = re.compile(r"\b(?:[A-Za-z]\.){2,}|\b(?:[A-Z]\.[ -]?)*[A-Z]\.(?=[ -]?(?:[A-Z][a-z']|[A-Z]\b))")
 _DOTTED_DEGREE = re.compile(r"\b(Ph|LL|[BMD])\.\ ?(D|B|M|Sc|Ed|Eng|Litt|Mus)\.")
 _SPECIES = re.compile(r"\b([A-HJ-Z])\.(?=\ [a-z])")  # E. coli
-_CAPITALS = re.compile(r"\b[A-Z]{1,4}(?:\ ?&\ ?[A-Z]{1,4})+\b|\b[A-Z]{2,}\b(?:'s\b)?|\b[A-Z]{2,}s\b")
+_CAPITALS = re.compile(r"\b[A-Z]{1,4}(?:\ ?&\ ?[A-Z]{1,4})+s?\b|\b[A-Z]{2,}\b(?:'s\b)?|\b[A-Z]{2,}s\b")
 _RUN = re.compile(r"\b[A-Z][A-Z']+(?:[\s,;:!?.\"()-]+(?:[A-Z][A-Z']+|[AI])\b)+")
 _DEGREES = {
     "PhD": "phd",
@@ -190,7 +190,9 @@ def _stop(match: re.Match) -> str:
 def _speak_capitals(match: re.Match) -> str:
     text = match[0]
     if "&" in text:
-        return " and ".join(spell_out(letters) for letters in re.findall("[A-Z]+", text))
+        return " and ".join(spell_out(letters) for letters in re.findall("[A-Z]+", text)) + (
+            "'s" if text[-1] == "s" else ""
+        )
     word, ending = text, ""
     if text.endswith("'s"):
         word, ending = text[:-2], "'s"

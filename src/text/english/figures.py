@@ -83,11 +83,12 @@ def speak_numbers(text: str) -> str:
     text = _POSITIVE.sub("plus ", text)
     text = _SCALED.sub(_speak_scaled, text)
     text = _MIXED.sub(_speak_mixed, text)
-    return _NUMBER.sub(_speak_number, text)
+    text = _NUMBER.sub(_speak_number, text)
+    return re.sub(r"\d+", lambda match: f" {digits(match[0])} ", text)  # what no rule understands is not left out
 
 
 def _speak_vanity(match: re.Match) -> str:
-    word = " ".join(digits(part) if part.isdigit() else part.lower() for part in match[3].split("-"))
+    word = " ".join(digits(part) if part.isdecimal() else part.lower() for part in match[3].split("-"))
     return f"{'one, ' if match[1] else ''}{amount(match[2])}, {word}"
 
 

@@ -10,6 +10,7 @@ _SYMBOLS = {  # symbols, separated by spaces: name in the singular; the plural a
     "kg Kg KG kgs": "kilogram",
     "g gr": "gram",
     "mg": "milligram",
+    "t": "tonne",
     "µg mcg": "microgram",
     "lb lbs": "pound",
     "oz": "ounce",
@@ -130,7 +131,7 @@ _MEASURE = re.compile(
 _DOTTED_INCHES = re.compile(rf"(?<![\w.,/])(?P<count>{_COUNT})\ ?-?in\.(?=\ [a-z(]|$)")
 _SECONDS = re.compile(rf"(?<![\w.,/$])(?P<count>{NUMBER})\ s(?![\w'])")
 _FEET_INCHES = re.compile(r"(?<![\w.,'])(\d{1,3})\ ?(?:'|ft)\ ?(\d{1,2}(?:\.\d+)?)\ ?(?:\"|''|in\b)")
-_HEIGHT = re.compile(r"(?<![\w.,'])(\d{1,2})'(\d{1,2})(?![\w'])")
+_HEIGHT = re.compile(r"(?<![\w.,'])(\d{1,2})(?:'|ft)(\d{1,2})(?![\w'])")
 _INCHES = re.compile(rf"(?<![\w.,])({NUMBER})\"")
 _FEET = re.compile(r"(?<![\w.,])(\d{1,4})'(?=\ (?:tall|high|wide|long|deep|by)\b)")
 _BY = re.compile(r"(\d\ ?(?:\"|'|cm|mm|m|ft|in|km))\ ?[x×]\ ?(?=\d)")
@@ -147,7 +148,14 @@ _PER_NAMES = {unit: _NAMES[unit] for unit in _PER_UNITS} | {
     "km²": "square kilometer",
 }
 _PER = re.compile(rf"(?<=[a-z])(?:\ per\ |\ ?/\ ?)({'|'.join(sorted(_PER_NAMES, key=len, reverse=True))})(?!\w)")
-_SPEEDS = {"km/h": "kilometers per hour", "mph": "miles per hour", "m/s": "meters per second", "kWh": "kilowatt-hours"}
+_SPEEDS = {
+    "km²": "square kilometers",
+    "m²": "square meters",
+    "km/h": "kilometers per hour",
+    "mph": "miles per hour",
+    "m/s": "meters per second",
+    "kWh": "kilowatt-hours",
+}
 _SPEED = re.compile(rf"(?<![\w/])(?:{'|'.join(_SPEEDS)})(?![\w/])")
 _ALONE = re.compile(r"(?<=[a-z])\ (kg|km|cm|mm|mg|lbs|kW|GB|MB|TB)(?!\w)")  # "five kg"
 _DIRECTION = {"N": "north", "S": "south", "E": "east", "W": "west"}
