@@ -120,4 +120,4 @@ def prepare(text: str) -> str:
 
 def marks_to_capitals(text: str) -> str:
     """Return lower-case text with spelled letters as capitals: "the G P U"."""
-    return re.sub(f"{_LETTER}(.?)", lambda match: match[1].upper(), text)
+    return re.sub(f"{_LETTER}+(.?)", lambda match: match[1].upper(), text)
