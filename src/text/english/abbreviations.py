@@ -108,7 +108,7 @@ _STATES = dict(
         "MT:Montana NE:Nebraska NV:Nevada NH:New_Hampshire NJ:New_Jersey NM:New_Mexico NY:New_York "
         "NC:North_Carolina ND:North_Dakota OH:Ohio OK:Oklahoma OR:Oregon PA:Pennsylvania RI:Rhode_Island "
         "SC:South_Carolina SD:South_Dakota TN:Tennessee TX:Texas UT:Utah VT:Vermont VA:Virginia WA:Washington "
-        "WV:West_Virginia WI:Wisconsin WY:Wyoming"
+        "WV:West_Virginia WI:Wisconsin WY:Wyoming DC:DC"
     )
 )
 _COMPASS = {

@@ -147,8 +147,9 @@ def _speak_reign(match: re.Match) -> str:
     name, numeral = match.groups()
     after = match.string[match.end() :]
     ruler = " " in name or re.search(rf"\b(?:{_ROYAL})\ (?:[A-Z]\w+\ )*$", match.string[: match.start()])
-    alone = numeral in ("I", "V", "X", "L", "C")
-    if numeral == "L" or (alone and not ruler and not re.match(r"\s*(?:$|[,;:.)\"']|of\b)", after)):
+    if numeral == "L" or (len(numeral) == 1 and re.match(r"\.\ ?[A-Z]", after)):
+        return match[0]  # an initial
+    if numeral == "I" and not ruler and not re.match(r"\s*(?:$|[,;:.)\"']|of\b|and\ [A-Z])", after):
         return match[0]
     if numeral == "I" and ruler and re.match(r"\ (?:am|have|had|would|will|think|know)\b", after):
         return match[0]

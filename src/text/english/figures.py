@@ -20,7 +20,7 @@ _CARD = re.compile(r"(?<![\w-])(\d{4})([ -])(\d{4})\2(\d{4})\2(\d{4})(?![\w-])")
 _SERIAL = re.compile(r"(?<![\w-])\d+(?:-\d+){3,}(?![\w-])(?!\.\d)")  # an ISBN
 _DOTTED = re.compile(r"(?<![\w.,])(?P<v>[vV]\.?\ ?)?(\d+(?:\.\d+){2,})(?![\w]|\.\d)")
 _VERSION = re.compile(r"\b[vV]\.?\ ?(?=\d+\.\d)")
-_ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b")
+_ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?:(?<=1)st|(?<=2)nd|(?<=3)rd|th)\b")
 _TIMES_AS = re.compile(rf"(?<![\w.,])({NUMBER})[x×](?=\s*(?:$|[.,;:!?)\"']|[a-z]))")
 _BY = re.compile(rf"({NUMBER})\ ?[x×*]\ ?(?={NUMBER})")
 _RATIO = re.compile(r"(?<![\w.,:])(\d+)\ ?:\ ?(\d+)(?![\w:])")
@@ -28,13 +28,13 @@ _SPAN = re.compile(rf"(?<![\w.,-])({NUMBER})\ ?-{{1,2}}\ ?({NUMBER})(?![\w-]|[.,
 _SCORE = re.compile(r"(?<![\w.-])(\d{1,2})-(\d{1,2})-(\d{1,2})(?![\w-])")
 _NEGATIVE = re.compile(r"(?:(?<=^)|(?<=[\s(\[=,]))-(?=\.?\d)")
 _POSITIVE = re.compile(r"(?:(?<=^)|(?<=[\s(\[=,]))\+(?=\.?\d)")
-_POWER = re.compile(rf"({NUMBER}|\b[a-z])(?:\^(-?\d+)|([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))")
+_POWER = re.compile(rf"({NUMBER}|\b[a-z]{{1,2}})(?:\^(-?\d+)|([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))")
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SCALED = re.compile(rf"(?<![\w.,])({NUMBER})(?:\ ?(mn|bn|tn)\b(?!\.\w)|([MB])(?=\s*(?:$|[.,;:!?)]|[a-z])))")
 _SCALES = {"M": "million", "mn": "million", "bn": "billion", "B": "billion", "tn": "trillion"}
 _LISTED = re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))(?!\d{2},)")  # 1,2,3
-_BOEING = re.compile(r"\b(Boeing\ |Airbus\ A)(\d{3})(?:-(\d{1,4}))?\b(?!0)")
+_BOEING = re.compile(r"\b(Boeing\ )(\d{3})(?:-(\d{1,4}))?\b(?!0)")
 _ROOM = re.compile(
     r"\b((?:[Rr]oom|[Ff]light|[Rr]oute|[Hh]ighway|Interstate|[Ss]uite|[Aa]partment|[Uu]nit)\ )"
     r"(\d(?!00)\d\d)(?!\w|[.,]\d)"
@@ -122,7 +122,7 @@ def _speak_dotted(match: re.Match) -> str:
 
 def _speak_power(match: re.Match) -> str:
     exponent = (match[2] or match[3]).translate(_SUPERSCRIPTS)
-    base = match[1] if match[1].isalpha() else amount(match[1])
+    base = spell_out(match[1]) if match[1].isalpha() else amount(match[1])
     if exponent in ("2", "3"):
         return f"{base} {'squared' if exponent == '2' else 'cubed'}"
     sign = "minus " if exponent[0] == "-" else ""
