@@ -113,8 +113,8 @@ def test_no_figure_is_left_out_and_none_stays():
 
 def mixed_pieces(count):
     pieces = str.split(
-        "$ € £ 5 10 1,234 3.5 / - : . , km kg am p.m. A IV Henry Chapter May 12 1999 ' \" s th st % ° C x × = + No. St. Main M bn # @ "
-        "example.com www. ( ) ½ ² 0 00 & AT US ^ ~ -- II I e.g. Mr. the 000 \ue000 { }"
+        "$ € £ 5 10 1,234 3.5 / - : . , km kg am p.m. A IV Henry Chapter May 12 1999 ' \" s th st % ° C x × = + No. "
+        "St. Main M bn # @ example.com www. ( ) ½ ² 0 00 & AT US ^ ~ -- II I e.g. Mr. the 000 \ue000 { }"
     )
     draw = random.Random(0)
     for _ in range(count):
