@@ -1,10 +1,9 @@
 """Speak text with a trained network, or measure the network on recordings.
 
-python eval.py --text "Hello world." --output_dir out
-python eval.py --checkpoint x.ckpt --text_file lines.txt --vocoder waveglow --waveglow_checkpoint w.ckpt --output_dir out
-python eval.py --checkpoint x.ckpt --data_path data/ljspeech --output_dir out
-python eval.py --checkpoint x.ckpt --data_path data/ljspeech --metrics --ids test_ids.txt --output_dir out
-python eval.py --copy_synthesis in.wav --waveglow_checkpoint w.ckpt --output_dir out
+python eval.py --text "Hello world." --output_dir out python eval.py --checkpoint x.ckpt --text_file lines.txt --vocoder
+waveglow --waveglow_checkpoint w.ckpt --output_dir out python eval.py --checkpoint x.ckpt --data_path data/ljspeech
+--output_dir out python eval.py --checkpoint x.ckpt --data_path data/ljspeech --metrics --ids test_ids.txt --output_dir
+out python eval.py --copy_synthesis in.wav --waveglow_checkpoint w.ckpt --output_dir out
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from src import runtime
 from src.audio import griffin_lim
 from src.cli import CommandLine, positive, run, seed
+from src.config import network_of
 from src.errors import InputError, some_of
 from src.evaluation.copy_synthesis import copy_synthesis
 from src.evaluation.metrics import Recogniser, find_runaways
@@ -27,92 +27,37 @@ from src.evaluation.validation import evaluate
 from src.files import write_atomically
 from src.hub.card import shipped_voice
 from src.models.factory import create_model
-from src.models.tacotron2.model import Tacotron2
-from src.synthesis.synthesis import Line, Utterance, read_lines, save, synthesise
+from src.synthesis.output import save
+from src.synthesis.synthesis import Line, Utterance, read_lines, synthesise
 from src.synthesis.vocoder import Vocoder
 from src.synthesis.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, griffin_lim_aside, vocoder_for
-from src.text import speakable_sentences
+from src.text import speakable_sentences, unknown_words
 from src.train.task import create_task
 
 if TYPE_CHECKING:
-    from mindspore import nn  # at run time `src` comes first, which quiets it
+    from mindspore import nn  # at run time `src` comes first and quiets its log
+
+    from src.models.tacotron2.model import Tacotron2
 
 
 def main() -> None:
-    """Parse the command line, then speak or measure."""
-    command = CommandLine(__doc__.splitlines()[0])
-    command.add_argument(
-        "--checkpoint",
-        type=Path,
-        help="the network, its configuration inside (default, to speak: the voice that hub_meta.md names)",
-    )
-    command.add_argument("--text", type=str, help="what to say")
-    command.add_argument(
-        "--text_file",
-        type=Path,
-        help="file of lines, each spoken into a wav of its own; lines without a sound are left out",
-    )
-    command.add_argument(
-        "--data_path", type=Path, help="instead of speaking, measure on this dataset made by scripts/preprocess.py"
-    )
-    command.add_argument(
-        "--metrics",
-        action="store_true",
-        help="with --data_path: also speak held-out texts and measure them beside their recordings: word error rate by a recogniser, "
-        "mel-cepstral distortion, pitch, real-time factor; needs requirements-eval.txt",
-    )
-    command.add_argument(
-        "--ids",
-        type=Path,
-        metavar="FILE",
-        help="of --metrics: ids of the clips, one per line (default: the validation split)",
-    )
-    command.add_argument(
-        "--clips",
-        type=positive,
-        metavar="N",
-        help="of --metrics: so many of the clips, evenly spaced (default: 50; with --ids all)",
-    )
-    command.add_argument(
-        "--copy_synthesis",
-        type=Path,
-        metavar="WAV",
-        help="instead of speaking, turn this recording into its mel spectrogram and back, to judge the vocoder alone; "
-        "audio settings are those of --waveglow_checkpoint or --checkpoint",
-    )
-    command.add_argument(
-        "--output_dir", type=Path, required=True, help="folder for the results; those of a run before are replaced"
-    )
-    add_vocoder_flags(command)
-    command.add_argument("--seed", type=seed, default=0, help="of the prenet's dropout and of the vocoder")
-    arguments, overrides = command.parse()
-
+    """Parse the command line, then speak, copy or measure."""
+    arguments, overrides = command_line().parse()
     lines = _lines(arguments)
     _check_flags(arguments)
     recogniser = Recogniser() if arguments.metrics else None
     clips = held_out_clips(arguments.data_path, arguments.ids, arguments.clips) if arguments.metrics else []
     runtime.setup(arguments.seed)
-    compute = griffin_lim_aside(arguments) if lines else griffin_lim
-    if lines:
-        arguments.checkpoint = arguments.checkpoint or shipped_voice()
-    checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
-    net = create_model(checkpoint=checkpoint, overrides=overrides)
-    if (lines or arguments.metrics) and not isinstance(net, Tacotron2):
-        raise InputError(
-            f"{checkpoint}: is a {net.config.model.name}, which speaks no text; it may be meant as --waveglow_checkpoint"
-        )
+    compute = griffin_lim_aside(arguments) if lines else griffin_lim  # before the network, see there
+    net, facts = _network(arguments, overrides, speaks=bool(lines) or arguments.metrics)
     if arguments.text_file:
         lines = _with_sound(lines, net, arguments.text_file)
-    facts = {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
     vocoder = None
     if arguments.data_path is None or arguments.metrics:
         vocoder_with_seed, names = vocoder_for(net, arguments, compute)
         vocoder = vocoder_with_seed(arguments.seed)
         facts |= names
-    try:
-        arguments.output_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{arguments.output_dir}: cannot be made ({error.strerror})") from error
+    _make_folder(arguments.output_dir)
     if lines:
         _speak(net, lines, vocoder, arguments.output_dir, facts)
     elif arguments.copy_synthesis:
@@ -122,6 +67,73 @@ def main() -> None:
         if recogniser:
             metrics |= _measure(net, clips, vocoder, recogniser, arguments, metrics)
         _write(arguments.output_dir / "metrics.json", metrics | facts)
+
+
+def command_line() -> CommandLine:
+    """Define the flags."""
+    command = CommandLine(__doc__.splitlines()[0])
+    command.add_argument(
+        "--checkpoint",
+        type=Path,
+        help="the network, with its configuration inside (default for speaking: the voice that hub_meta.md names)",
+    )
+    command.add_argument("--text", type=str, help="text to speak")
+    command.add_argument(
+        "--text_file", type=Path, help="file of lines, each spoken into its own wav; lines without a sound are left out"
+    )
+    command.add_argument(
+        "--data_path", type=Path, help="measure on this dataset made by scripts/preprocess.py instead of speaking"
+    )
+    command.add_argument(
+        "--metrics",
+        action="store_true",
+        help="with --data_path: also speak held-out texts and compare them with their recordings: word error rate by a "
+        "recogniser, mel-cepstral distortion, pitch, real-time factor; needs requirements-eval.txt",
+    )
+    command.add_argument(
+        "--ids",
+        type=Path,
+        metavar="FILE",
+        help="with --metrics: clip ids, one per line (default: the validation split)",
+    )
+    command.add_argument(
+        "--clips",
+        type=positive,
+        metavar="N",
+        help="with --metrics: number of clips, evenly spaced (default: 50; with --ids all)",
+    )
+    command.add_argument(
+        "--copy_synthesis",
+        type=Path,
+        metavar="WAV",
+        help="turn this recording into its mel spectrogram and back instead of speaking, to judge the vocoder alone; "
+        "audio settings are those of --waveglow_checkpoint or --checkpoint",
+    )
+    command.add_argument(
+        "--output_dir", type=Path, required=True, help="folder for the results; those of an earlier run are replaced"
+    )
+    add_vocoder_flags(command)
+    command.add_argument("--seed", type=seed, default=0, help="seed of the prenet's dropout and of the vocoder")
+    return command
+
+
+def _network(arguments: Namespace, overrides: dict[str, Any], speaks: bool) -> tuple[nn.Cell, dict[str, Any]]:
+    """Load the network, which must read text if it `speaks`. Returns it with what the summary says of it."""
+    if arguments.checkpoint is None and speaks:
+        arguments.checkpoint = shipped_voice()
+    checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
+    net = create_model(checkpoint=checkpoint, overrides=overrides)
+    if speaks and network_of(net.config).kind != "acoustic":
+        name, flag = net.config.model.name, "--waveglow_checkpoint"
+        raise InputError(f"{checkpoint}: is a {name}, which speaks no text; it may be meant as {flag}")
+    return net, {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
 def _lines(arguments: Namespace) -> list[Line]:
@@ -153,7 +165,7 @@ def _with_sound(lines: list[Line], net: Tacotron2, text_file: Path) -> list[Line
 
 
 def _check_flags(arguments: Namespace) -> None:
-    """What is given must have a use here."""
+    """Make sure that every given flag has a use here."""
     given = [f"--{name}" for name in NAMES if getattr(arguments, name) is not None]
     if arguments.data_path and given and not arguments.metrics:
         raise InputError(f"--data_path without --metrics measures without a vocoder; leave out {', '.join(given)}")
@@ -176,12 +188,18 @@ def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path
     for utterance in synthesise(net, lines, vocoder, facts["seed"], progress=True):
         if not rows:
             _clear(output_dir)
-        rows.append(save(utterance, output_dir, f"{utterance.line.number:0{width}}", audio))
+        rows.append(save(utterance, output_dir, f"{utterance.line.number:0{width}}", net.config))
         seconds += utterance.seconds
         cut += _cut_off(utterance)
     spoken = sum(row["seconds"] for row in rows)
     whole = {"seconds": spoken, "real_time_factor": seconds / spoken, "elapsed_seconds": time.perf_counter() - began}
+    letters = list(dict.fromkeys(word for line in lines for word in unknown_words(line.text, net.config)))
+    whole |= {"words_spoken_as_letters": letters}
     _write(output_dir / "summary.json", {**facts, "sample_rate": audio.sample_rate, **whole, "lines": rows})
+    if letters:
+        print(f"note: not in the dictionary, spoken as letters are read: {some_of(letters, 10)}", file=sys.stderr)
+    if loud := [f"line {row['line']}" for row in rows if row["peak"] > 1]:
+        print(f"note: louder than full scale, peaks were limited: {some_of(loud, 5)}", file=sys.stderr)
     slow = [
         f"line {rows[i]['line']}"
         for i in find_runaways([row["text"] for row in rows], [row["seconds"] for row in rows])
@@ -194,13 +212,12 @@ def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path
     if cut:
         limit = net.config.model.max_decoder_steps
         print(f"warning: did not end before model.max_decoder_steps ({limit}): {some_of(cut, 5)}", file=sys.stderr)
-    print(
-        f"{output_dir}: {len(rows)} wav, {spoken:.1f} s of speech at {whole['real_time_factor']:.2f} x real time, see summary.json"
-    )
+    speed = f"{spoken:.1f} s of speech at {whole['real_time_factor']:.2f} x real time"
+    print(f"{output_dir}: {len(rows)} wav, {speed}, see summary.json")
 
 
 def _clear(output_dir: Path) -> None:
-    """Remove what a run before left, which may have had more lines than this one."""
+    """Remove the files of an earlier run, which may have had more lines than this one."""
     (output_dir / "summary.json").unlink(missing_ok=True)
     for mel in output_dir.glob("*_mel.npy"):
         name = mel.name.removesuffix("_mel.npy")
@@ -210,24 +227,21 @@ def _clear(output_dir: Path) -> None:
 
 
 def _cut_off(utterance: Utterance) -> list[str]:
-    n, all_of_them = (
-        sum(each.stop_reason == "max_decoder_steps" for each in utterance.sentences),
+    """Return the line's name for a warning if sentences of it were cut off by max_decoder_steps."""
+    n_sentences, n_cut = (
         len(utterance.sentences),
+        sum(each.stop_reason == "max_decoder_steps" for each in utterance.sentences),
     )
-    return (
-        [f"line {utterance.line.number}" + (f" ({n} of {all_of_them} sentences)" if all_of_them > 1 else "")]
-        if n
-        else []
-    )
+    if n_cut == 0:
+        return []
+    return [f"line {utterance.line.number}" + (f" ({n_cut} of {n_sentences} sentences)" if n_sentences > 1 else "")]
 
 
 def _copy(net: nn.Cell, recording: Path, vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:
     result = copy_synthesis(recording, vocoder, net.config.audio, output_dir)
     _write(output_dir / "summary.json", {**facts, **result})
-    distance = f"{result['log_spectral_distance']:.2f} dB"
-    print(
-        f"{output_dir / result['wav']}: by {facts['vocoder']}, log-spectral distance to the recording {distance}, see summary.json"
-    )
+    distance = f"log-spectral distance to the recording {result['log_spectral_distance']:.2f} dB"
+    print(f"{output_dir / result['wav']}: by {facts['vocoder']}, {distance}, see summary.json")
 
 
 def _validate(net: nn.Cell, data_path: Path, output_dir: Path) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from src.train.run_folder import latest
 
 
 def main() -> None:
-    """Parse the command line, train, say where the results are."""
+    """Parse the command line, train, report where the results are."""
     command = CommandLine(
-        "Train a network on a corpus made by scripts/preprocess.py. Ctrl-C saves a checkpoint and leaves with exit code 130 or 143."
+        "Train a network on a corpus made by scripts/preprocess.py. "
+        "Ctrl-C saves a checkpoint and exits with code 130 or 143."
     )
     command.add_argument(
         "--config", type=str, help="YAML file of the configuration (default when resuming: the run's own)"
@@ -40,7 +41,7 @@ def main() -> None:
     if arguments.ignore_layers and not arguments.warm_start:
         raise InputError("--ignore_layers says what --warm_start leaves out; give --warm_start too")
     runtime.meet_ranks()
-    with runtime.first_rank_first():  # which renames what is damaged
+    with runtime.first_rank_first():  # rank 0 renames damaged checkpoints
         resume = latest(arguments.resume) if arguments.resume else None
     output_dir = Path(arguments.output_dir or arguments.resume or "")
     if resume and output_dir.resolve() != Path(arguments.resume).resolve():

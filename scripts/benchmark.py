@@ -1,12 +1,13 @@
-"""Ours against torchaudio's Tacotron 2 and a plain WaveGlow (PyTorch, eager) on this machine's CPU: same sizes, same work, runs in turn.
+"""Benchmark against torchaudio's Tacotron 2 and a plain WaveGlow, both PyTorch (eager), on this machine's CPU.
 
-The peer lives in a process of its own, with any Python that has it:
+Both sides have the same sizes and the same work, and run in turn. The peer runs in a process of its own, with any
+Python that has it:
     pip install torch==2.13.0
     pip install --no-deps torchaudio==2.11.0
     python scripts/benchmark.py --peer_python /path/to/that/python --json benchmark.json
-Each number is the median of the counted runs, with smallest and largest in brackets; a ratio is one of medians, below 1 when ours
-needs less. Ours is the training step of train.py, free running and vocoder of eval.py, not a copy of them.
-The files of export.py are measured against that.
+Each number is the median of the counted runs, with the smallest and the largest in brackets. A ratio is one of medians,
+below 1 when ours needs less. Ours is the training step of train.py and the free running and vocoder of eval.py, not a
+copy of them. The files of export.py are compared with the graph that they were made from.
 """
 
 import json
@@ -56,13 +57,12 @@ SHAPES = [(4, 100, 80), (16, 400, 100)]
 
 
 def seconds_to_wav(cache: Path, output_dir: Path) -> float:
-    """How long eval.py, as a new process with its graphs in `cache`, takes until there is a wav in `output_dir`, which is new."""
+    """Seconds from the start of eval.py, a new process with its graphs in `cache`, to the first wav in `output_dir`."""
     command = [sys.executable, ROOT / "eval.py", "--text", "Hello world.", "--output_dir", output_dir]
     wav, began = output_dir / "0001.wav", time.perf_counter()
     with tempfile.TemporaryFile(mode="w+") as errors:
-        with subprocess.Popen(
-            command, env=os.environ | {"GRAPH_CACHE": str(cache)}, stdout=subprocess.DEVNULL, stderr=errors
-        ) as process:
+        environment = os.environ | {"GRAPH_CACHE": str(cache)}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors) as process:
             while process.poll() is None and not wav.is_file():
                 time.sleep(0.01)
             seconds = time.perf_counter() - began
@@ -73,14 +73,14 @@ def seconds_to_wav(cache: Path, output_dir: Path) -> float:
 
 
 class Benchmark:
-    """Makes the rows, one after another."""
+    """The measurements, row by row."""
 
     def __init__(self, arguments: Namespace, config: dict[str, Any]):
         self.commands = commands(arguments)
         self.arguments, self.config = arguments, config
 
     def versions(self) -> dict[str, str]:
-        """Versions of both sides; fails at once when the peer cannot work, or what later rows take is missing."""
+        """Versions of both sides. Fails early if the peer cannot run, or a package for a later row is missing."""
         ours = {}
         if not self.arguments.quick:
             shipped_voice()
@@ -93,7 +93,7 @@ class Benchmark:
         return {"tacotron2": src.__version__, "mindspore": version("mindspore"), **ours, **peer}
 
     def rows(self) -> Iterator[Row]:
-        """All comparisons."""
+        """Measure all comparisons."""
         arguments = self.arguments
         for shape in arguments.shapes:
             yield from self._training(*shape, memory=shape == arguments.shapes[-1])
@@ -112,7 +112,7 @@ class Benchmark:
             workers = prepare(stack, self.commands, "training", self.config, sides)
             samples = alternate(workers, self.arguments.repeats, f"training step, {size}")
             yield Row(f"training_step_{name}", f"training step, {size}", "s", samples)
-            if memory:  # these processes have done nothing else
+            if memory:  # these processes have done nothing but this
                 peaks = {side: [worker.ask("peak_memory")["gib"]] for side, worker in workers.items()}
                 yield Row(f"training_peak_memory_{name}", f"peak memory, {size}", "GiB", peaks)
 
@@ -122,26 +122,21 @@ class Benchmark:
         with ExitStack() as stack:
             workers = prepare(stack, self.commands, "free_running", self.config, sides)
             samples = alternate(workers, self.arguments.free_running_repeats, "free running")
-        frame = {
-            label: [1e3 * seconds / (n_frames * sides[label][1]) for seconds in samples[label]] for label in sides
-        }  # ms, of one text
+        # Milliseconds for a frame of one text.
+        frame = {label: [1e3 * seconds / (n_frames * sides[label][1]) for seconds in samples[label]] for label in sides}
         for ours, peer in ((1, 1), (8, 1), (8, 8)):
             name = f"free_running_batch_{ours}" + (f"_against_batch_{peer}" if peer != ours else "")
-            labels = f"{OURS}, batch {ours}", f"{PEER}, batch {peer}"
-            yield Row(
-                name, f"free running, {n_frames} frames, a frame", "ms", {label: frame[label] for label in labels}
+            labels, title = (
+                (f"{OURS}, batch {ours}", f"{PEER}, batch {peer}"),
+                f"free running, {n_frames} frames, a frame",
             )
+            yield Row(name, title, "ms", {label: frame[label] for label in labels})
 
     def _compilation(self) -> Row:
-        """Seconds that the training step takes to compile, each time in new processes; with many clips, as growth shows there."""
-        length, frames, batch_size = (
-            self.arguments.text_length,
-            self.arguments.compile_frames,
-            self.arguments.shapes[-1][0],
-        )
-        sides = {
-            f"{OURS}, T {n_frames}": (OURS, batch_size, n_frames, length) for n_frames in sorted(frames, reverse=True)
-        }
+        """Compile the training step in new processes, at two lengths; the largest batch shows growth best."""
+        length, batch_size = self.arguments.text_length, self.arguments.shapes[-1][0]
+        frames = sorted(self.arguments.compile_frames, reverse=True)
+        sides = {f"{OURS}, T {n_frames}": (OURS, batch_size, n_frames, length) for n_frames in frames}
         samples: dict[str, list[float]] = {label: [] for label in sides}
         for _ in tqdm(range(self.arguments.compile_repeats), desc="compilation", leave=False):
             with ExitStack() as stack:
@@ -150,12 +145,10 @@ class Benchmark:
         return Row("compile_time", f"compiling the training step, B {batch_size}, L {length}", "s", samples)
 
     def _vocoding(self) -> Row:
-        """Of one mel spectrogram, fresh weights, without weight norm; by second of sound."""
+        """WaveGlow with fresh weights, without weight norm, on one mel spectrogram; per second of sound."""
         n_frames, config = self.arguments.vocoder_frames, Config(model=WaveGlowConfig())
-        request = {
-            "task": "vocoding",
-            "arguments": {"config": config.to_dict(), "seed": config.train.seed, "n_frames": n_frames},
-        }
+        task = {"config": config.to_dict(), "seed": config.train.seed, "n_frames": n_frames}
+        request = {"task": "vocoding", "arguments": task}
         with ExitStack() as stack:
             workers = {side: stack.enter_context(Worker(self.commands[side])) for side in (OURS, PLAIN)}
             for worker in workers.values():
@@ -166,7 +159,7 @@ class Benchmark:
         return Row(f"waveglow_{n_frames}_frames", f"WaveGlow, {n_frames} frames, a second of sound", "s", samples)
 
     def _preprocessing(self) -> Row:
-        """Wavs to mel spectrograms in one process on one thread."""
+        """Make mel spectrograms of wavs, in one process on one thread."""
         config = load_config(SMALL)
         folder, audio = str(ROOT / "demo_corpus/wavs"), config.audio
         sizes = {name: getattr(audio, name) for name in ("n_fft", "hop_length", "win_length", "n_mels")}
@@ -181,7 +174,7 @@ class Benchmark:
         return Row("preprocessing", f"mel spectrograms of {n_clips} clips, one core", "s", samples)
 
     def _start(self) -> Row:
-        """eval.py from its start to the first wav: the first time, and with the graph that then is in the cache."""
+        """Start eval.py and wait for its first wav: with an empty graph cache, and with what that start has cached."""
         samples: dict[str, list[float]] = {"second start": [], "first start": []}
         for _ in tqdm(range(self.arguments.compile_repeats), desc="start of eval.py", leave=False):
             with tempfile.TemporaryDirectory() as folder:
@@ -190,7 +183,7 @@ class Benchmark:
         return Row("start", "eval.py, start to first wav", "s", samples)
 
     def _exported(self) -> Iterator[Row]:
-        """The files of export.py against the graph they were made from, on the same sentence."""
+        """Compare the files of export.py with the graph that they were made from, on the same sentence."""
         n_frames, length = self.arguments.frames, self.arguments.text_length
         request = {"config": self.config, "seed": self.config["train"]["seed"], "n_frames": n_frames, "length": length}
         with ExitStack() as stack:
@@ -208,16 +201,14 @@ class Benchmark:
 
 
 def main() -> None:
-    """Parse, measure, print the rows and write them."""
+    """Parse the command line, measure, print the rows and write them."""
     parser = CommandLine(__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, help="YAML file of the network; without it, full width")
-    parser.add_argument(
-        "--json", type=Path, default=Path("benchmark.json"), help="file to write machine, settings and rows to"
-    )
+    parser.add_argument("--config", type=Path, help="YAML file of the network (default: full width)")
+    parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="file for machine, settings and rows")
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="two minutes: one run of each side, the first shape only, fewer frames; not compilation, start, exported files",
+        help="two minutes: one run per side, the first shape only, fewer frames; no compilation, start, exported files",
     )
     add_peer_flags(parser)
     parser.add_argument(
@@ -225,7 +216,7 @@ def main() -> None:
         nargs="+",
         type=read_shape,
         default=SHAPES,
-        help="training: batch x frames x text, such as 16x400x100; the last batch also compiles",
+        help="training: batch x frames x text, such as 16x400x100; compilation takes the batch of the last one",
     )
     parser.add_argument("--frames", type=positive, default=200, help="free running: frames to speak")
     parser.add_argument(
@@ -242,7 +233,7 @@ def main() -> None:
     arguments, overrides = parser.parse()
     config = load_config(arguments.config, overrides)
     if config.model.name != "tacotron2":
-        raise InputError("--config is of the Tacotron 2 to measure; WaveGlow is measured at its defaults")
+        raise InputError("--config must be of a Tacotron 2; WaveGlow is measured at its defaults")
     if config.model.reduction_factor != 1:
         raise InputError("torchaudio's Tacotron 2 makes one frame a step; model.reduction_factor must be 1 to compare")
     if arguments.quick:
@@ -256,7 +247,7 @@ def main() -> None:
 
 
 def measure(benchmark: Benchmark, arguments: Namespace) -> None:
-    """Print each row as it is made, and write all of them so far to `arguments.json`."""
+    """Print each row once it is measured, and write all rows so far to `arguments.json`."""
     kinds = ("repeats", "frames", "length", "shapes", "threads", "quick")
     result = {
         "machine": describe_machine(),
@@ -270,7 +261,7 @@ def measure(benchmark: Benchmark, arguments: Namespace) -> None:
     def write() -> None:
         write_atomically(arguments.json, (json.dumps(result, indent=1) + "\n").encode())
 
-    write()  # a path that cannot be written is better known before the measurements
+    write()  # an unwritable path is better known before the measurements
     print(", ".join(f"{name} {version}" for name, version in result["versions"].items()), end="; ")
     print("{cpu}, {cores} cores, load {load_average_at_start}".format(**result["machine"]), flush=True)
     for row in benchmark.rows():

@@ -1,9 +1,9 @@
-"""A page to try a voice: type something, hear it, see its mel spectrogram and alignment, take the wav along.
+"""A page to try a voice: type a text, hear it, see its mel spectrogram and alignment, download the wav.
 
 python scripts/demo_server.py --checkpoint x.ckpt
 python scripts/demo_server.py --checkpoint x.ckpt --waveglow_checkpoint w.ckpt --port 8080
 
-Threads answer requests; only the main thread computes, one text after the other, as MindSpore wants it.
+Threads answer requests. Only the main thread computes, one text after another, as MindSpore requires.
 """
 
 import base64
@@ -59,14 +59,14 @@ HEADERS = {
 
 
 class Refused(Exception):
-    """A request that gets an explanation instead of what it asks for."""
+    """The answer to a request that cannot be met: status, explanation, headers."""
 
     def __init__(self, status: HTTPStatus, explanation: str, **headers: str):
         super().__init__(status, explanation, headers)
 
 
 class Server(ThreadingHTTPServer):
-    """Listens at once, and answers from `serve_forever` on, by when `queue` and `facts` must be there."""
+    """Listens from the start and answers from `serve_forever` on; `queue` and `facts` must be set before that."""
 
     daemon_threads, request_queue_size = True, 64
     queue: SpeechQueue
@@ -84,7 +84,8 @@ class Server(ThreadingHTTPServer):
         self.private = ipaddress.ip_address(self.server_address[0]).is_loopback
 
     def answers_to(self, host: str) -> bool:
-        """Whether a request may be to `host`: no other name, or a page elsewhere could have its own name lead here (DNS rebinding)."""
+        """Return whether a request may name `host`. Other names are refused: a foreign page could let its own name
+        point to this server (DNS rebinding)."""
         name = ""
         with suppress(ValueError):
             name = urlsplit(f"//{host}").hostname or ""
@@ -107,21 +108,19 @@ class Handler(BaseHTTPRequestHandler):
             status, explanation, headers = refused.args
             self._answer({"error": explanation}, status, headers)
         except OSError:
-            return  # the other side is gone, or too slow
+            return  # the client is gone, or too slow
         except Exception:
             traceback.print_exc()
             self._answer({"error": UNEXPECTED}, HTTPStatus.INTERNAL_SERVER_ERROR)
-        self._take_the_rest()
+        self._drain()
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = _handle
 
     def _check_source(self) -> None:
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
         if not self.server.answers_to(host):
-            raise Refused(
-                HTTPStatus.FORBIDDEN,
-                f"this server does not go by the name {quote(host)}; open it by the address it printed",
-            )
+            advice = "open it by the address that it printed"
+            raise Refused(HTTPStatus.FORBIDDEN, f"this server does not go by the name {quote(host)}; {advice}")
         if origin is not None and origin.partition("//")[2] != host:
             raise Refused(HTTPStatus.FORBIDDEN, f"this server does not take requests from pages of {quote(origin)}")
 
@@ -138,11 +137,8 @@ class Handler(BaseHTTPRequestHandler):
                 method = "GET" if self.command == "HEAD" else self.command
                 if method not in methods:
                     allowed = ", ".join(methods)
-                    raise Refused(
-                        HTTPStatus.METHOD_NOT_ALLOWED,
-                        f"this address takes {allowed}, not {self.command}",
-                        Allow=allowed,
-                    )
+                    explanation = f"this address takes {allowed}, not {self.command}"
+                    raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, explanation, Allow=allowed)
                 methods[method](*match.groups())
                 return
         raise Refused(HTTPStatus.NOT_FOUND, "there is nothing at this address; the page is at /")
@@ -188,21 +184,18 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json")
         length = self.headers.get("Content-Length", "")
         if not re.fullmatch(r"[0-9]{1,18}", length):
-            raise Refused(HTTPStatus.LENGTH_REQUIRED, "the request must tell its length")
+            raise Refused(HTTPStatus.LENGTH_REQUIRED, "the request must state its length")
         if int(length) > LARGEST_BODY:
-            raise Refused(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"a request of {length} bytes is too large, {LARGEST_BODY} are allowed",
-            )
+            explanation = f"a request of {length} bytes is too large, {LARGEST_BODY} are allowed"
+            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, explanation)
         try:
             wish = json.loads(self.rfile.read(int(length)))
         except (ValueError, RecursionError):
             wish = None
-        del self.headers["Content-Length"]  # nothing is left to take
+        del self.headers["Content-Length"]  # nothing is left to read
         if not isinstance(wish, dict):
-            raise Refused(
-                HTTPStatus.BAD_REQUEST, 'the request must be JSON such as {"text": "Hello world.", "seed": 0}'
-            )
+            example = '{"text": "Hello world.", "seed": 0}'
+            raise Refused(HTTPStatus.BAD_REQUEST, f"the request must be JSON such as {example}")
         return wish
 
     def _answer(
@@ -216,8 +209,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def _take_the_rest(self) -> None:
-        """Read what was sent and not wanted: closing before would make the sender miss the answer."""
+    def _drain(self) -> None:
+        """Read the rest of the request: if the connection closed before, the client would miss the answer."""
         if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
             self.connection.shutdown(socket.SHUT_WR)
             self.connection.settimeout(2)
@@ -226,20 +219,20 @@ class Handler(BaseHTTPRequestHandler):
                     break
 
     def handle(self) -> None:
-        """Answer, or leave if the other side does."""
+        """Answer, and end quietly if the client closes the connection."""
         with suppress(OSError):
             super().handle()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what http.server refuses by itself, such as malformed requests."""
+        """Answer requests that http.server itself refuses, such as malformed ones."""
         self._answer({"error": message or explain or HTTPStatus(code).phrase}, code)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """The terminal is for what goes wrong."""
+        """Print nothing: the terminal shows errors only."""
 
 
 def speakable(text: object, config: TextConfig) -> str:
-    """The text of a request, without white space around it.
+    """Return the text of a request without white space around it.
 
     Raises:
         Refused: it cannot be spoken; says why.
@@ -248,10 +241,8 @@ def speakable(text: object, config: TextConfig) -> str:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "there is no text; type what should be said")
     text = text.strip()
     if len(text) > LONGEST_TEXT:
-        raise Refused(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"the text has {len(text)} characters, at most {LONGEST_TEXT} are spoken at once",
-        )
+        explanation = f"the text has {len(text)} characters, at most {LONGEST_TEXT} are spoken at once"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, explanation)
     if control := [
         f"U+{ord(each):04X}"
         for each in dict.fromkeys(text)
@@ -267,13 +258,13 @@ def speakable(text: object, config: TextConfig) -> str:
 
 
 def main() -> None:
-    """Parse, load, serve until Ctrl-C."""
+    """Parse the command line, load the voice, serve until Ctrl-C."""
     command = CommandLine(__doc__.splitlines()[0])
     command.add_argument("--checkpoint", type=Path, help="the network (default: the voice that hub_meta.md names)")
     command.add_argument(
         "--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 lets other machines in (default: 127.0.0.1)"
     )
-    command.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
+    command.add_argument("--port", type=int, default=8000, help="port to listen at; 0 takes a free one (default: 8000)")
     add_vocoder_flags(command)
     arguments, overrides = command.parse()
     check_vocoder_flags(arguments)
@@ -291,7 +282,7 @@ def main() -> None:
     host = f"[{name}]" if ":" in name else name
     print(f"http://{host}:{server.server_port} is ready; Ctrl-C ends it", flush=True)
     if not server.private:
-        print("warning: whoever reaches this machine can use it, there is no password", file=sys.stderr)
+        print("warning: everyone who reaches this machine can use it; there is no password", file=sys.stderr)
     with Interruption() as interruption:
         server.queue.work(until=lambda: interruption.signal)
     server.shutdown()

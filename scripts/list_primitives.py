@@ -1,4 +1,4 @@
-"""Compile every graph and write into docs/backends.md which primitives they hold and where these are documented to run.
+"""List the primitives of all graphs in docs/backends.md, with the backends that are documented to run each.
 
 python scripts/list_primitives.py
 """
@@ -32,14 +32,13 @@ from src.train.task import create_task
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "backends.md"
 BEGIN, END = "<!-- scripts/list_primitives.py writes from here -->", "<!-- to here -->"
 
-
 PLATFORMS = ("Ascend", "GPU", "CPU")
-# MindSpore reads these at its first compilation, and the folder at each.
+# MindSpore reads these variables at its first compilation, and the folder's at each one.
 DUMPS = {"MS_DEV_SAVE_GRAPHS": "1", "MS_DEV_DUMP_IR_PASSES": "validate,graph_build", "MS_DEV_DUMP_IR_FORMAT": "0"}
 DUMP_FOLDER = "MS_DEV_SAVE_GRAPHS_PATH"
-# What holds a graph together and computes nothing.
+# Primitives that structure a graph and compute nothing.
 CONTROL = {"Depend", "Load", "MakeTuple", "Partial", "Return", "Switch", "TupleGetItem", "UpdateState"}
-# Primitives without documentation, what is documented that they stem from, and how.
+# Primitives without documentation: the nearest documented one, and how they derive from it.
 NEAREST = {
     "AddScalar": ("ops.add", "a number"),
     "BiasAddGrad": ("ops.BiasAdd", "gradient"),
@@ -55,15 +54,16 @@ NEAREST = {
     "SumExt": ("Tensor.sum", ""),
 }
 UNDOCUMENTED = {
-    "TensorMove": "none: MindSpore puts it where a graph reads a parameter, such as batch-norm statistics, and then updates it",
+    "TensorMove": "none: MindSpore puts it where a graph reads a parameter, such as batch-norm statistics, "
+    "and then updates it",
 }
-OF_SEVERAL_RANKS = "AllReduce"  # one process cannot compile it
+OF_SEVERAL_RANKS = "AllReduce"  # a single process cannot compile it
 
 
 def main() -> None:
-    """Parse, compile, write."""
+    """Parse the command line, compile, write."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--page", type=Path, default=PAGE, help="the page to write into, between its two marks")
+    parser.add_argument("--page", type=Path, default=PAGE, help="page to write into, between its two marks")
     page = parser.parse_args().page
     try:
         before, rest = page.read_text(encoding="utf-8").split(BEGIN)
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 class Graph(NamedTuple):
-    """What is done with a configuration; a small one, as widths do not change what a graph is made of."""
+    """A graph to compile: a use of a network. The networks are small, as widths do not change the primitives."""
 
     name: str
     run: Callable[[Config], None]
@@ -85,32 +85,32 @@ class Graph(NamedTuple):
 class Found(NamedTuple):
     """The primitives of a graph."""
 
-    front: set[str]  # what every backend starts from
-    final: set[str]  # what the CPU runs
+    front: set[str]  # of the graph that every backend starts from
+    final: set[str]  # of the graph that the CPU runs
 
 
 class Support(NamedTuple):
-    """What is documented of a primitive."""
+    """Documented support of a primitive."""
 
-    platforms: tuple[str, ...]  # of PLATFORMS; none if nothing is documented
+    platforms: tuple[str, ...]  # out of PLATFORMS; empty if nothing is documented
     source: str
 
 
 def train(config: Config) -> None:
-    """One optimiser step."""
+    """Take one optimiser step."""
     net, task = create_model(config=config), create_task(config)
     step = TrainStep(net, task.forward(net), config.train)
     step([task.inputs(example(config), 0)] * config.train.accumulate, 1e-3)
 
 
 def validate(config: Config) -> None:
-    """The losses of a batch."""
+    """Compute the losses of a batch."""
     net, task = create_model(config=config), create_task(config)
     ms.jit(task.forward(net))(*task.inputs(example(config), 0))
 
 
 def speak(config: Config) -> None:
-    """Text to mel, or mel to sound."""
+    """Run free: text to mel, or mel to sound."""
     net = create_model(config=config)
     if config.model.name == "tacotron2":
         net.compile_generate(2, 3)
@@ -155,24 +155,25 @@ GRAPHS = [
 ]
 
 
-def example(config: Config) -> Batch | SegmentBatch:
-    """A batch for either network."""
+def example(config: Config, n_frames: int = 3) -> Batch | SegmentBatch:
+    """A batch for either network, of `n_frames` for Tacotron 2."""
     n_mels, lengths, indices = config.audio.n_mels, np.array([3, 2], np.int32), np.arange(2, dtype=np.int32)
     if config.model.name == "tacotron2":
-        return Batch(np.ones((2, 3), np.int32), lengths, np.ones((2, n_mels, 3), np.float32), lengths, indices)
+        frames = np.array([n_frames, 2], np.int32)
+        return Batch(np.ones((2, 3), np.int32), lengths, np.ones((2, n_mels, n_frames), np.float32), frames, indices)
     return SegmentBatch(
         np.ones((2, n_mels, 8), np.float32), np.ones((2, 8 * config.audio.hop_length), np.float32), indices
     )
 
 
 def compile_graphs(graphs: Iterable[Graph] = GRAPHS) -> list[Found]:
-    """What the graphs hold when they are compiled for the CPU, two at a time, in processes of their own."""
+    """Compile graphs for the CPU, two at a time in processes of their own, and list their primitives."""
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), _have_dumps) as pool:
         return list(pool.map(_compile, graphs))
 
 
 def _have_dumps() -> None:
-    os.environ.update(DUMPS, DEVICE_TARGET="CPU", GRAPH_CACHE="off")  # a graph that is not compiled leaves no dump
+    os.environ.update(DUMPS, DEVICE_TARGET="CPU", GRAPH_CACHE="off")  # a graph from the cache leaves no dump
 
 
 def _compile(graph: Graph) -> Found:
@@ -190,10 +191,10 @@ def _read(folder: Path, pattern: str) -> set[str]:
 
 
 def primitives(dump: str) -> Iterator[str]:
-    """The primitives that compute something, each as often as it occurs in the text of a dump.
+    """Primitives in the text of a dump that compute something, each as often as it occurs.
 
     Raises:
-        ValueError: a node that cannot be read, so that none is overlooked.
+        ValueError: a node cannot be read; so none is overlooked.
     """
     for line in dump.splitlines():
         # A node is `  %3(CNode_12) = PrimFunc_Add(%1, %2)`; the values of constants go on over further lines.
@@ -203,12 +204,12 @@ def primitives(dump: str) -> Iterator[str]:
         if not node:
             raise ValueError(f"not a node of a graph of MindSpore 2.10: {line[:100]}")
         name = node[1].removesuffix("(")
-        if name not in ("%", "call @") and name not in CONTROL:  # those two are calls of parts of the graph
+        if name not in ("%", "call @") and name not in CONTROL:  # those two call subgraphs
             yield name
 
 
 def documented(primitive: str) -> Support:
-    """What the docstrings of the installed MindSpore say: the primitive's, the one it refers to, or that of NEAREST."""
+    """Look up a primitive in MindSpore's docstrings: its own, the one that it refers to, or that of NEAREST."""
     places = ("ops", "ops.operations", "ops.auto_generate")
     own = next((path for place in places if _doc(path := f"{place}.{primitive}")), "")
     path, relation = NEAREST.get(primitive, (own, ""))
@@ -227,13 +228,13 @@ def _doc(path: str) -> str:
 
 
 def _platforms(doc: str) -> tuple[str, ...]:
-    """Those of all `Supported Platforms` in a docstring, which are several where there are several signatures."""
+    """Platforms in all `Supported Platforms` of a docstring, which has one for each signature."""
     named = [re.findall(r"``(\w+)``", line) for line in re.findall(r"Supported Platforms:\s*(.+)", doc)]
     return tuple(platform for platform in PLATFORMS if named and all(platform in each for each in named))
 
 
 def table(found: list[Found]) -> str:
-    """What `compile_graphs` found in GRAPHS, and what is documented of it, as Markdown."""
+    """Format the primitives of GRAPHS, as `compile_graphs` found them, and their documentation as Markdown."""
     front, final = (set().union(*stage) for stage in zip(*found, strict=True))
     lines = [f"{number}. {graph.name}" for number, graph in enumerate(GRAPHS, 1)]
     lines += ["", "| primitive | Ascend | GPU | CPU | graphs | documentation |", "|---|---|---|---|---|---|"]

@@ -1,4 +1,4 @@
-"""Sentences -> a corpus in the layout of LJSpeech, spoken by flite's voice slt; without flags, the one in demo_corpus/.
+"""Make a corpus in the LJSpeech layout of sentences that flite's voice slt speaks; by default demo_corpus/.
 
 python scripts/make_demo_corpus.py --sentences lines.txt --output_dir data/slt
 python scripts/make_demo_corpus.py --sentences LJSpeech-1.1/metadata.csv --ids train_ids.txt --output_dir data/slt
@@ -18,7 +18,7 @@ DEMO = Path(__file__).resolve().parents[1] / "demo_corpus"
 
 
 def main() -> None:
-    """Parse, speak, report."""
+    """Parse the command line, speak, report."""
     parser = CommandLine(__doc__.splitlines()[0])
     parser.add_argument(
         "--sentences", type=Path, default=DEMO / "sentences.txt", help="lines of text, id|text or id|text|spoken"
@@ -26,9 +26,9 @@ def main() -> None:
     parser.add_argument("--ids", type=Path, help="file with one id per line: speak only these")
     parser.add_argument("--output_dir", type=Path, default=DEMO, help="the corpus folder to make")
     parser.add_argument(
-        "--config", type=Path, help="YAML file to take audio.sample_rate from; without it 16000, as the voice has it"
+        "--config", type=Path, help="YAML file with audio.sample_rate (default: 16000, the voice's own)"
     )
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes of flite at a time")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="number of flite processes")
     arguments, overrides = parser.parse()
     config = load_config(arguments.config or {"audio": {"sample_rate": 16000}}, overrides)
     sentences = read_sentences(arguments.sentences, arguments.ids)

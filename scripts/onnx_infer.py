@@ -1,4 +1,4 @@
-"""Speak with the ONNX files of export.py: numpy and onnxruntime do it, MindSpore is not needed.
+"""Speak with the ONNX files of export.py, with numpy and onnxruntime; MindSpore is not needed.
 
 python scripts/onnx_infer.py --onnx_dir out --text "Hello world." --output_dir speech
 python scripts/onnx_infer.py --onnx_dir out --waveglow_dir out --text "Hello world." --output_dir speech
@@ -32,19 +32,19 @@ def main() -> None:
         "--output_dir", type=Path, required=True, help="folder for 0001.wav, 0001_mel.npy and summary.json"
     )
     command.add_argument("--seed", type=int, default=0, help="of the prenet's dropout and of the vocoder (default: 0)")
+    command.add_argument("--waveglow_dir", type=Path, help="folder with waveglow.onnx (default: Griffin-Lim)")
     command.add_argument(
-        "--waveglow_dir", type=Path, help="folder with waveglow.onnx; without it, Griffin-Lim makes the sound"
+        "--sigma", type=float, help="of WaveGlow: standard deviation of the latents (default: its own)"
     )
-    command.add_argument("--sigma", type=float, help="of WaveGlow: standard deviation of the noise (default: its own)")
     command.add_argument(
-        "--denoiser_strength", type=float, help="of WaveGlow: how much of its hum is taken off (default: 0)"
+        "--denoiser_strength", type=float, help="of WaveGlow: how much of its own hum is removed (default: 0)"
     )
     arguments, overrides = command.parse()
     if arguments.seed < 0:
         raise InputError("--seed must not be negative")
     if not arguments.waveglow_dir and (arguments.sigma is not None or arguments.denoiser_strength is not None):
         raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --waveglow_dir")
-    # Imported here, so that a missing onnxruntime is one line.
+    # Imported here, so that a missing onnxruntime gives one line instead of a traceback.
     from src.export.onnx.inference import OnnxTacotron2, OnnxWaveGlow, speak  # noqa: PLC0415
 
     net = OnnxTacotron2(arguments.onnx_dir, overrides)

@@ -1,4 +1,4 @@
-"""Draw the log of one training run, or of several over each other: losses, learning rate, gradient, times, loss scale, alignment.
+"""Draw the logs of training runs: losses, learning rate, gradient norm, times, loss scale, alignment score.
 
 python scripts/plot_log.py outdir
 """
@@ -16,14 +16,14 @@ from src.train.log import TrainingLog
 
 
 def main() -> None:
-    """Parse, read, draw, say where."""
+    """Parse the command line, read, draw, print the picture's path."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "output_dir",
         type=Path,
         nargs="+",
         metavar="OUTPUT_DIR",
-        help="output folder of train.py; its run may still go on",
+        help="output folder of train.py, whose run need not have ended; several are drawn over each other",
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE.png", help="the picture (default: log.png in the first folder)"
@@ -31,7 +31,7 @@ def main() -> None:
     arguments = parser.parse_args()
     picture = arguments.output or arguments.output_dir[0] / "log.png"
     if picture.suffix.lower() != ".png":
-        raise InputError(f"{picture}: the picture is a PNG; let its name end with .png")
+        raise InputError(f"{picture}: the picture is a PNG; its name must end with .png")
     for folder in arguments.output_dir:
         if not (folder / "log.jsonl").is_file():
             raise InputError(f"{folder}: no log.jsonl in it; give the output folder of a training")

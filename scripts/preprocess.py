@@ -1,4 +1,4 @@
-"""Recordings -> MindRecord dataset: the LJSpeech layout, or a list of `path|text`.
+"""Make a MindRecord dataset of recordings: a corpus in the LJSpeech layout, or a list of `path|text`.
 
 python scripts/preprocess.py --data_path LJSpeech-1.1 --output_dir data/ljspeech --config config/tacotron2_ljspeech.yaml
 """
@@ -17,17 +17,17 @@ from src.data.preprocess import preprocess
 
 
 def main() -> None:
-    """Parse, preprocess, report."""
+    """Parse the command line, preprocess, report."""
     parser = CommandLine(__doc__.splitlines()[0])
     parser.add_argument(
         "--data_path",
         type=Path,
-        help="folder with metadata.csv and wavs/, or the folder that the paths of --file_list start from",
+        help="folder with metadata.csv and wavs/, or the folder that the paths in --file_list start from",
     )
     parser.add_argument(
         "--file_list",
         type=Path,
-        help="list of path|text, instead of metadata.csv; paths start from --data_path or the list's folder",
+        help="list of path|text, in place of metadata.csv; paths start from --data_path or the list's folder",
     )
     parser.add_argument("--output_dir", type=Path, required=True, help="the dataset folder to make")
     parser.add_argument("--config", type=Path, help="YAML file; every key can also be given as a flag")
@@ -39,13 +39,11 @@ def main() -> None:
         type=Path,
         help="file with one training id per line; without it, all ids that are not in --val_ids",
     )
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument(
-        "--skip_bad", action="store_true", help="leave bad rows out and list them in skipped.csv, instead of stopping"
+        "--workers", type=int, default=os.cpu_count(), help="number of processes (default: one per core)"
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a dataset made of other recordings or with other settings"
-    )
+    parser.add_argument("--skip_bad", action="store_true", help="leave bad rows out and list them in skipped.csv")
+    parser.add_argument("--overwrite", action="store_true", help="replace a dataset of other recordings or settings")
     arguments, overrides = parser.parse()
     config = load_config(arguments.config, overrides)
     options = {
@@ -58,9 +56,7 @@ def main() -> None:
         print(*error.lines, sep="\n", file=sys.stderr)
         raise
     if already_done:
-        print(
-            f"{arguments.output_dir} is already done, of these recordings and with these settings; --overwrite makes it again"
-        )
+        print(f"{arguments.output_dir} is already done, with these recordings and settings; --overwrite makes it again")
     for split, numbers in stats["splits"].items():
         print(f"{split}: {numbers['clips']} clips, {numbers['hours']:.2f} hours, {numbers['frames']} frames")
     if stats["skipped"]:

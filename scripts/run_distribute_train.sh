@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
-# Train on several devices of one machine or of several, data parallel, by msrun.
+# Train data parallel on several devices of one or more machines, by msrun.
 #
 # usage: bash scripts/run_distribute_train.sh CONFIG DATA_PATH OUTPUT_DIR NUM_DEVICES [flags of train.py ...]
 #   CONFIG       YAML file, such as config/tacotron2_ljspeech.yaml
 #   DATA_PATH    folder made by scripts/preprocess.py
-#   OUTPUT_DIR   new folder for log, pictures and checkpoints; what each rank prints is in OUTPUT_DIR/logs/worker_RANK.log
-#   NUM_DEVICES  devices of this machine; all machines have as many
-#   flags        such as --train.batch_size 16; `--resume OUTPUT_DIR` behind the same command goes on with the run in that folder
+#   OUTPUT_DIR   new folder for log, pictures and checkpoints; the output of each rank is in logs/worker_RANK.log
+#   NUM_DEVICES  devices of this machine; the same on all machines
+#   flags        such as --train.batch_size 16; the same command with `--resume OUTPUT_DIR` continues the run
 # environment:
 #   DEVICE_TARGET    Ascend (default), GPU or CPU
 #   NUM_NODES        number of machines (default: 1); start this script on each of them
-#   NODE_RANK        of several machines: number of this one, 0 for the one of MASTER_ADDR
-#   MASTER_ADDR      of several machines: address of the first one (default of a single machine: 127.0.0.1)
-#   MASTER_PORT      where the ranks meet on it (default: a free port; of several machines: 8118)
+#   NODE_RANK        with several machines: number of this one, 0 on that of MASTER_ADDR
+#   MASTER_ADDR      with several machines: address of the first one
+#   MASTER_PORT      port of the first machine where the ranks meet (default: a free one; with several machines: 8118)
 #   RANK_TABLE_FILE  an existing HCCL rank table, handed to msrun
-#   GRACE_SECONDS    that ranks have for their checkpoint before they are killed (default: 30)
-# A rank that fails ends all of its machine within seconds, and its last lines are shown; other machines notice within a minute. Ctrl-C and
-# SIGTERM let all ranks save a checkpoint; twice kills them.
-# exit status: 0 done, that of the rank that failed first (1 failure, 2 bad input, 137 killed), 130, 143 or 129 (terminal closed)
-#   stopped with a checkpoint saved
+#   GRACE_SECONDS    time for ranks to save a checkpoint before they are killed (default: 30)
+# A rank that fails ends all ranks of its machine within seconds, and its last lines are shown; other machines notice
+# within a minute. Ctrl-C and SIGTERM let all ranks save a checkpoint; a second one kills them.
+# exit status: 0 done; that of the rank that failed first (1 failure, 2 bad input, 137 killed);
+#   130, 143 or 129 (terminal closed) stopped with a checkpoint saved
 set -euo pipefail
 n_arguments=4
 # shellcheck source-path=SCRIPTDIR source=launcher.sh
@@ -43,13 +43,14 @@ fi
 [ -z "$rank_table" ] || need_file RANK_TABLE_FILE "$rank_table"
 command -v msrun >/dev/null || fail "msrun is not on the PATH; activate the environment that has MindSpore"
 
-if [ "$node" = 0 ]; then # 0 gets a free one
+if [ "$node" = 0 ]; then # port 0 gets a free one
     bind='import socket, sys; print(socket.create_server(("", int(sys.argv[1]))).getsockname()[1])'
-    port=$(python -c "$bind" "$port" 2>/dev/null) || fail "MASTER_PORT ${MASTER_PORT-} cannot be used; is another training running?"
+    port=$(python -c "$bind" "$port" 2>/dev/null) ||
+        fail "MASTER_PORT ${MASTER_PORT-} cannot be used; is another training running?"
 fi
 logs=$output_dir/logs
 mkdir -p "$logs" 2>/dev/null || fail "OUTPUT_DIR $output_dir: the folder for logs cannot be made in it"
-export PYTHONUNBUFFERED=1  # what a rank said last is in its log
+export PYTHONUNBUFFERED=1  # so that a rank's last words are in its log
 export GLOG_v=${GLOG_v:-3} # errors only: until all ranks have met, MindSpore warns a hundred times
 exec python "$root/scripts/watch_ranks.py" "$logs" $((node * num_devices)) "$num_devices" \
     msrun --join=False --worker_num=$((nodes * num_devices)) --local_worker_num="$num_devices" --node_rank="$node" \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Let a trained network speak, or measure it on a data set.
+# Speak with a trained network, or measure it on a dataset.
 #
 # usage: bash scripts/run_eval.sh CHECKPOINT INPUT OUTPUT_DIR [flags of eval.py ...]
 #   CHECKPOINT  of the network, such as outdir/best.ckpt

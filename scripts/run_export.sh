@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Write a trained network in a format for inference.
+# Export a trained network for inference.
 #
 # usage: bash scripts/run_export.sh CHECKPOINT FILE_FORMAT OUTPUT_DIR [flags of export.py ...]
 #   CHECKPOINT   of the network, such as outdir/best.ckpt

@@ -1,4 +1,4 @@
-"""Waveforms: reading, writing, mel spectrograms, and Griffin-Lim to come back from them."""
+"""Audio files, mel spectrograms, and Griffin-Lim, which turns mel spectrograms back into waveforms."""
 
 import functools
 import io
@@ -14,20 +14,19 @@ from src.config import AudioConfig
 from src.errors import InputError
 from src.files import write_atomically
 
-LOUDEST = (
-    10.0  # log mel; no recording within [-1, 1] comes near it, and squares of its exponential are far from overflowing
-)
-_STREAMED = 0x7FFFF000  # a program that writes to a pipe declares this size or more, for it does not know better
+KNEE = 0.95  # samples of synthetic speech up to this are never changed by `limit_peaks`
+LOUDEST = 10.0  # ln mel: no recording within [-1, 1] comes near it, and the squares of its exponential cannot overflow
+_STREAMED = 0x7FFFF000  # bytes; a program that writes a wav to a pipe does not know its size and declares this or more
 
 
 def load_wav(path: str | Path, sample_rate: int) -> np.ndarray:
-    """Read an audio file (wav, flac, whatever libsndfile reads), mix its channels and resample it.
+    """Read an audio file (wav, flac, anything that libsndfile reads) as mono at `sample_rate`.
 
     Returns:
         float32 [samples] in [-1, 1].
 
     Raises:
-        InputError: no such file, not audio, cut off, empty, or samples that are no numbers or far outside [-1, 1].
+        InputError: no such file, not audio, truncated, empty, or samples that are NaN or far outside [-1, 1].
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
@@ -39,14 +38,14 @@ def load_wav(path: str | Path, sample_rate: int) -> np.ndarray:
         raise InputError(
             f"{path}: cannot be read as audio, it may be damaged ({getattr(error, 'error_string', error)})"
         ) from error
-    # libsndfile reads what is there of a truncated wav and only notes in its log that there should be more.
+    # libsndfile reads a truncated wav without an error; only its log says that samples are missing.
     sizes = re.search(r"^data : (\d+) \(should be (\d+)\)", header, re.MULTILINE)
     if sizes and int(sizes[2]) < int(sizes[1]) < _STREAMED:
         raise InputError(f"{path}: truncated, it holds {sizes[2]} of {sizes[1]} bytes of samples")
     if not len(wav):
         raise InputError(f"{path}: has no samples")
     peak = np.abs(wav).max()
-    if not peak <= 2:  # NaN too; a little above 1 is what decoders and filters make of loud recordings
+    if not peak <= 2:  # also true of NaN; decoders and filters may push a loud recording a little above 1
         raise InputError(f"{path}: float samples must be numbers within [-1, 1], the largest is {peak:g}")
     if rate != sample_rate:
         wav = librosa.resample(wav, orig_sr=rate, target_sr=sample_rate, res_type="soxr_hq")
@@ -54,7 +53,7 @@ def load_wav(path: str | Path, sample_rate: int) -> np.ndarray:
 
 
 def save_wav(path: str | Path, wav: np.ndarray, sample_rate: int) -> None:
-    """Write float `wav` [samples] as 16 bit PCM; what is outside [-1, 1] is clipped.
+    """Write float `wav` [samples] as 16-bit PCM; values outside [-1, 1] are clipped.
 
     Raises:
         InputError: the file cannot be written.
@@ -63,25 +62,46 @@ def save_wav(path: str | Path, wav: np.ndarray, sample_rate: int) -> None:
     if not np.isfinite(wav).all():
         raise ValueError(f"{path}: the waveform has samples that are not finite")
     content = io.BytesIO()
-    soundfile.write(
-        content,
-        np.clip(np.rint(wav * 32768), -32768, 32767).astype(np.int16),
-        sample_rate,
-        format="WAV",
-        subtype="PCM_16",
-    )
+    soundfile.write(content, to_pcm16(wav), sample_rate, format="WAV", subtype="PCM_16")
     write_atomically(path, content.getvalue())
 
 
+def limit_peaks(wav: np.ndarray) -> np.ndarray:
+    """Bring float samples (any shape) into [-1, 1] without clipping.
+
+    Samples up to `KNEE` stay as they are; the part x beyond it becomes (1 - KNEE) tanh(x / (1 - KNEE)). Each sample is
+    limited by itself, so a waveform that is made in pieces sounds like the whole.
+    """
+    beyond = np.abs(wav) - KNEE
+    if not (beyond > 0).any():
+        return wav
+    limited = KNEE + (1 - KNEE) * np.tanh(np.maximum(beyond, 0) / (1 - KNEE))
+    return np.where(beyond > 0, np.sign(wav) * limited, wav).astype(wav.dtype)
+
+
+def to_pcm16(wav: np.ndarray) -> np.ndarray:
+    """Convert float samples (any shape) to 16-bit PCM, little-endian: rounded to 1 / 32768, clipped outside [-1, 1]."""
+    return np.clip(np.rint(wav * 32768), -32768, 32767).astype("<i2")
+
+
+def from_pcm16(samples: np.ndarray) -> np.ndarray:
+    """Convert 16-bit PCM (any shape) to float32 in [-1, 1)."""
+    return samples.astype(np.float32) / 32768
+
+
 def mel_spectrogram(wav: np.ndarray, audio: AudioConfig, piece: bool = False) -> np.ndarray:
-    """Logarithm of the mel spectrogram: pre-emphasis if any, Hann window, reflected at both ends by n_fft / 2, magnitudes, Slaney bands.
+    """Compute the log mel spectrogram.
+
+    Steps: pre-emphasis if configured, reflection by n_fft / 2 at both ends, STFT with a Hann window, magnitudes, mel
+    filters with Slaney's scale and normalisation, compression.
 
     Args:
         wav: float [samples] in [-1, 1].
-        piece: `wav` is a piece of a longer one after `preemphasize`, and comes with n_fft / 2 of its neighbours on both sides.
+        piece: `wav` is cut from a longer waveform after `preemphasize`, with n_fft / 2 further samples on both sides.
+            It is then neither filtered nor reflected.
 
     Returns:
-        float32 [n_mels, frames], frames = 1 + samples // hop_length (neighbours not counted).
+        float32 [n_mels, frames], frames = 1 + samples // hop_length (without the further samples of a piece).
 
     Raises:
         InputError: a waveform too short to be reflected, or audio settings that contradict each other.
@@ -93,23 +113,27 @@ def mel_spectrogram(wav: np.ndarray, audio: AudioConfig, piece: bool = False) ->
     filters = _mel_filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin, audio.fmax)
     wav = wav.astype(np.float32, copy=False)
     wav = wav if piece else preemphasize(wav, audio)
-    lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
-    spectrum = librosa.stft(wav, **lengths, center=not piece, pad_mode="reflect")
+    spectrum = librosa.stft(wav, **stft_lengths(audio), center=not piece, pad_mode="reflect")
     return compress(filters @ np.abs(spectrum), audio)
 
 
+def stft_lengths(audio: AudioConfig) -> dict[str, int]:
+    """The lengths in samples that librosa's stft, istft and griffinlim take as keyword arguments."""
+    return {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
+
+
 def preemphasize(wav: np.ndarray, audio: AudioConfig) -> np.ndarray:
-    """y[t] = x[t] - preemphasis * x[t - 1], float32 [samples]; `wav` itself if there is none."""
+    """Apply y[t] = x[t] - preemphasis * x[t - 1]. Returns float32 [samples], or `wav` itself if preemphasis is 0."""
     if not audio.preemphasis:
         return wav
     return scipy.signal.lfilter([1, -audio.preemphasis], [1], wav).astype(np.float32)
 
 
 def compress(magnitudes: np.ndarray, audio: AudioConfig) -> np.ndarray:
-    """Mel magnitudes as networks see them: ln of at least mel_floor, or the logarithm that is 0 at mel_floor and 1 at mel_ceiling.
+    """Compress mel magnitudes (any shape) to the log scale of the networks.
 
-    The latter is decibels between two levels, divided by the distance of the two: with mel_floor 1e-4 and mel_ceiling 10, 100 dB below
-    a reference of 20 dB.
+    compression "ln" is ln(max(mel, mel_floor)). "unit" is a logarithm scaled to 0 at mel_floor and to 1 at mel_ceiling;
+    with 1e-4 and 10 these are the 100 dB below a reference of 20 dB that the model zoo uses.
     """
     if audio.compression == "ln":
         return np.log(np.maximum(magnitudes, audio.mel_floor))
@@ -120,7 +144,7 @@ def compress(magnitudes: np.ndarray, audio: AudioConfig) -> np.ndarray:
 
 
 def decompress(mel: np.ndarray, audio: AudioConfig) -> np.ndarray:
-    """The magnitudes that `compress` makes `mel` of; what is above `LOUDEST` or mel_ceiling, as of a network that diverges, is clipped."""
+    """Invert `compress`. Values above `LOUDEST` or mel_ceiling, as of a diverging network, are clipped."""
     if audio.compression == "ln":
         return np.exp(np.minimum(mel, LOUDEST))
     floor, ceiling = np.log(audio.mel_floor), np.log(audio.mel_ceiling)
@@ -128,17 +152,19 @@ def decompress(mel: np.ndarray, audio: AudioConfig) -> np.ndarray:
 
 
 def silent_mel(n_frames: int, audio: AudioConfig) -> np.ndarray:
-    """The mel spectrogram [n_mels, n_frames] of silence."""
+    """Mel spectrogram of silence, float32 [n_mels, n_frames]."""
     return compress(np.zeros((audio.n_mels, n_frames), np.float32), audio)
 
 
 def griffin_lim(mel: np.ndarray, audio: AudioConfig, seed: int = 0) -> np.ndarray:
-    """A waveform for a mel spectrogram: magnitudes that fit its bands, sharpened to `audio.griffinlim_power` with their energy kept,
-    phases that fit the magnitudes, and pre-emphasis undone.
+    """Synthesise a waveform from a mel spectrogram by Griffin-Lim, in the fast form of Perraudin et al. (2013).
+
+    Linear magnitudes are estimated from the mel bands. Raising them to `audio.griffinlim_power` sharpens their peaks;
+    they are then scaled back to the energy they had. Pre-emphasis is undone at the end.
 
     Args:
         mel: [n_mels, frames] as from `mel_spectrogram`.
-        seed: of the random phases it begins with.
+        seed: of the random initial phases.
 
     Returns:
         float32 [frames * hop_length].
@@ -149,16 +175,14 @@ def griffin_lim(mel: np.ndarray, audio: AudioConfig, seed: int = 0) -> np.ndarra
     wav = librosa.griffinlim(
         sharp * (np.linalg.norm(magnitudes) / np.linalg.norm(sharp)),
         n_iter=audio.griffinlim_iterations,
-        hop_length=audio.hop_length,
-        win_length=audio.win_length,
-        n_fft=audio.n_fft,
         random_state=seed,
+        **stft_lengths(audio),
     )
     return scipy.signal.lfilter([1], [1, -audio.preemphasis], wav).astype(np.float32) if audio.preemphasis else wav
 
 
 def mel_signature(audio: AudioConfig) -> dict[str, int | float | str]:
-    """What a mel spectrogram means: two networks fit each other if their signatures are equal."""
+    """The settings that define a mel spectrogram; a vocoder fits an acoustic model only if they are equal."""
     names = ("sample_rate", "n_fft", "hop_length", "win_length", "n_mels", "fmin", "fmax")
     compression = f"ln(max(mel, {audio.mel_floor:g}))"
     if audio.compression == "unit":
@@ -169,10 +193,11 @@ def mel_signature(audio: AudioConfig) -> dict[str, int | float | str]:
 
 
 def _linear_magnitudes(mel: np.ndarray, audio: AudioConfig) -> np.ndarray:
-    """Magnitudes [n_fft // 2 + 1, frames] whose mel bands are `mel`, by the multiplicative updates of Lee and Seung (2001).
+    """Estimate linear magnitudes [n_fft // 2 + 1, frames] from magnitudes of mel bands.
 
-    From an everywhere positive start they find a smoother spectrum than the clipped pseudo-inverse, near which librosa's non-negative
-    least squares ends as well, only later: the mel of the resulting speech is closer to the one asked for.
+    The multiplicative updates of Lee and Seung (2001) start from a spectrum without zeros and reach a smoother one than
+    the clipped pseudo-inverse does; librosa's non-negative least squares ends near the latter too, but later. The mel
+    of the resulting speech is closer to the given one.
     """
     filters = _mel_filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin, audio.fmax)
     target, product = filters.T @ mel, filters.T @ filters
@@ -186,6 +211,5 @@ def _linear_magnitudes(mel: np.ndarray, audio: AudioConfig) -> np.ndarray:
 def _mel_filters(sample_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> np.ndarray:
     if fmax > sample_rate / 2:
         raise InputError(f"audio.fmax ({fmax:g} Hz) must not be above half of audio.sample_rate ({sample_rate} Hz)")
-    return librosa.filters.mel(
-        sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax
-    )  # [n_mels, n_fft // 2 + 1]
+    # [n_mels, n_fft // 2 + 1]
+    return librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)

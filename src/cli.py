@@ -1,45 +1,45 @@
-"""What all command-line scripts share: dotted configuration flags, one-line errors, exit codes."""
+"""The command line of all scripts: dotted configuration flags, one-line errors, exit codes."""
 
 import math
 import re
 import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
-from src.config import KEYS, SECTIONS, nearest_key, typed
+from src.config import NETWORKS, keys, nearest_key, sections, typed
 from src.errors import InputError
 
 
 class CommandLine(ArgumentParser):
-    """A parser with every configuration key as a dotted flag; `parse` tells which of them were given.
+    """A parser with every configuration key as a dotted flag.
 
-    It is argparse's, as jsonargparse's would take `--text` and `--data` for whole sections.
+    It builds on argparse because jsonargparse would take `--text` and `--data` for whole sections.
     """
 
     def __init__(self, description: str):
         super().__init__(
             description=description, usage="%(prog)s [--flag value ...] [--section.key value ...]", allow_abbrev=False
         )
-        for name, kinds in SECTIONS.items():
+        known = keys()
+        for name, kinds in sections().items():
             for section in kinds:
-                self._add_section(name, section)
-
-    def _add_section(self, name: str, section: type) -> None:
-        group = self.add_argument_group(getattr(section, "name", name), section.__doc__.splitlines()[0])
-        explanations = dict(re.findall(r"^ +(\w+): (.+)$", section.__doc__, re.MULTILINE))
-        for key in fields(section):
-            if KEYS[f"{name}.{key.name}"] is key:  # not so model.name of all networks but the first
-                kind = "|".join(get_args(key.type)) if get_origin(key.type) is Literal else key.type.__name__
-                default = f"{len(key.default_factory())} items" if key.default is MISSING else key.default
-                explanation = f"{explanations[key.name]} ({kind}, default: {default})".replace("%", "%%")
-                group.add_argument(f"--{name}.{key.name}", metavar="VALUE", default=SUPPRESS, help=explanation)
+                group = self.add_argument_group(getattr(section, "name", name), section.__doc__)
+                for field in fields(section):
+                    key = f"{name}.{field.name}"
+                    if known[key] is field:  # a key that two networks share belongs to the first
+                        text = f"{field.metadata['explanation']} ({facts(key, field)})".replace("%", "%%")
+                        group.add_argument(f"--{key}", metavar="VALUE", default=SUPPRESS, help=text)
 
     def parse(self, argv: list[str] | None = None) -> tuple[Namespace, dict[str, Any]]:
-        """Parse `argv` (default: the process's). Returns the script's arguments and the configuration keys given, `{dotted key: value}`."""
+        """Parse `argv` (default: the process's).
+
+        Returns:
+            The script's own arguments, and the configuration keys that were given, by dotted key.
+        """
         arguments = self.parse_args(argv)
-        given = {key: vars(arguments).pop(key) for key in KEYS if key in arguments}
+        given = {key: vars(arguments).pop(key) for key in keys() if key in arguments}
         try:
             return arguments, typed(given)
         except InputError as error:
@@ -55,8 +55,18 @@ class CommandLine(ArgumentParser):
         raise SystemExit(2)
 
 
+def facts(key: str, field: Field) -> str:
+    """Describe type, bounds and default of a configuration key, for help texts and pages."""
+    kind = "|".join(get_args(field.type)) if get_origin(field.type) is Literal else getattr(field.type, "__name__", "")
+    if key == "model.name":
+        kind = "|".join(NETWORKS)
+    default = field.default_factory() if field.default is MISSING else field.default
+    default = f"{len(default)} items" if isinstance(default, list | dict) and len(default) > 3 else default
+    return ", ".join(filter(None, (kind, str(field.metadata["bounds"]), f"default: {default}")))
+
+
 def positive(text: str) -> int:
-    """A count given on the command line.
+    """Read a count from the command line.
 
     Raises:
         ArgumentTypeError: it is below 1.
@@ -67,10 +77,10 @@ def positive(text: str) -> int:
 
 
 def amount(text: str) -> float:
-    """A number given on the command line that is not negative.
+    """Read a number from the command line that is not negative.
 
     Raises:
-        ArgumentTypeError: it is, or is not finite.
+        ArgumentTypeError: it is negative or not finite.
     """
     if not 0 <= float(text) < math.inf:
         raise ArgumentTypeError(f"is {text}, but must be at least 0")
@@ -78,10 +88,10 @@ def amount(text: str) -> float:
 
 
 def seed(text: str) -> int:
-    """A number given on the command line that every generator takes as its seed.
+    """Read a seed from the command line, in the range that every random generator takes.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is outside the range.
     """
     if not 0 <= int(text) < 2**32:
         raise ValueError
@@ -89,7 +99,10 @@ def seed(text: str) -> int:
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run a script's `main` and leave with its exit code: 0 done, 2 bad input or no permission (one line on stderr), 130 Ctrl-C, 1 else."""
+    """Run a script's `main` and exit.
+
+    0 done, 2 bad input or no permission (one line on stderr), 130 Ctrl-C, 1 failure.
+    """
     try:
         main()
     except (InputError, PermissionError) as error:

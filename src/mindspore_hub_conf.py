@@ -1,8 +1,8 @@
-"""MindSpore Hub's entry point: `mindspore_hub.load("hub_meta.md", source="local")` runs this file and calls `create_network`.
+"""The entry point of MindSpore Hub: `mindspore_hub.load("hub_meta.md", source="local")` calls `create_network`.
 
-Hub runs it by its path, wherever Python was started, with the folder it lies in on `sys.path`. The package `src` that it belongs to is
-one folder up; it is imported from there, whatever else of that name lies about, and `from src import prepare_input_sequence` finds it
-from then on.
+Hub runs this file by its path, from any working directory, with the file's folder on `sys.path`. The package `src` is
+imported from one folder up, even if another package of that name is installed; `from src import prepare_input_sequence`
+finds it later.
 """
 
 import os
@@ -16,38 +16,40 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import src
 
 sys.path.pop(0)
-# The same package from another folder will do: a second card loaded by the same process brings its own copy.
+# The same package from another folder is fine: a second card brings its own copy into the same process.
 if (
     not getattr(src, "__file__", None)
     or Path(src.__file__).read_bytes() != Path(__file__).with_name("__init__.py").read_bytes()
 ):
     raise ImportError(
-        f"{src!r} is imported already, a package of the same name: load this network before it, or in a process of its own"
+        f"{src!r} is imported already, a package of the same name: "
+        "load this network before it, or in a process of its own"
     )
 from src.errors import InputError
 from src.hub.card import find_card, verified_checkpoint
 from src.models.factory import create_model
 
 CODE = Path(os.path.abspath(__file__)).parent
-if str(CODE) in sys.path:  # Hub put it there; a user's own `import config` must not find ours
+if str(CODE) in sys.path:  # Hub put it there, and a user's own `import config` must not find ours
     sys.path.remove(str(CODE))
 
 
 def create_network(name: str, pretrained: bool = False, overrides: dict[str, Any] | None = None) -> nn.Cell:
     """Build the network of the card that lies beside this code folder, in evaluation mode.
 
-    Where the card names a checkpoint, the file must have the card's sha256 and fit the network to the last parameter before anything is
-    built from it, with the configuration inside. That holds for fresh weights too, as Hub fills them after this call, and itself neither
-    checks a file that is there nor minds parameters left out. If the card names none, the configuration is the network's default.
+    If the card names a checkpoint, the file must have the card's sha256 and fit the network to the last parameter; its
+    configuration is used. This is checked even for fresh weights: Hub loads the weights after this call, and neither
+    verifies an existing file nor complains of missing parameters. Without a checkpoint the network has its default
+    configuration.
 
     Args:
-        name: "tacotron2" or "waveglow".
-        pretrained: load the weights here. Hub does not hand its own `pretrained` on; it loads them itself.
+        name: of a registered network, "tacotron2" or "waveglow".
+        pretrained: load the weights here. Hub does not pass its own `pretrained` on; it loads them itself.
         overrides: configuration values by dotted key, as for `src.create_model`.
 
     Raises:
-        InputError: no card of the network; a checkpoint that is damaged (names both hashes), missing and not to be fetched, or of another
-            network; bad overrides.
+        InputError: no card of the network; a checkpoint that is damaged (names both hashes), missing and impossible to
+            fetch, or of another network; bad overrides.
     """
     card = find_card(CODE.parent, name, CODE.name)
     if card is None:  # Hub has read one all the same, and may be about to load what it names

@@ -1,4 +1,7 @@
-"""Pictures of what the network did. matplotlib is imported when one is drawn: it takes a second and memory."""
+"""Plots of mel spectrograms, alignments and training curves.
+
+matplotlib is imported when the first one is drawn: the import takes a second and memory.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Curves = dict[str, tuple[list[int], list[float]]]  # steps and values by the name of the number
+
 
 def save_alignment_and_mel(
     path: str | Path,
@@ -27,13 +32,13 @@ def save_alignment_and_mel(
     audio: AudioConfig,
     target_mel: np.ndarray | None = None,
 ) -> None:
-    """One PNG: the mel spectrogram, the recording's beneath it if given, and the attention over the text.
+    """Draw a mel spectrogram, the target beneath it if given, and the alignment, as one PNG.
 
     Args:
-        mel: mel spectrogram [n_mels, frames], compressed as `audio` says.
+        mel: log mel spectrogram [n_mels, frames], compressed as `audio` says.
         alignment: attention weights [decoder steps, text length].
-        title: heading, such as the sentence; a long one is cut.
-        target_mel: what `mel` should have been [n_mels, frames].
+        title: heading, such as the sentence; cut off at 100 characters.
+        target_mel: mel spectrogram of the recording [n_mels, frames].
 
     Raises:
         InputError: the file cannot be written.
@@ -49,7 +54,7 @@ def save_alignment_and_mel(
 
 
 def save_mels(path: str | Path, mels: dict[str, np.ndarray], title: str, audio: AudioConfig) -> None:
-    """One PNG: log mel spectrograms [n_mels, frames] by name, beneath each other, in the same colours.
+    """Draw named log mel spectrograms [n_mels, frames] beneath each other, on one colour scale, as one PNG.
 
     Raises:
         InputError: the file cannot be written.
@@ -60,17 +65,18 @@ def save_mels(path: str | Path, mels: dict[str, np.ndarray], title: str, audio: 
 
 
 def save_curves(path: str | Path, runs: dict[str, list[dict[str, Any]]]) -> None:
-    """One PNG of training runs by name: each number of their logs over the step, what validation found of it, and the skipped steps.
+    """Draw training runs as one PNG: a panel for each logged number, with its validation values and the skipped steps.
 
     Args:
-        runs: rows of `log.jsonl`; a null in them is a gap.
+        runs: rows of `log.jsonl` by the name of the run; a null in them is a gap in the curve.
 
     Raises:
-        InputError: no row is that of a step or of a validation; the file cannot be written.
+        InputError: no row is of a training step or a validation; the file cannot be written.
     """
     from matplotlib.lines import Line2D  # noqa: PLC0415
 
     curves = [_curves(rows) for rows in runs.values()]
+    skipped = [[row["step"] for row in rows if "skipped_clips" in row] for rows in runs.values()]
     panels = list(dict.fromkeys(name.removeprefix("val_") for each in curves for name in each))
     if not panels:
         raise InputError(f"{', '.join(runs)}: the log has no step yet")
@@ -79,24 +85,7 @@ def save_curves(path: str | Path, runs: dict[str, list[dict[str, Any]]]) -> None
     n_rows = math.ceil(len(panels) / n_columns)
     figure = _figure(0.7 + 2.6 * n_rows, "", 4.6 * n_columns)
     for name, axes in zip(panels, figure.subplots(n_rows, n_columns, squeeze=False).flat, strict=False):
-        for each, rows, color in zip(curves, runs.values(), colors, strict=True):
-            skipped = [row["step"] for row in rows if "skipped_clips" in row]
-            axes.plot(
-                skipped, np.zeros(len(skipped)), "|", markersize=12, color=color, transform=axes.get_xaxis_transform()
-            )
-            steps, values = each.get(name, ([], []))
-            axes.plot(steps, values, linewidth=0.8, marker="." if len(steps) < 50 else "", color=color)
-            axes.plot(*each.get(f"val_{name}", ([], [])), "o--", markersize=3, color=color)
-        values = [
-            value
-            for each in curves
-            for key in (name, f"val_{name}")
-            for value in each.get(key, ([], []))[1]
-            if math.isfinite(value)
-        ]
-        wide = bool(values) and min(values) > 0 and 20 * np.percentile(values, 2) < max(values)
-        axes.set(title=name, xlabel="step", yscale="log" if wide else "linear")
-        axes.grid(alpha=0.3)
+        _draw_panel(axes, name, curves, skipped, colors)
     for axes in figure.axes[len(panels) :]:
         axes.remove()
     styles = {
@@ -110,9 +99,26 @@ def save_curves(path: str | Path, runs: dict[str, list[dict[str, Any]]]) -> None
     _save(figure, path)
 
 
-def _curves(rows: list[dict[str, Any]]) -> dict[str, tuple[list[int], list[float]]]:
-    """Steps and values of each number in rows of steps and validations."""
-    curves: dict[str, tuple[list[int], list[float]]] = {}
+def _draw_panel(axes: Axes, name: str, curves: list[Curves], skipped: list[list[int]], colors: list[str]) -> None:
+    """Draw one number of all runs over the step, on a logarithmic scale if its values span more than a factor of 20."""
+    drawn: list[float] = []
+    for each, skipped_steps, color in zip(curves, skipped, colors, strict=True):
+        edge = {"markersize": 12, "transform": axes.get_xaxis_transform()}
+        axes.plot(skipped_steps, np.zeros(len(skipped_steps)), "|", color=color, **edge)
+        steps, values = each.get(name, ([], []))
+        axes.plot(steps, values, linewidth=0.8, marker="." if len(steps) < 50 else "", color=color)
+        val_steps, val_values = each.get(f"val_{name}", ([], []))
+        axes.plot(val_steps, val_values, "o--", markersize=3, color=color)
+        drawn += [value for value in (*values, *val_values) if math.isfinite(value)]
+    # a percentile, so that a single low value does not decide
+    is_wide = bool(drawn) and min(drawn) > 0 and 20 * np.percentile(drawn, 2) < max(drawn)
+    axes.set(title=name, xlabel="step", yscale="log" if is_wide else "linear")
+    axes.grid(alpha=0.3)
+
+
+def _curves(rows: list[dict[str, Any]]) -> Curves:
+    """Collect steps and values of each number from the rows of training steps and validations."""
+    curves: Curves = {}
     for row in rows:
         if "loss" in row or "val_loss" in row:
             for name, value in row.items():
@@ -126,9 +132,8 @@ def _curves(rows: list[dict[str, Any]]) -> dict[str, tuple[list[int], list[float
 def _figure(height: float, title: str, width: float = 10) -> Figure:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(
-        figsize=(width, height), layout="constrained"
-    )  # a bare Figure draws with Agg and leaves pyplot alone
+    # not by pyplot, which keeps global state and chooses a window system
+    figure = Figure(figsize=(width, height), layout="constrained")
     figure.suptitle(title if len(title) <= 100 else f"{title[:99]}…", parse_math=False)
     return figure
 

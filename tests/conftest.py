@@ -1,4 +1,4 @@
-"""What the tests of several files begin with."""
+"""Settings and fixtures that several files of tests share."""
 
 import os
 import runpy
@@ -11,18 +11,17 @@ os.environ["GRAPH_CACHE"] = "off"  # a test shows what the code does today, and 
 
 
 @pytest.fixture
-def torch_files(tmp_path, monkeypatch):
-    """`put(name, tensors, **beside)` makes a file that conversion reads as these, without PyTorch. Returns its path."""
-    from src.convert.torch_file import TorchFile  # noqa: PLC0415
+def torch_files(tmp_path):
+    """`put(name, tensors, **beside)` writes a PyTorch file and returns its path.
 
-    contents = {}
+    `tensors` are under `state_dict` if anything lies beside them, otherwise at the top.
+    """
+    from src.convert.torch_writer import write_torch  # noqa: PLC0415
 
     def put(name, tensors, **beside):
-        (tmp_path / name).write_bytes(b"PK")
-        contents[name] = TorchFile(tensors, beside)
+        write_torch(tmp_path / name, {**beside, "state_dict": tensors} if beside else tensors)
         return tmp_path / name
 
-    monkeypatch.setattr("src.convert.conversion.read_torch", lambda path: contents[path.name])
     return put
 
 

@@ -1,4 +1,4 @@
-"""Audio: mel spectrograms equal to the public ones, files of every kind, and the way back from mel to speech."""
+"""Audio: mel spectrograms equal to the public ones, files of every kind, Griffin-Lim."""
 
 from pathlib import Path
 
@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.audio import decompress, griffin_lim, load_wav, mel_signature, mel_spectrogram, save_wav, silent_mel
+from src.audio import (
+    decompress,
+    from_pcm16,
+    griffin_lim,
+    limit_peaks,
+    load_wav,
+    mel_signature,
+    mel_spectrogram,
+    save_wav,
+    silent_mel,
+    to_pcm16,
+)
 from src.config import AudioConfig, load_config
 from src.errors import InputError
 
@@ -21,7 +32,7 @@ def tone(rate, seconds=0.5, frequency=440.0):
 
 
 def test_mel_is_that_of_the_public_implementation():
-    expected = np.load(DATA / "LJ001-0008_start_mel.npy")  # of the whole clip, the frames that the cut does not touch
+    expected = np.load(DATA / "LJ001-0008_start_mel.npy")  # the whole clip's frames before the cut
     mel = mel_spectrogram(load_wav(CLIP, 22050), AUDIO)
     assert (mel.shape, mel.dtype) == ((80, 61), np.float32)
     mel = mel[:, : expected.shape[1]]
@@ -29,7 +40,7 @@ def test_mel_is_that_of_the_public_implementation():
 
 
 def zoo_mel(wav, flavour):
-    """What the two flavours of the MindSpore model zoo compute, step by step."""
+    """Mel spectrogram of one flavour of the MindSpore model zoo, step by step, and its magnitudes."""
     rate, n_fft, hop, win, low, high = (
         (22050, 1024, 256, 1024, 125, 7600) if flavour == "research" else (16000, 2048, 200, 800, 0, 8000)
     )
@@ -54,7 +65,7 @@ def test_the_mel_of_the_model_zoo_there_and_back(flavour):
     np.testing.assert_allclose(decompress(mel, audio), np.clip(magnitudes, 1e-4, 10), rtol=1e-4)
     spoken = griffin_lim(mel, audio)
     assert (spoken.shape, spoken.dtype) == ((mel.shape[1] * audio.hop_length,), np.float32)
-    inner = slice(5, -5)  # the cut of the clip is no speech
+    inner = slice(5, -5)  # the cut end of the clip is no speech
     wanted, found = (
         decompress(mel, audio)[:, inner],
         decompress(mel_spectrogram(spoken, audio), audio)[:, :-1][:, inner],
@@ -87,6 +98,14 @@ def test_loud_samples_are_clipped_not_wrapped(tmp_path):
     )
     soundfile.write(tmp_path / "b.wav", np.array([1.2, 0.5]), 22050, subtype="FLOAT")
     assert load_wav(tmp_path / "b.wav", 22050).tolist() == [1.0, 0.5]
+
+
+def test_every_16_bit_sample_survives_floating_point():
+    samples = np.arange(-32768, 32768).astype(np.int16)
+    wav = from_pcm16(samples)
+    assert wav.dtype == np.float32 and (wav[0], wav[-1]) == (-1, 1 - 1 / 32768)
+    np.testing.assert_array_equal(to_pcm16(wav), samples)
+    assert to_pcm16(np.array([0.4, 0.6, -0.6, 40000]) / 32768).tolist() == [0, 1, -1, 32767]
 
 
 def written(path, samples, subtype="PCM_16"):
@@ -195,9 +214,21 @@ def test_signature_tells_any_two_kinds_of_mel_apart():
         "compression",
     }
     assert signature == mel_signature(AudioConfig(griffinlim_iterations=5, griffinlim_power=1.5))
-    assert signature["compression"] == "ln(max(mel, 1e-05))"  # as in the checkpoints of before there was a choice
+    assert signature["compression"] == "ln(max(mel, 1e-05))"  # as in checkpoints made when it was the only one
     assert signature != mel_signature(AudioConfig(mel_floor=1e-3))
     unit = mel_signature(AudioConfig(compression="unit"))
     assert unit != signature and unit != mel_signature(AudioConfig(compression="unit", mel_ceiling=2.0))
     assert signature != mel_signature(AudioConfig(preemphasis=0.85))
     assert signature != mel_signature(AudioConfig(hop_length=200))
+
+
+def test_peaks_are_limited_smoothly_and_sample_by_sample():
+    wav = np.array([0.0, 0.5, -0.95, 0.9501, 1.0, -1.5, 30.0], np.float32)
+    limited = limit_peaks(wav)
+    assert limited.dtype == np.float32
+    np.testing.assert_array_equal(limited[:3], wav[:3])
+    assert (np.abs(limited) <= 1).all() and 0.95 < limited[3] < 0.9502 and limited[4] < 1
+    assert (np.diff(np.abs(limited[[1, 3, 4, 5]])) > 0).all()  # louder stays louder
+    np.testing.assert_array_equal(limited, np.concatenate([limit_peaks(piece) for piece in np.split(wav, 7)]))
+    quiet = wav[:3]
+    assert limit_peaks(quiet) is quiet

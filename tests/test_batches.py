@@ -1,3 +1,5 @@
+"""Buckets, and the batches of an epoch: every clip once, in an order that seed and epoch decide."""
+
 import itertools
 
 import numpy as np

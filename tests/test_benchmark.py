@@ -144,7 +144,7 @@ def test_a_missing_package_is_known_before_the_measurements(package, monkeypatch
 
 def test_the_network_of_config_is_a_tacotron2(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "--config", "config/waveglow_small.yaml"])
-    with pytest.raises(InputError, match="--config is of the Tacotron 2"):
+    with pytest.raises(InputError, match="--config must be of a Tacotron 2"):
         benchmark.main()
 
 

@@ -1,3 +1,5 @@
+"""Checkpoints: what was saved comes back; damaged files, other networks and failed writes are refused in one line."""
+
 import errno
 import os
 import shutil

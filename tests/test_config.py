@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import list_parameters
 import pytest
 import yaml
 
@@ -125,3 +126,23 @@ def test_a_configuration_survives_its_yaml():
 def test_symbols_can_be_a_flag():
     _, overrides = CommandLine("Test.").parse(["--text.symbols", '["_", " ", "n"]', "--model.n_symbols", "3"])
     assert load_config(None, overrides).text.symbols == ["_", " ", "n"]
+
+
+def test_the_page_of_parameters_is_that_of_the_fields():
+    assert (FOLDER.parent / "docs" / "parameters.md").read_text(encoding="utf-8") == list_parameters.page()
+
+
+def test_symbols_can_be_a_table_by_name():
+    assert load_config({"text": {"symbols": "english_148"}}) == Config()
+    with pytest.raises(InputError, match=r"text.symbols: no table of symbols 'english_147'"):
+        load_config(overrides={"text.symbols": "english_147"})
+
+
+def test_the_symbols_stand_in_no_file_of_the_configuration():
+    assert [path.name for path in FILES if "@AH0" in path.read_text(encoding="utf-8")] == []
+
+
+def test_a_size_that_no_machine_can_hold_is_refused():
+    for key in ("model.max_decoder_steps", "train.batch_size"):
+        with pytest.raises(InputError, match="but must be at most"):
+            load_config(overrides={key: 10**9})

@@ -1,4 +1,7 @@
-"""Constants are the same inside graphs and outside, and no graph makes its own of NumPy arrays, with which its compilation would grow."""
+"""Constants are the same inside graphs and outside, and no graph makes its own of NumPy arrays.
+
+The compilation of a graph grows with the size of the arrays in it.
+"""
 
 import ast
 from pathlib import Path
@@ -20,8 +23,8 @@ CASES = {
     "ones": (((2, 3),), np.ones((2, 3), np.float32)),
     "positions": ((3,), np.array([0, 1, 2], np.int32)),
     "repeated": ((2, 3), np.array([0, 0, 0, 1, 1, 1], np.int32)),
-    "neighbours": ((2, 3, 2), np.array([0, 2, 4, 1, 3, 5], np.int32)),
-    "seen_as": ((2, 3), np.array([3, 1, 6, 6, 4, 2], np.int32)),
+    "unfold_index": ((2, 3, 2), np.array([0, 2, 4, 1, 3, 5], np.int32)),
+    "unfold_backward_index": ((2, 3), np.array([3, 1, 6, 6, 4, 2], np.int32)),
     "identities": ((2, 2), np.array([[1, 0], [0, 1], [1, 0], [0, 1]], np.float32)),
 }
 
@@ -40,7 +43,10 @@ def test_a_constant_is_the_same_inside_a_graph(name):
 
 
 def arrays_in_graphs(source):
-    """Line numbers of `Tensor(np. ...)` in what graphs are made of: `construct`, `bprop`, and functions that do not draw weights."""
+    """Line numbers of `Tensor(np. ...)` in the code of graphs.
+
+    That is `construct`, `bprop`, and functions that do not draw weights.
+    """
     tree = ast.parse(source)
     functions = [
         node for node in tree.body if isinstance(node, ast.FunctionDef) and "np.random" not in ast.unparse(node)

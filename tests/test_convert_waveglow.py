@@ -1,7 +1,6 @@
 """WaveGlow files of other implementations; data/tiny_waveglow.npz holds the weights and results of the public one."""
 
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,13 @@ from mindspore import Tensor
 
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.config import load_config
-from src.convert.conversion import convert, to_torch
+from src.convert.conversion import convert
+from src.convert.source import read_source
+from src.convert.to_torch import to_torch
 from src.errors import InputError
 from src.models.factory import create_model
 
+FILES = Path(__file__).parent / "data" / "torch"
 N_LAYERS, WIDTH = 3, 16
 WN_CONFIG = {"n_layers": N_LAYERS, "n_channels": WIDTH, "kernel_size": 3}
 CONFIG = {
@@ -176,52 +178,58 @@ def test_a_filter_of_zeros_stays_one(torch_files, tensors, tmp_path):
     assert not layer.folded()[:, 3].any() and np.isfinite(layer().asnumpy()).all()
 
 
-def test_a_pytorch_file_of_ours_comes_back_unchanged(torch_files, tensors, tmp_path, monkeypatch):
+def test_a_pytorch_file_of_ours_comes_back_unchanged(torch_files, tensors, tmp_path):
     convert(torch_files("x.pt", tensors, iteration=7), tmp_path / "a.ckpt", overrides={"audio.fmax": 7600.0})
-    written = {}
-    monkeypatch.setattr("src.convert.conversion.write_torch", lambda path, content: written.update(content))
     to_torch(tmp_path / "a.ckpt", tmp_path / "a.pt")
-    assert written["state_dict"].keys() == tensors.keys()
+    written = read_source(tmp_path / "a.pt").tensors
+    assert written.keys() == tensors.keys()
     for name, array in tensors.items():
-        np.testing.assert_array_equal(written["state_dict"][name], array)
-    convert(torch_files("a.pt", written.pop("state_dict"), **written), tmp_path / "b.ckpt")
+        assert written[name].tobytes() == array.tobytes(), name
+    convert(tmp_path / "a.pt", tmp_path / "b.ckpt")
     before, after = load_checkpoint(tmp_path / "a.ckpt"), load_checkpoint(tmp_path / "b.ckpt")
     assert (after.config, after.step) == (before.config, 7)
     assert all(value.tobytes() == after.weights[name].tobytes() for name, value in before.weights.items())
 
 
-def test_when_nothing_leaves_early_any_n_early_every_is_right(torch_files, tmp_path, monkeypatch):
+def test_when_nothing_leaves_early_any_n_early_every_is_right(tmp_path):
     sizes = {"model.n_flows": 2, "model.n_group": 4, "model.wn_layers": 2, "model.wn_channels": 4, "audio.n_mels": 3}
     config = load_config(overrides={"model.name": "waveglow", **sizes, "model.n_early_every": 4})
     save_checkpoint(tmp_path / "a.ckpt", create_model(config=config), config)
-    written = {}
-    monkeypatch.setattr("src.convert.conversion.write_torch", lambda path, content: written.update(content))
     to_torch(tmp_path / "a.ckpt", tmp_path / "a.pt")
-    source = torch_files("a.pt", written.pop("state_dict"), **written)
+    source = tmp_path / "a.pt"
     assert convert(source, tmp_path / "b.ckpt").config == config
     assert convert(source, tmp_path / "b.ckpt", overrides={"model.n_early_every": 3}).config.model.n_early_every == 3
     with pytest.raises(InputError, match=r"model\.n_early_every is 2 by the tensors, not 1"):
         convert(source, tmp_path / "b.ckpt", overrides={"model.n_early_every": 1})
 
 
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_with_pytorch_a_pickled_module(tensors, reference, tmp_path, convert_script, zipped):
-    torch = pytest.importorskip("torch")
-    top = torch.nn.Module()
-    for name, array in tensors.items():
-        *path, leaf = name.split(".")
-        module = top
-        for part in path:
-            if part not in module._modules:
-                module.add_module(part, torch.nn.Module())
-            module = module._modules[part]
-        module.register_parameter(leaf, torch.nn.Parameter(torch.from_numpy(array.copy())))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.save({"model": top, "iteration": 9}, tmp_path / "x.pt", _use_new_zipfile_serialization=zipped)
-    code, out, errors = convert_script(tmp_path / "x.pt", tmp_path / "x.ckpt")
-    assert code == 0 and "step 9; layout: nvidia" in out, errors
-    assert_computes_what_it_did(tmp_path / "x.ckpt", reference)
-    assert convert_script(tmp_path / "x.ckpt", tmp_path / "y.pt", "--to", "torch")[0] == 0
-    state = torch.load(tmp_path / "y.pt", weights_only=True)["state_dict"]
-    assert not any(top.load_state_dict(state, strict=True))
+@pytest.mark.parametrize("kind", ["zip", "legacy"])
+def test_a_module_that_pytorch_pickled_goes_there_and_back(kind, tmp_path, convert_script):
+    source, hop = FILES / f"waveglow_module_{kind}.pt", ("--audio.hop_length", 32)
+    code, out, errors = convert_script(source, tmp_path / "x.ckpt", *hop)
+    assert code == 0 and "3 mel bands, 3 flows, 4 channels, hop 32, 22050 Hz, step 9; layout: nvidia" in out, errors
+    wanted = read_source(source).tensors
+    for suffix in ("pt", "safetensors"):
+        assert convert_script(tmp_path / "x.ckpt", tmp_path / f"y.{suffix}")[0] == 0
+        found = read_source(tmp_path / f"y.{suffix}").tensors
+        assert found.keys() == wanted.keys()
+        assert all(found[name].tobytes() == array.tobytes() for name, array in wanted.items())
+
+
+def test_parametrized_weight_norm_is_the_same_network(tmp_path):
+    """Both files hold the same WaveGlow; in one PyTorch's newer weight norm has named the halves of the weights."""
+    options = {"overrides": {"audio.hop_length": 32}}
+    convert(FILES / "waveglow_module_zip.pt", tmp_path / "old.ckpt", **options)
+    convert(FILES / "waveglow_parametrized.pt", tmp_path / "new.ckpt", **options)
+    old, new = (load_checkpoint(tmp_path / f"{name}.ckpt").weights for name in ("old", "new"))
+    assert old.keys() == new.keys() and all(old[name].tobytes() == new[name].tobytes() for name in old)
+
+
+def test_names_of_deep_learning_examples_there_and_back(torch_files, tensors, tmp_path, convert_script):
+    source = torch_files("x.pt", with_prefix(split_conditions(tensors)), config=CONFIG, epoch=3, iteration=40)
+    for arguments in (("x.pt", "x.ckpt"), ("x.ckpt", "y.pt", "--names", "dle")):
+        assert convert_script(tmp_path / arguments[0], tmp_path / arguments[1], *arguments[2:])[0] == 0
+    first, last = read_source(source), read_source(tmp_path / "y.pt")
+    assert last.rest["config"] == CONFIG and (last.rest["iteration"], last.rest["epoch"]) == (40, 3)
+    assert first.tensors.keys() == last.tensors.keys()
+    assert all(last.tensors[name].tobytes() == array.tobytes() for name, array in first.tensors.items())

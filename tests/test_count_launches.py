@@ -1,4 +1,4 @@
-"""What scripts/benchmarks/count_launches.py counts and makes of it."""
+"""scripts/benchmarks/count_launches.py: its counts and its report."""
 
 import json
 import sys
@@ -62,7 +62,7 @@ def test_a_network_that_lowers_its_reduction_factor_is_counted_without(monkeypat
 
 def test_only_a_tacotron2_is_counted(monkeypatch):
     arguments(monkeypatch, "--config", "config/waveglow_small.yaml")
-    with pytest.raises(InputError, match="is of a Tacotron 2"):
+    with pytest.raises(InputError, match="must be of a Tacotron 2"):
         count_launches.main()
 
 

@@ -58,7 +58,7 @@ def train_waveglow(data, output_dir, batch_size):
 
 
 def probe(output_dir):
-    """What `runtime` tells each rank."""
+    """Write the results of `runtime` on this rank."""
     rank = runtime.rank()
     marker = Path(output_dir) / "marker"
     with runtime.first_rank_first():
@@ -118,13 +118,12 @@ def test_two_ranks_with_half_the_batch_do_what_one_does(train, tmp_path, monkeyp
     for mine, theirs in zip(one, two, strict=True):
         assert mine.keys() == theirs.keys()
         for key, value in mine.items():
-            tolerance = (
-                5e-3 if "val_loss" in mine and train is train_tacotron2 else 1e-5
-            )  # see below: the biases move the moving means
+            # The biases, see below, move the moving means.
+            tolerance = 5e-3 if "val_loss" in mine and train is train_tacotron2 else 1e-5
             assert theirs[key] == pytest.approx(value, rel=tolerance, abs=1e-6), (mine["step"], key)
     ends = [latest(tmp_path / name).weights for name in ("one", "two")]
     for name, value in ends[0].items():
         if name.endswith(("conv.bias", "moving_mean")) and train is train_tacotron2:
-            continue  # batch norm takes these biases away: their gradient is rounding, which Adam makes steps of
+            continue  # batch norm removes these biases: their gradient is rounding, which Adam amplifies
         distance = np.linalg.norm(ends[1][name] - value) / max(np.linalg.norm(value), 1e-3)
         assert distance <= 1e-5, (name, distance)

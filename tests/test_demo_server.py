@@ -1,8 +1,8 @@
-"""scripts/demo_server.py with a network that knows nothing: what it answers, and what the page does in a browser.
+"""scripts/demo_server.py with an untrained network: its answers, and its page in a browser.
 
-The test in a browser is `slow`. It takes `pip install playwright` and a Chromium: $CHROMIUM, one on the PATH, or that of
-`playwright install chromium`. With $DEMO_CHECKPOINT it speaks with that one, with $DEMO_SCREENSHOT it leaves a picture there:
-docs/demo_server.png is one.
+The test in a browser is `slow`. It needs `pip install playwright` and a Chromium: $CHROMIUM, one on the PATH, or that
+of `playwright install chromium`. $DEMO_CHECKPOINT names the voice to use, and $DEMO_SCREENSHOT a file for a picture,
+such as docs/demo_server.png.
 """
 
 import http.client
@@ -43,7 +43,7 @@ HOSTILE = "Hello <img src=x onerror=alert(1)><script>alert(2)</script> \"' world
 
 @contextmanager
 def served(*flags):
-    """The server as a process of its own; its address and port. Ends it by Ctrl-C, on which it must have nothing to complain of."""
+    """Runs the server in a process of its own and gives its port. Ctrl-C ends it, after which stderr must be empty."""
     process = subprocess.Popen(
         [sys.executable, "scripts/demo_server.py", "--port", "0", *map(str, flags)],
         cwd=ROOT,
@@ -264,9 +264,8 @@ def test_what_is_hardly_http(ask, port):
             connection.sendall(request)
             assert status in connection.makefile("rb").read()
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(
-            b"POST /api/speech HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
-        )
+        headers = b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n"
+        connection.sendall(b"POST /api/speech HTTP/1.1\r\n" + headers + b"\r\n{")
         assert ask("GET", "/")[0] == 200  # nobody waits for it
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost:")
@@ -317,7 +316,7 @@ def test_bad_input_is_one_line(checkpoint, tmp_path, monkeypatch, capsys):
     assert "gone.ckpt: no such checkpoint" in complaint("--checkpoint", "gone.ckpt")
     assert "which speaks no text" in complaint("--checkpoint", waveglow)
     assert "--vocoder waveglow needs" in complaint("--checkpoint", checkpoint, "--vocoder", "waveglow")
-    assert "is a tacotron2, no WaveGlow" in complaint("--checkpoint", checkpoint, "--waveglow_checkpoint", checkpoint)
+    assert "is a tacotron2, no vocoder" in complaint("--checkpoint", checkpoint, "--waveglow_checkpoint", checkpoint)
 
 
 @pytest.mark.slow

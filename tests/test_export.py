@@ -1,4 +1,4 @@
-"""export.py and scripts/onnx_infer.py: files that say what the live networks say."""
+"""export.py and scripts/onnx_infer.py: exported files give what the networks in memory give."""
 
 import hashlib
 import json
@@ -39,18 +39,10 @@ SIZES = {
     "model.reduction_factor": 2,
     "text.max_sentence_length": 30,
 }
-ENDS = {
-    "model.max_decoder_steps": 13,
-    "model.gate_threshold": 1.0,
-    "model.attention_stop_frames": 6,
-}  # its gate never stops it
-TACOTRON2 = (
-    {key.replace("__", "."): value for key, value in TINY.items()}
-    | AUDIO
-    | SIZES
-    | ENDS
-    | {"model.prenet_dropout": 0.5}
-)
+# The gate never stops it.
+ENDS = {"model.max_decoder_steps": 13, "model.gate_threshold": 1.0, "model.attention_stop_frames": 6}
+TACOTRON2 = {key.replace("__", "."): value for key, value in TINY.items()} | AUDIO | SIZES | ENDS
+TACOTRON2 |= {"model.prenet_dropout": 0.5}
 OFF = {"model.prenet_dropout": 0.0}
 SENTENCE = "Two words, or three."
 
@@ -82,7 +74,7 @@ def waveglow(folder):
 
 @pytest.fixture(scope="module")
 def exported(folder):
-    """Exports both networks in a format when first asked for it."""
+    """Exports both networks in a format, the first time that it is asked for."""
     done = {}
 
     def once(file_format):
@@ -98,7 +90,7 @@ def exported(folder):
 
 
 def export(monkeypatch, capsys, *flags):
-    """Runs export.py. Returns exit code, stdout and stderr; a failure's line may be in the exit code, as Python prints it."""
+    """Runs export.py. Returns exit code, stdout and stderr; the message of a failure may be in the exit code."""
     monkeypatch.setattr(sys, "argv", ["export.py", *map(str, flags)])
     with pytest.raises(SystemExit) as end:
         run(script.main)
@@ -116,7 +108,8 @@ def close(found, expected, limit):
 def test_mindir_of_tacotron2_speaks_texts_of_any_length(exported, tacotron2):
     graph, description = load(exported("MINDIR") / "tacotron2.mindir")
     assert description["max_symbols"] == 32
-    ends = []  # one symbol has all attention, so it is spoken in three steps of two frames; of 39 symbols the last 7 are cut off
+    # A single symbol has all attention, so it takes three steps of two frames. Of 39 symbols, the last 7 are cut off.
+    ends = []
     for length, padding in ((3, 0), (32, 0), (11, 4), (1, 2), (39, 0)):
         text = np.zeros((1, length + padding), np.int32)
         text[:, :length] = np.arange(1, length + 1)
@@ -130,11 +123,8 @@ def test_mindir_of_tacotron2_speaks_texts_of_any_length(exported, tacotron2):
         assert ends[-1] == (int(speech.mel_lengths.asnumpy()[0]), speech.stop_reasons[0])
         assert close(mel[:, :, :frames], speech.mel, 1e-5)
         assert close(alignments[:, : frames // 2, : min(text.shape[1], 32)], speech.alignments, 1e-5)
-        assert (
-            not mel[:, :, frames:].any()
-            and not alignments[:, frames // 2 :].any()
-            and not alignments[:, :, length:].any()
-        )
+        assert not mel[:, :, frames:].any()
+        assert not alignments[:, frames // 2 :].any() and not alignments[:, :, length:].any()
     assert ends[3] == (6, "attention") and (26, "max_decoder_steps") in ends
 
 
@@ -177,9 +167,8 @@ def test_onnx_speaks_as_the_network_does(exported, tacotron2, monkeypatch, dropo
 )
 def test_onnx_stops_for_the_reasons_of_the_network(exported, overrides, reason, frames):
     net = OnnxTacotron2(exported("ONNX"), overrides)
-    spoken = net.generate(
-        np.array([[9]], np.int32), np.array([1], np.int32), [0]
-    )  # all attention is on the last symbol, there is no other
+    # One symbol only, so that all attention is on the last one.
+    spoken = net.generate(np.array([[9]], np.int32), np.array([1], np.int32), [0])
     assert spoken.stop_reasons == [reason]
     assert spoken.mel.shape == (1, 8, frames)
 
@@ -221,14 +210,13 @@ def test_onnx_infer_speaks_without_mindspore(exported, tacotron2, tmp_path):
     assert mel.shape == (8, 26 + pause + 26)
     assert len(load_wav(tmp_path / "0001.wav", 8000)) == mel.shape[1] * 32
     ids, lengths = encode_texts([SENTENCE], tacotron2.config)
-    for position, part in enumerate(
-        (mel[:, :26], mel[:, -26:])
-    ):  # each sentence has the random numbers that eval.py gives it
-        assert close(part, tacotron2.generate(Tensor(ids), Tensor(lengths), [(6, position)]).mel.asnumpy()[0], 1e-4)
+    for position, found in enumerate((mel[:, :26], mel[:, -26:])):  # each with the random stream that eval.py gives it
+        speech = tacotron2.generate(Tensor(ids), Tensor(lengths), [(6, position)])
+        assert close(found, speech.mel.asnumpy()[0], 1e-4)
 
 
 @pytest.mark.parametrize(("file_format", "n_files"), [("MINDIR", 3), ("ONNX", 4)])
-def test_beside_each_file_stands_what_it_is(exported, folder, file_format, n_files):
+def test_each_file_has_a_description(exported, folder, file_format, n_files):
     descriptions = list(exported(file_format).glob("*.json"))
     assert len(descriptions) == n_files
     assert len(list(exported(file_format).iterdir())) == 2 * n_files
@@ -240,12 +228,12 @@ def test_beside_each_file_stands_what_it_is(exported, folder, file_format, n_fil
         assert description["checkpoint"]["sha256"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
         assert description["mel_signature"] == mel_signature(config.audio)
         assert description["symbols"] == config.text.symbols
-        for port in description["inputs"] + description["outputs"]:
-            assert {"name", "dtype", "shape", "meaning"} <= set(port)
+        for spec in description["inputs"] + description["outputs"]:
+            assert {"name", "dtype", "shape", "meaning"} <= set(spec)
 
 
 def test_a_file_that_differs_is_not_put_in_place(folder, tmp_path, monkeypatch, capsys):
-    port = TensorSpec("float32", (1,), "")
+    spec = TensorSpec("float32", (1,), "")
 
     def make_artifacts(*_):
         reload = lambda path: lambda arrays: {"y": np.frombuffer(path.read_bytes(), np.float32)}  # noqa: E731
@@ -253,8 +241,8 @@ def test_a_file_that_differs_is_not_put_in_place(folder, tmp_path, monkeypatch, 
         return [
             Artifact(
                 name,
-                {"x": port},
-                {"y": port},
+                {"x": spec},
+                {"y": spec},
                 lambda path: path.write_bytes(np.ones(1, np.float32).tobytes()),
                 lambda arrays, value=value: {"y": np.full(1, value, np.float32)},
                 reload,
@@ -265,13 +253,12 @@ def test_a_file_that_differs_is_not_put_in_place(folder, tmp_path, monkeypatch, 
             for name, value in {"good": 1.0, "bad": 1.0001}.items()
         ]
 
-    monkeypatch.setattr(writing, "make_parts", make_artifacts)
+    monkeypatch.setattr(writing, "make_artifacts", make_artifacts)
     flags = "--checkpoint", folder / "tacotron2.ckpt", "--file_format", "MINDIR", "--output_dir", tmp_path
     (tmp_path / "good.mindir").write_text("of an export before")
     code, _, _ = export(monkeypatch, capsys, *flags)
-    assert (
-        code == "error: bad.mindir: differs from the network by 1.0e-04, more than 1e-05; nothing was written"
-    )  # Python exits with 1
+    # Python exits with 1 when the code is a text.
+    assert code == "error: bad.mindir: differs from the network by 1.0e-04, more than 1e-05; nothing was written"
     assert [path.read_text() for path in tmp_path.iterdir()] == ["of an export before"]
     assert export(monkeypatch, capsys, *flags, "--no-verify")[0] == 0
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -317,7 +304,7 @@ def test_bad_input_is_one_line(folder, monkeypatch, capsys, flags, complaint):
 
 
 def forget(monkeypatch, ours, package):
-    """Lets modules of ours, by the beginning of their names, be imported anew, and a package no more."""
+    """Makes modules of ours, by a prefix of their names, be imported anew, and the import of a package fail."""
     for name in [name for name in sys.modules if name.startswith(ours)]:
         monkeypatch.delitem(sys.modules, name)
         parent, _, attribute = name.rpartition(".")
@@ -345,7 +332,8 @@ def test_a_missing_package_is_one_line(folder, monkeypatch, capsys, tmp_path):
     )
     assert code == 2
     assert (
-        complaints == "error: ONNX takes packages that are missing here (onnx): pip install -r requirements-onnx.txt\n"
+        complaints
+        == "error: ONNX export needs packages that are missing (onnx): pip install -r requirements-onnx.txt\n"
     )
 
 
@@ -368,16 +356,15 @@ def test_onnx_files_that_do_not_belong_together_are_refused(exported, tmp_path):
 
 def test_a_checkpoint_that_changes_while_it_is_exported_is_refused(folder, tmp_path, monkeypatch):
     path = Path(shutil.copy(folder / "waveglow.ckpt", tmp_path))
-    monkeypatch.setattr(writing, "make_parts", lambda *_: shutil.copy(folder / "tacotron2.ckpt", path) and [])
+    monkeypatch.setattr(writing, "make_artifacts", lambda *_: shutil.copy(folder / "tacotron2.ckpt", path) and [])
     with pytest.raises(InputError, match=r"waveglow.ckpt: has changed while it was exported"):
         writing.export(path, "MINDIR", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_formats_lie_in_one_folder_side_by_side(folder, tmp_path):
-    (
-        tmp_path / f".export-{os.getpid()}"
-    ).mkdir()  # left over by a killed process, whose number comes again in a container
+def test_formats_share_a_folder(folder, tmp_path):
+    # Left over by a killed process with the same number, as happens in containers.
+    (tmp_path / f".export-{os.getpid()}").mkdir()
     for file_format in ("MINDIR", "ONNX"):
         writing.export(folder / "waveglow.ckpt", file_format, tmp_path, verify=False)
     assert load_mindir(tmp_path / "waveglow.mindir") and OnnxWaveGlow(tmp_path)
@@ -397,4 +384,4 @@ def test_a_damaged_mindir_is_refused(exported, tmp_path):
 def test_mindir_without_dropout_takes_text_alone(folder, tmp_path):
     ((file, difference),) = writing.export(folder / "tacotron2.ckpt", "MINDIR", tmp_path, OFF)
     assert difference < 1e-5
-    assert [port["name"] for port in json.loads(description_of(file).read_text())["inputs"]] == ["text", "text_lengths"]
+    assert [spec["name"] for spec in json.loads(description_of(file).read_text())["inputs"]] == ["text", "text_lengths"]

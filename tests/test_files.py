@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and folders that one process has to itself."""
+"""Reading text, atomic writes, digests, and folders locked by one process."""
 
 import os
 import subprocess
@@ -10,14 +10,14 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from src.errors import InputError
-from src.files import claim_folder, sha256_of, write_atomically
+from src.files import claim_folder, read_text, sha256_of, write_atomically
 
 NOBODY = 65534
 
 
 @contextmanager
 def unwritable_folder():
-    """A folder that nothing can be written into, not even by root, who is somebody else meanwhile."""
+    """A folder without permission to write. Root, whom permissions do not bind, becomes another user meanwhile."""
     with TemporaryDirectory() as folder:
         os.chmod(folder, 0o555)
         root = os.geteuid() == 0
@@ -30,6 +30,16 @@ def unwritable_folder():
                 os.seteuid(0)
             os.chmod(folder, 0o755)
         assert os.listdir(folder) == []
+
+
+def test_text_of_any_editor(tmp_path):
+    (tmp_path / "a").write_bytes("\ufeffé\r\n\u2028b\rc\n".encode())
+    assert read_text(tmp_path / "a") == "é\n\u2028b\nc\n" == (tmp_path / "a").read_text(encoding="utf-8-sig")
+    (tmp_path / "a").write_bytes(b"\xef\xbb\xbfone\ncaf\xe9\n")
+    with pytest.raises(InputError, match=r"a: line 2 is not UTF-8 text \(.*\); save the file as UTF-8"):
+        read_text(tmp_path / "a")
+    with pytest.raises(InputError, match=r"gone: cannot be read \(No such file or directory\)"):
+        read_text(tmp_path / "gone")
 
 
 def test_what_was_there_stays_until_the_new_file_is_complete(tmp_path, monkeypatch):
@@ -70,7 +80,8 @@ def test_a_file_where_the_folder_should_be(tmp_path):
 
 
 def test_one_process_at_a_time(tmp_path):
-    code = "import sys; from src.files import lock; held = lock(sys.argv[1]); print('mine', flush=True); input()"
+    code = "import sys; from src.files import claim_folder; held = claim_folder(sys.argv[1])"
+    code += "; print('mine', flush=True); input()"
     call = [sys.executable, "-c", code, str(tmp_path / "out")]
     with subprocess.Popen(
         call, cwd=Path(__file__).parents[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -82,4 +93,4 @@ def test_one_process_at_a_time(tmp_path):
         assert (tmp_path / "out" / ".x.ckpt.7.partial").exists()
         other.kill()
     with claim_folder(tmp_path / "out"):
-        assert os.listdir(tmp_path / "out") == [".lock"]  # what the killed one left is gone
+        assert os.listdir(tmp_path / "out") == [".lock"]  # the partial file of the killed process is gone

@@ -17,16 +17,17 @@ ROOT = Path(__file__).parents[1]
 SPEAK = """
 import json, sys
 from src import create_model, prepare_input_sequence
+from src.synthesis.synthesis import compile_generate
 net = create_model(checkpoint=sys.argv[1], overrides=json.loads(sys.argv[2]))
 text, lengths = prepare_input_sequence(["Hello world."], config=net.config)
-net.compile_generate(*text.shape)
+compile_generate(net, *text.shape)
 print(json.dumps(net.generate(text, lengths).mel.asnumpy().tolist()))
 """
 
 
 @pytest.fixture
 def speak(tmp_path):
-    """`speak(checkpoint, cache, **overrides)` in a process of its own. Returns the mel."""
+    """`speak(checkpoint, cache, **overrides)` speaks in a process of its own and returns the mel."""
 
     def run(checkpoint, cache=tmp_path / "cache", **overrides):
         overrides = {"model.max_decoder_steps": 20, "model.gate_threshold": 1.0} | {

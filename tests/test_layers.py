@@ -1,10 +1,10 @@
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor
+from mindspore import Tensor, nn
 
 from src import runtime
-from src.models.layers import BatchNorm, Conv1d
+from src.models.layers import AddBias, BatchNorm, Conv1d, sync_batch_norm
 from src.models.ops import length_mask
 
 
@@ -27,6 +27,21 @@ def test_batch_norm_learns_from_real_positions_only():
     assert not y[mask[:, :, 0] == 0].any()
     mean, variance = 0.1 * real.mean(0), 0.9 + 0.1 * real.var(0, ddof=1)  # as PyTorch: momentum 0.1, unbiased
     np.testing.assert_allclose(norm.moving_mean.asnumpy(), mean, rtol=1e-5)
+    np.testing.assert_allclose(norm.moving_variance.asnumpy(), variance, rtol=1e-5)
+
+
+def test_synchronised_batch_norm_takes_the_statistics_of_all_ranks():
+    def sum_over_ranks(x):
+        return 2 * x  # another rank with the same batch
+
+    x = np.random.default_rng(0).standard_normal((2, 2, 3)).astype(np.float32)
+    norm = BatchNorm(3)
+    sync_batch_norm(nn.CellList([norm]), sum_over_ranks)
+    norm.set_train()
+    y = norm(Tensor(x), Tensor(np.ones((2, 2, 1), np.float32))).asnumpy()
+    rows = x.reshape(-1, 3)
+    np.testing.assert_allclose(y.reshape(-1, 3), (rows - rows.mean(0)) / np.sqrt(rows.var(0) + 1e-5), atol=1e-5)
+    variance = 0.9 + 0.1 * np.concatenate((rows, rows)).var(0, ddof=1)
     np.testing.assert_allclose(norm.moving_variance.asnumpy(), variance, rtol=1e-5)
 
 
@@ -104,3 +119,15 @@ def test_convolution_gradient_and_length():
 
 def test_length_mask():
     np.testing.assert_array_equal(length_mask(Tensor(np.array([2, 0], np.int32)), 3).asnumpy(), [[1, 1, 0], [0, 0, 0]])
+
+
+def test_the_gradient_of_a_bias_adds_up_what_float16_cannot_hold():
+    add_bias = AddBias()
+    x, bias = Tensor(np.zeros((3000, 2), np.float16)), Tensor(np.zeros(2, np.float32))
+
+    def total(x, bias):
+        return add_bias(x, bias).astype(ms.float32).sum() * 32
+
+    by_x, by_bias = ms.jit(ms.grad(total, (0, 1)))(x, bias)
+    assert (by_x.dtype, by_bias.dtype) == (ms.float16, ms.float32)
+    np.testing.assert_array_equal(by_bias.asnumpy(), [96000.0, 96000.0])  # beyond 65504

@@ -1,4 +1,4 @@
-"""Measures of speech against what is known of the sounds, and against counting by hand."""
+"""Metrics of speech against known properties of sounds, and against counting by hand."""
 
 import sys
 from pathlib import Path

@@ -1,5 +1,7 @@
-"""Tacotron 2 against the public PyTorch implementation (tests/data/tiny_tacotron2.npz holds its weights, outputs and gradients),
-and what the network promises beyond it. Graphs take seconds to compile: all teacher-forced batches have one shape.
+"""Tacotron 2 against the public PyTorch implementation, and what the network promises beyond it.
+
+tests/data/tiny_tacotron2.npz holds the weights, outputs and gradients of the PyTorch network. Graphs take seconds to
+compile, so all teacher-forced batches have one shape.
 """
 
 from pathlib import Path
@@ -9,22 +11,17 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
-from src import runtime
 from src.checkpoint import copy_strictly, network_parameters
 from src.config import load_config
 from src.convert.mapping import to_ours
 from src.convert.tacotron2 import tacotron2_mapping, tacotron2_sizes
 from src.models.factory import create_model
-from src.models.tacotron2.decoder import Decoder
 from src.models.tacotron2.loss import Tacotron2Loss, guided_attention_penalty
 
 OUTPUTS = ("mel", "mel_postnet", "gate", "alignments")
 N_SYMBOLS, N_FRAMES = 20, 30  # every batch is padded to this
 DROPOUT_OFF = {f"model.{part}_dropout": 0.0 for part in ("encoder", "prenet", "attention", "decoder", "postnet")}
 STOPPING = {"model.max_decoder_steps": 40, "model.attention_stop_frames": 6}
-TINY = {
-    f"model.{name}_dim": 8 for name in ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")
-}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +48,7 @@ def integers(values):
 
 
 def batch_of(texts, mels):
-    """texts [L] and mels [n_mels, T] as one padded batch. The padding is rubbish, for it must not matter."""
+    """Pad texts [L] and mels [n_mels, T] to one batch, with random values, because the padding must not matter."""
     draw = np.random.default_rng(0)
     text = draw.integers(1, 148, (len(texts), N_SYMBOLS)).astype(np.int32)
     mel = draw.standard_normal((len(mels), mels[0].shape[0], N_FRAMES)).astype(np.float32)
@@ -67,7 +64,7 @@ def batch_of(texts, mels):
 
 
 def pair(reference, name):
-    """The batch `a` of two equal lengths, or `b0` and `b1`, which the reference ran alone: texts, mels, outputs of each item."""
+    """Texts, mels and outputs of two items: of batch `a`, with equal lengths, or of `b0` and `b1`, which ran alone."""
     if name == "a":
         texts, mels, outputs = (
             reference["a_text"],
@@ -81,7 +78,7 @@ def pair(reference, name):
 
 
 def assert_close(found, wanted, name="", tolerance=1e-4):
-    """Norm of the difference relative to that of the reference."""
+    """Check the norm of the difference relative to that of the reference."""
     assert found.shape == wanted.shape, name
     assert np.linalg.norm(found - wanted) <= tolerance * np.linalg.norm(wanted), name
 
@@ -101,7 +98,7 @@ def test_teacher_forced_is_the_public_implementation_whatever_the_padding(refere
 
 
 def loss_in_numpy(outputs, mels, r=1):
-    """The definition, item by item without padding: both mean squared errors, mean cross entropy of the gate."""
+    """Sum of both mean squared errors, and mean cross entropy of the gate, item by item without padding."""
     errors, entropies = [], []
     for (mel, mel_postnet, gate, _), target in zip(outputs, mels, strict=True):
         errors.append((mel - target) ** 2 + (mel_postnet - target) ** 2)
@@ -130,6 +127,14 @@ def test_loss_is_the_mean_over_real_frames(reference, net):
     np.testing.assert_allclose(float(guided_loss), sum(map(np.sum, penalties)) / sum(map(len, penalties)), rtol=1e-4)
     np.testing.assert_allclose(float(loss), float(mel_loss) + float(gate_loss) + 2 * float(guided_loss), rtol=1e-5)
 
+    def sum_over_ranks(x):
+        return 3 * x  # of two ranks, the other has twice as many frames
+
+    shared = Tacotron2Loss(config, sum_over_ranks, n_ranks=2)(
+        outputs, mel, mel_lengths, text_lengths, Tensor(2.0, ms.float32)
+    )
+    np.testing.assert_allclose(float(shared[0]), float(loss) / 1.5, rtol=1e-5)
+
 
 def test_guided_attention_leaves_padding_alone():
     penalty = guided_attention_penalty(integers([4, 2]), integers([3, 2]), 5, 4, 0.25).asnumpy()
@@ -156,7 +161,7 @@ def test_loss_and_gradients_of_training_are_the_public_implementation_whatever_t
     value, gradients = step(*batch_of(reference["a_text"], reference["a_mel"]))
     np.testing.assert_allclose(float(value), reference["d_loss"], rtol=1e-4)
     theirs = {name.removeprefix("d_grad/"): value for name, value in reference.items() if name.startswith("d_grad/")}
-    # Their two biases of an LSTM have equal gradients and our one is the sum of the two; the conversion wants the buffers too.
+    # Their two biases of an LSTM have equal gradients; ours is the sum of both. The conversion needs the buffers too.
     theirs = {name: 0 * value if "bias_hh" in name else value for name, value in theirs.items()}
     theirs |= {
         name[2:]: value
@@ -167,9 +172,8 @@ def test_loss_and_gradients_of_training_are_the_public_implementation_whatever_t
     names = [name for name, parameter in net.parameters_and_names() if parameter.requires_grad]
     assert len(names) == len(gradients)
     for name, found in zip(names, gradients, strict=True):
-        if (
-            np.linalg.norm(wanted[name]) < 1e-6
-        ):  # zero but for rounding: a bias that batch normalisation takes out again
+        # Zero but for rounding: a bias that batch normalisation subtracts again.
+        if np.linalg.norm(wanted[name]) < 1e-6:
             assert np.abs(found.asnumpy()).max() < 1e-6, name
         else:
             assert_close(found.asnumpy(), wanted[name], name)
@@ -221,7 +225,7 @@ def test_a_seed_decides_the_dropout_of_the_prenet(reference, net, monkeypatch):
 
 @pytest.fixture
 def change_gate(net):
-    """Multiplies and shifts the logit of the gate."""
+    """`change(factor, shift)` multiplies and shifts the logit of the gate."""
     parameters = net.decoder.projection.weight, net.decoder.projection.bias
     before = [parameter.asnumpy().copy() for parameter in parameters]
 
@@ -253,81 +257,3 @@ def test_an_item_ends_with_the_first_step_whose_gate_is_above_the_threshold(refe
     speech = net.generate(Tensor(reference["a_text"][:1]), integers([17]))
     assert speech.stop_reasons == ["gate"] and speech.mel_lengths.asnumpy().tolist() == [6]
     assert_close(speech.alignments.asnumpy(), reference["c_out_alignments"][:, :6])
-
-
-@pytest.mark.parametrize("r", [2, 3])
-def test_r_frames_a_step(r):
-    n_mels, n_frames = 4, 7
-    n_steps = -(-n_frames // r)  # the last step is not full
-    np.random.seed(r)
-    overrides = {
-        "audio.n_mels": n_mels,
-        "model.reduction_factor": r,
-        "model.max_decoder_steps": n_steps,
-        "train.guided_attention": 1.0,
-    }
-    net = create_model(config=load_config(overrides={**TINY, **DROPOUT_OFF, **overrides}))
-    draw = np.random.default_rng(r)
-    text, text_lengths = Tensor(draw.integers(1, 148, (2, 5)).astype(np.int32)), integers([5, 4])
-    target, lengths = draw.standard_normal((2, n_mels, n_frames)).astype(np.float32), np.array([7, 5], np.int32)
-
-    def teacher_forced(mel):
-        return [output.asnumpy() for output in net(text, text_lengths, Tensor(mel), Tensor(lengths))]
-
-    before = teacher_forced(target)
-    mel, mel_postnet, gate, alignments = before
-    assert mel.shape == mel_postnet.shape == (2, n_mels, n_frames)
-    assert gate.shape == (2, n_steps) and alignments.shape == (2, n_steps, 5)
-    for frame in range(n_frames):
-        changed = target.copy()
-        changed[:, :, frame] += 1
-        difference = np.abs(teacher_forced(changed)[0] - mel).max(1)  # (B, T)
-        first = (frame // r + 1) * r  # a step hears the frames of the step before
-        assert not difference[:, :first].any()
-        assert (difference[0, first:] > 0).all()
-        assert frame < lengths[1] or not difference.any(1)[1]  # padding is not heard
-
-    outputs = tuple(map(Tensor, before))
-    _, mel_loss, gate_loss, _ = Tacotron2Loss(net.config)(
-        outputs, Tensor(target), Tensor(lengths), text_lengths, Tensor(0.0, ms.float32)
-    )
-    items = [(mel[i, :, :n], mel_postnet[i, :, :n], gate[i, : -(-n // r)], None) for i, n in enumerate(lengths)]
-    wanted = loss_in_numpy(items, [target[i, :, :n] for i, n in enumerate(lengths)], r)
-    np.testing.assert_allclose((float(mel_loss), float(gate_loss)), wanted, rtol=1e-4)
-
-    if r == 3:  # what it says by itself, it says again when that is its teacher
-        norm, bias = net.postnet.convolutions[-1].norm, net.decoder.projection.bias
-        ops.Assign()(
-            norm.gamma, ops.zeros_like(norm.gamma)
-        )  # no postnet, so that free running shows the decoder's frames
-        ops.Assign()(bias, Tensor(np.append(bias.asnumpy()[:-1], np.float32(-100))))  # and no end
-        speech = net.generate(text, text_lengths)
-        said = speech.mel.asnumpy()
-        assert said.shape == (2, n_mels, n_steps * r) and speech.mel_lengths.asnumpy().tolist() == [n_steps * r] * 2
-        again = teacher_forced(said[:, :, :n_frames])
-        for i, n in enumerate(lengths):
-            assert_close(again[0][i, :, :n], said[i, :, :n])
-        np.testing.assert_allclose(again[3][0], speech.alignments.asnumpy()[0], atol=1e-5)
-
-
-def test_teacher_dropout_hides_whole_steps_in_training_only():
-    runtime.setup(0)
-    config = load_config(overrides={**TINY, **DROPOUT_OFF, "audio.n_mels": 4, "train.teacher_dropout": 0.5})
-    decoder = Decoder(config)
-    draw = np.random.default_rng(0)
-    memory, mask = Tensor(draw.standard_normal((2, 5, 8)).astype(np.float32)), ops.zeros((2, 5), ms.float32)
-    frames = Tensor(draw.standard_normal((12, 2, 4)).astype(np.float32))  # (T, B, n_mels)
-
-    def decode(teacher, training=False):
-        decoder.set_train(training)
-        return decoder(teacher, memory, mask)[0].asnumpy()
-
-    with_all, with_none = decode(frames), decode(frames * 0)
-    with_half, with_others = decode(frames, training=True), decode(frames, training=True)
-    np.testing.assert_array_equal(with_half[0], with_all[0])  # the first step hears nobody
-    for spoken in (with_half, with_others):
-        assert np.abs(spoken - with_all).max() > 1e-6 and np.abs(spoken - with_none).max() > 1e-6
-        for item in range(2):  # the second step hears all of the teacher or nothing, at its own scale
-            assert min(np.abs(spoken[1, item] - heard[1, item]).max() for heard in (with_all, with_none)) < 1e-6
-    assert np.abs(with_half - with_others).max() > 1e-6
-    np.testing.assert_array_equal(decode(frames), with_all)

@@ -1,4 +1,4 @@
-"""Pictures: a PNG appears, shows what it was given, and nothing global is touched."""
+"""Plots: a PNG appears, shows its data, and leaves pyplot alone."""
 
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+"""Preprocessing: the dataset it makes, rows it refuses, and runs that are interrupted or repeated."""
+
 import csv
 import json
 import os
@@ -14,6 +16,7 @@ import pytest
 import soundfile
 import yaml
 from threadpoolctl import threadpool_limits  # comes with librosa
+from toy_recordings import SETTINGS, TEXTS, config, sound, stored, write_ljspeech
 
 from src.audio import load_wav, mel_spectrogram
 from src.config import load_config
@@ -25,36 +28,7 @@ from src.errors import InputError
 from src.text import text_to_sequence
 
 ROOT = Path(__file__).resolve().parents[1]
-SETTINGS = {
-    **{"audio.sample_rate": 8000, "audio.n_fft": 256, "audio.win_length": 256, "audio.hop_length": 64},
-    **{"audio.n_mels": 8, "audio.fmax": 4000.0, "data.val_fraction": 0.25},
-}
 FLAGS = [text for key, value in SETTINGS.items() for text in (f"--{key}", str(value))]
-TEXTS = [
-    "Printing, in the only sense.",
-    "In being modern.",
-    "For although",
-    "Dr. Who has 3 cats.",
-    "The end of it.",
-    "Six",
-    "Seven",
-    "Eight.",
-]
-
-
-def sound(seconds, rate=8000, seed=0):
-    return 0.1 * np.random.default_rng(seed).standard_normal(int(seconds * rate))
-
-
-def write_ljspeech(folder, texts=TEXTS):
-    """A folder in the layout of LJSpeech, its clips 0.1 s per character of noise."""
-    (folder / "wavs").mkdir(parents=True)
-    for i, text in enumerate(texts):
-        soundfile.write(folder / f"wavs/clip-{i}.wav", sound(0.1 * len(text), seed=i), 8000, subtype="PCM_16")
-    (folder / "metadata.csv").write_text(
-        "".join(f"clip-{i}|raw {i}|{text}\n" for i, text in enumerate(texts)), encoding="utf-8"
-    )
-    return folder
 
 
 @pytest.fixture
@@ -69,22 +43,12 @@ def run_script(monkeypatch, capsys):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["preprocess.py", *map(str, arguments), *FLAGS])
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
-        # The script's environment comes too late for this process, whose BLAS would round with two threads otherwise than with one.
+        # BLAS rounds differently with two threads. This process has loaded it already, so the script cannot limit it.
         with threadpool_limits(1), pytest.raises(SystemExit) as exit:
             runpy.run_path(str(ROOT / "scripts/preprocess.py"), run_name="__main__")
         return exit.value.code, *capsys.readouterr()
 
     return run
-
-
-def config(**overrides):
-    return load_config(overrides={**SETTINGS, **{key.replace("__", "."): value for key, value in overrides.items()}})
-
-
-def stored(data_path, split):
-    corpus = Corpus(data_path, split)
-    rows = corpus.read(range(len(corpus))).create_tuple_iterator(num_epochs=1, output_numpy=True)
-    return {str(id): (text.tolist(), mel) for id, text, mel in rows}
 
 
 def test_dataset_holds_the_normalised_text_and_mel_of_every_clip(recordings, tmp_path):
@@ -106,69 +70,8 @@ def test_dataset_holds_the_normalised_text_and_mel_of_every_clip(recordings, tmp
     assert not (tmp_path / "data.work").exists()
 
 
-def test_file_list_of_paths_and_texts(recordings, tmp_path):
-    (recordings / "list.txt").write_bytes(
-        "\ufeffwavs/clip-0.wav|Printing, in the only sense.\r\nwavs/clip-1.wav|In being modern.\r\n\r\n".encode()
-    )
-    preprocess(tmp_path / "beside the list", config(data__val_fraction=0.0), file_list=recordings / "list.txt")
-    (tmp_path / "list.txt").write_text((recordings / "list.txt").read_text(encoding="utf-8-sig"))
-    preprocess(tmp_path / "elsewhere", config(data__val_fraction=0.0), recordings, tmp_path / "list.txt")
-    for folder in ("beside the list", "elsewhere"):
-        assert list(stored(tmp_path / folder, "train")) == ["wavs/clip-0", "wavs/clip-1"]
-        with pytest.raises(InputError, match="no split 'val'"):
-            Corpus(tmp_path / folder, "val")
-
-
-def test_id_lists_decide_the_split(recordings, tmp_path, capsys):
-    (tmp_path / "val.txt").write_text("\ufeffclip-3\nclip-1\n\nclip-99\n", encoding="utf-8")
-    (tmp_path / "train.txt").write_text("clip-0\r\nclip-5\r\n")
-    (recordings / "wavs/clip-7.wav").unlink()  # in neither list: nobody needs it
-    stats, _ = preprocess(
-        tmp_path / "both", config(), recordings, val_ids=tmp_path / "val.txt", train_ids=tmp_path / "train.txt"
-    )
-    assert Corpus(tmp_path / "both").ids == ["clip-0", "clip-5"]
-    assert Corpus(tmp_path / "both", "val").ids == ["clip-1", "clip-3"]
-    assert stats["left_out"] == 4
-    (said,) = [line for line in capsys.readouterr().err.splitlines() if "ids are" in line]
-    assert said == f"{tmp_path / 'val.txt'}: 1 of 3 ids are of no row, such as clip-99"
-    stats, _ = preprocess(tmp_path / "rest", config(), recordings, val_ids=tmp_path / "val.txt", skip_bad=True)
-    assert Corpus(tmp_path / "rest").ids == [f"clip-{i}" for i in (0, 2, 4, 5, 6)]
-    assert (stats["left_out"], stats["skipped"]) == (0, 1)
-
-
-@pytest.mark.parametrize(
-    ("val", "train", "message"),
-    [
-        ("clip-1", "clip-1\nclip-2", "1 ids are in --val_ids and in --train_ids, such as clip-1"),
-        ("LJ1", None, "none of the 8 usable rows is in the val split"),
-        ("clip-1", "LJ1", "none of the 8 usable rows is in the train split"),
-        (None, "clip-1", "--train_ids needs --val_ids"),
-        ("\n", None, "has no ids"),
-    ],
-)
-def test_contradicting_id_lists(recordings, tmp_path, val, train, message):
-    paths = {}
-    for name, content in (("val_ids", val), ("train_ids", train)):
-        if content is not None:
-            paths[name] = tmp_path / name
-            paths[name].write_text(content)
-    with pytest.raises(InputError, match=message):
-        preprocess(tmp_path / "data", config(), recordings, **paths)
-    assert not (tmp_path / "data").exists()
-
-
-def test_split_by_fraction_follows_the_seed_not_the_order(recordings, tmp_path):
-    preprocess(tmp_path / "a", config(), recordings)
-    lines = (recordings / "metadata.csv").read_text().splitlines()
-    (recordings / "metadata.csv").write_text("\n".join(reversed(lines)))
-    preprocess(tmp_path / "b", config(), recordings)
-    preprocess(tmp_path / "c", config(train__seed=5), recordings)
-    a, b, c = (set(Corpus(tmp_path / name, "val").ids) for name in "abc")
-    assert a == b != c and len(a) == len(c) == 2
-
-
 def break_rows(recordings):
-    """Give each row but the first and the last two something wrong, add some, and return what is said of each line."""
+    """Spoil every row but the first and the last two, and add bad rows. Returns the complaint about each line."""
     wavs = recordings / "wavs"
     (wavs / "clip-1.wav").unlink()
     (wavs / "clip-2.wav").write_bytes((wavs / "clip-2.wav").read_bytes()[:2000])
@@ -294,7 +197,7 @@ def test_a_folder_of_something_else_is_never_replaced(recordings, tmp_path):
 
 def test_a_run_killed_while_writing_is_taken_up(recordings, tmp_path, monkeypatch):
     preprocess(tmp_path / "uninterrupted", config(), recordings)
-    # Killed when the records of the training split are complete but for the index.
+    # Killed when the records of the training split are complete, but not yet its index.
     program = (
         "import os, signal, sys, numpy; from pathlib import Path\n"
         "from src.config import load_config; from src.data.preprocess import preprocess\n"
@@ -312,7 +215,7 @@ def test_a_run_killed_while_writing_is_taken_up(recordings, tmp_path, monkeypatc
     read = []
     monkeypatch.setattr(clips_module, "load_wav", lambda path, rate: read.append(path.name) or load_wav(path, rate))
     wav = recordings / "wavs/clip-5.wav"
-    os.utime(wav, ns=(0, 0))  # changed since: the mel of before does not count
+    os.utime(wav, ns=(0, 0))  # changed since, so that its cached mel must not be used
     preprocess(tmp_path / "data", config(), recordings)
     assert read == ["clip-5.wav"]
     assert not (tmp_path / "data.work").exists()

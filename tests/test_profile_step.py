@@ -1,4 +1,4 @@
-"""What scripts/benchmarks/profile_step.py counts, against the network's own weights."""
+"""The counts of scripts/benchmarks/profile_step.py against the network's own weights."""
 
 import json
 import sys

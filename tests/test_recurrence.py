@@ -14,10 +14,11 @@ from mindspore import Tensor, nn, ops
 from src import runtime
 from src.checkpoint import network_parameters
 from src.config import load_config
-from src.models.lstm import LSTM, BidirectionalLSTM
+from src.models.lstm import LSTM, BidirectionalLSTM, LSTMScan
 from src.models.ops import transpose_weight
+from src.models.precision import set_precision
 from src.models.scan import BLOCK, whole_blocks
-from src.models.tacotron2.attention import MASKED, Attention
+from src.models.tacotron2.attention import MASKED, Attention, AttentionScan
 
 T, B, L = 5 * BLOCK + 3, 2, 5  # six blocks, the last one not full
 TEXT_LENGTHS = np.array([5, 3])
@@ -38,7 +39,7 @@ def graph_mode():
 
 
 class FixedDropout(nn.Cell):
-    """Takes the place of `DropoutMask`; its factors (T, B, H) are known."""
+    """Stand-in for `DropoutMask` that returns a known mask (T, B, H)."""
 
     def __init__(self, mask):
         super().__init__()
@@ -65,7 +66,7 @@ class WeightedSum(nn.Cell):
 
 
 class Gradient(nn.Cell):
-    """The value of a cell and its gradients by the first `n_inputs` inputs and all weights."""
+    """Value of a cell and its gradients by the first `n_inputs` inputs and all weights."""
 
     def __init__(self, cell, n_inputs):
         super().__init__()
@@ -130,7 +131,7 @@ def numeric_gradient(function, value, eps=1e-5):
 
 
 def check(cell, loop, dropout_mask, inputs, constants=()):
-    """Value and gradients of `cell`, by `inputs` (by name) and by its weights, are those of `loop`."""
+    """Check that value and gradients of `cell`, by `inputs` (by name) and weights, are those of `loop`."""
     draw = np.random.default_rng(1)
     weights = {name: value.asnumpy().astype(np.float64) for name, value in network_parameters(cell).items()}
     arguments = {**inputs, **weights}
@@ -150,7 +151,8 @@ def check(cell, loop, dropout_mask, inputs, constants=()):
     np.testing.assert_allclose(float(value), total(), rtol=1e-4)
     for name, found in zip(arguments, (*by_inputs, *by_weights), strict=True):
         wanted = numeric_gradient(lambda value, name=name: total(**{name: value}), arguments[name])
-        # Energies matter only by their differences, so much cancels in their gradients; a missing term would be ten times as much.
+        # Only differences of energies matter, so much cancels in their gradients. A missing term would be ten times as
+        # large as the tolerance.
         np.testing.assert_allclose(found.asnumpy(), wanted, atol=1e-3 * np.abs(wanted).max(), rtol=0, err_msg=name)
 
 
@@ -161,9 +163,8 @@ def test_lstm_with_dropout_on_its_state(n_steps, n_batch):
     check(LSTM(3, 4, dropout=0.2), lstm_loop, dropout_mask, {"x": draw.standard_normal((n_steps, n_batch, 3))})
 
 
-@pytest.mark.parametrize(
-    "n_hidden", [5, 1]
-)  # 1: states are as wide as the text is long, and the scan's buffers have equal shapes
+# With 1, states are as wide as the text is long, and the scan's buffers have equal shapes.
+@pytest.mark.parametrize("n_hidden", [5, 1])
 def test_attention_with_dropout_on_its_state(n_hidden):
     draw = np.random.default_rng(0)
     model = load_config(overrides={**SIZES, "model.attention_rnn_dim": n_hidden}).model
@@ -202,6 +203,28 @@ def test_a_bidirectional_lstm_reads_each_item_backwards_from_its_own_end():
         assert not y[length:, item].any()
 
 
+@pytest.mark.parametrize("attends", [False, True])
+def test_the_cell_state_adds_up_what_float16_would_lose(attends):
+    n_steps, small = 20, 2.0**-12  # float16 has nothing between 1 and 1 + 2^-10
+    x = np.full((n_steps, 1), small)
+    x[0] = 20.0  # the cell state begins with 1
+    weight, bias = np.zeros((3 if attends else 2, 4)), np.full(4, 20.0)  # all gates are open
+    weight[0, 2], bias[2] = 1.0, 0.0  # and x is what comes in
+    activations, parameters = [x, np.ones((n_steps, 1, 1))], [weight, bias]
+    if attends:
+        activations += [np.zeros((1, 1, 1)), np.zeros((1, 1, 1))]  # memory and keys
+        parameters = [np.zeros((1, 1)), *parameters, np.zeros((1, 1)), np.zeros((1, 1)), np.zeros((6, 1))]
+    scan = AttentionScan(0.0) if attends else LSTMScan(0.0)
+    set_precision(scan, "O2")
+    scan.set_train(True)
+    inputs = [Tensor(value.astype(np.float16)) for value in activations] + [
+        Tensor(value.astype(np.float32)) for value in parameters
+    ]
+    h, *_, c, _ = scan(*inputs)
+    assert (h.dtype, c.dtype) == (ms.float16, ms.float32)
+    np.testing.assert_allclose(c.asnumpy()[1:, 0], 1 + small * np.arange(n_steps), atol=small / 10)
+
+
 def compile_for(n_blocks):
     """Compile value and gradient of both recurrences for a number of blocks."""
     model = load_config(overrides=SIZES).model
@@ -213,16 +236,13 @@ def compile_for(n_blocks):
 
 def test_graphs_of_value_and_gradient_do_not_grow_with_the_steps(tmp_path):
     graphs = {"MS_DEV_SAVE_GRAPHS": "1", "MS_DEV_SAVE_GRAPHS_PATH": str(tmp_path)}  # read when MindSpore is imported
-    last_pass = {
-        "MS_DEV_DUMP_IR_PASSES": "validate"
-    }  # the last thing that happens to a graph before the backend gets it
+    last_pass = {"MS_DEV_DUMP_IR_PASSES": "validate"}  # the last pass before the backend gets the graph
     environment = {**os.environ, **graphs, **last_pass, "PYTHONPATH": str(Path(__file__).parents[1])}
     subprocess.run([sys.executable, __file__], check=True, env=environment, capture_output=True, cwd=tmp_path)
     texts = [path.read_text() for path in sorted(tmp_path.rglob("*_validate_*.ir"))]
     nodes = [len(re.findall(r"^ +%\d+\(", text, re.MULTILINE)) for text in texts]
-    lstm, attention, longer_lstm, longer_attention = (
-        count for count in nodes if count > 100
-    )  # the others are of a single operator
+    # Smaller graphs are of single operators.
+    lstm, attention, longer_lstm, longer_attention = (count for count in nodes if count > 100)
     assert (lstm, attention) == (longer_lstm, longer_attention)
 
 

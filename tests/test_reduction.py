@@ -28,14 +28,8 @@ class NoOptimizer:
 
 def test_the_factor_falls():
     config = load_config(overrides={"model.reduction_factor": 5, "train.reduction_steps": {200: 3, 600: 2}})
-    assert [reduced(config, step).model.reduction_factor for step in (0, 199, 200, 599, 600, 9999)] == [
-        5,
-        5,
-        3,
-        3,
-        2,
-        2,
-    ]
+    factors = [reduced(config, step).model.reduction_factor for step in (0, 199, 200, 599, 600, 9999)]
+    assert factors == [5, 5, 3, 3, 2, 2]
     assert reduced(config, 300) == load_config(
         overrides={"model.reduction_factor": 3, "train.reduction_steps": {600: 2}}
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from src.config import KEYS
+from src.config import keys
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = [
@@ -34,7 +34,7 @@ def test_every_imported_package_is_required():
         for line in (ROOT / name).read_text().splitlines()
     ]
     required = {re.split(r"[\[<>=]", line)[0].lower() for line in lines}
-    ours = {"src", "benchmarks"} | {path.stem for path in (ROOT / "scripts").glob("*.py")}
+    ours = {"src"} | {path.parent.name for path in (ROOT / "scripts").glob("*/__init__.py")} | {path.stem for path in (ROOT / "scripts").glob("*.py")}
     optional = {"torch", "tensorboardX"}
     distributions = packages_distributions()
     for path in sources():
@@ -45,6 +45,26 @@ def test_every_imported_package_is_required():
                 assert {package.lower() for package in distributions[name]} & required, f"{path} imports {name}"
 
 
+def imported_modules(path):
+    """Dotted names of all that a file imports, each `from a import b` as a.b."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_networks_know_nothing_of_files_ranks_or_the_command_line():
+    rooms = re.compile(r"src\.(files|runtime|cli|train|data|checkpoint)\b")
+    models = ROOT / "src" / "models"
+    assert any(map(rooms.match, imported_modules(models / "factory.py")))  # the one that ties the rooms together
+    modules = [path for path in models.rglob("*.py") if path != models / "factory.py"]
+    assert len(modules) > 20
+    assert {path.name: found for path in modules if (found := list(filter(rooms.match, imported_modules(path))))} == {}
+
+
 def test_no_module_under_src_is_named_like_one_of_the_standard_library():
     names = {path.stem for path in (ROOT / "src").iterdir()}
     assert not names & sys.stdlib_module_names
@@ -53,7 +73,7 @@ def test_no_module_under_src_is_named_like_one_of_the_standard_library():
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_names_every_configuration_key(script):
     done = subprocess.run([sys.executable, script, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert [key for key in KEYS if f"--{key}" not in done.stdout] == []
+    assert [key for key in keys() if f"--{key}" not in done.stdout] == []
 
 
 def test_the_demo_of_training_speaks_a_sentence_of_its_corpus():
@@ -94,3 +114,63 @@ def test_a_folder_that_is_no_environment_is_left_alone(tmp_path):
     assert done.returncode == 2
     assert re.fullmatch(r"error: \S+ is not a virtual environment .*\n", done.stderr)
     assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+def functions(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+
+
+def test_files_functions_and_lines_are_short():
+    long = []
+    for path in sources():
+        text = path.read_text(encoding="utf-8")
+        lines, name = text.splitlines(), path.relative_to(ROOT)
+        long += [f"{name}: {len(lines)} lines"] if len(lines) > 300 else []
+        long += [f"{name}:{n}: {len(line)} characters" for n, line in enumerate(lines, 1) if len(line) > 120]
+        for node in functions(ast.parse(text)):
+            length = node.end_lineno - node.lineno + 1
+            # A longer one says why: "One function: ..." in a comment at its beginning.
+            reasoned = any("# One function:" in line for line in lines[node.lineno - 1 : node.lineno + 12])
+            if isinstance(node, ast.FunctionDef) and length > 60 and not reasoned:
+                long.append(f"{name}:{node.lineno}: {node.name} has {length} lines")
+    assert long == []
+
+
+def test_docstrings_begin_with_a_noun_or_an_imperative():
+    stumbling = []
+    for path in sources():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in [tree, *functions(tree)]:
+            first = (ast.get_docstring(node) or "").split(" ")[0]
+            if first in ("What", "That", "Those", "Whether", "Which"):
+                stumbling.append(f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}")
+    assert stumbling == []
+
+
+@pytest.mark.parametrize("module", ["src.data.preprocess", "src.text", "src.audio", "src.export.onnx.inference"])
+def test_it_starts_without_mindspore(module):
+    code = f"import sys, {module}; sys.exit('mindspore' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def rooms_imported(path):
+    """Rooms of src that a file imports when it runs: not those that only annotations need."""
+    tree, found = ast.parse(path.read_text(encoding="utf-8")), set()
+    tree.body = [
+        node for node in tree.body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+    ]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "src":
+            modules = [f"src.{each.name}" for each in node.names] if node.module == "src" else [node.module]
+            found |= {module.split(".")[1] for module in modules}
+    return found
+
+
+def test_rooms_do_not_import_each_other_in_a_circle():
+    rooms = {path.stem: [path] for path in (ROOT / "src").glob("*.py") if path.stem != "__init__"}
+    rooms |= {path.parent.name: sorted(path.parent.rglob("*.py")) for path in (ROOT / "src").glob("*/__init__.py")}
+    arrows = {room: set().union(*map(rooms_imported, files)) & set(rooms) - {room} for room, files in rooms.items()}
+    while free := [room for room, needed in arrows.items() if not needed & set(arrows)]:
+        for room in free:
+            del arrows[room]
+    assert arrows == {}

@@ -28,7 +28,7 @@ def test_the_device_is_that_of_the_environment(asked_for, monkeypatch):
     runtime.setup()
     monkeypatch.setenv("DEVICE_ID", "3")
     runtime.setup()
-    monkeypatch.setenv("MS_ROLE", "MS_WORKER")  # MindSpore deals the devices out
+    monkeypatch.setenv("MS_ROLE", "MS_WORKER")  # MindSpore assigns the devices
     runtime.setup()
     assert asked_for == [("CPU", 0), ("CPU", 3), ("CPU", None)]
 
@@ -112,7 +112,7 @@ print(runtime.can_fork())
 
 
 def run_alone(script, text):
-    """What `text` prints as a program of its own, in which MindSpore has no threads yet."""
+    """Return what the program `text` prints in a new process, in which MindSpore has no threads yet."""
     script.write_text(text)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(

@@ -1,3 +1,5 @@
+"""Segments of waveforms: their mel is that of the clip, their order that of seed and epoch."""
+
 import dataclasses
 
 import numpy as np

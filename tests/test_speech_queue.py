@@ -1,4 +1,4 @@
-"""Texts that wait, are spoken, stopped, forgotten; with the network of test_synthesis.py, which is quick to see through."""
+"""The queue of texts: waiting, spoken, stopped, forgotten; with the simple network of test_synthesis.py."""
 
 import io
 import threading
@@ -14,7 +14,7 @@ from src.synthesis.speech_queue import FINISHED, KEPT, MOST_WAITING, Job, Speech
 
 
 class SlowNetwork(FakeNetwork):
-    """Speaks no sentence before it is told to, but for the first text of all."""
+    """Speaks each sentence only when it is told to, except the very first text."""
 
     def __init__(self):
         super().__init__()
@@ -45,7 +45,7 @@ def queue_of():
 
 @pytest.fixture
 def slow(queue_of):
-    """A network that waits, its queue, and a text of three sentences that has begun to be spoken."""
+    """A network that waits, its queue, and a job of three sentences that is being spoken."""
     net = SlowNetwork()
     queue = queue_of(net)
     net.begun.acquire()  # of the first text

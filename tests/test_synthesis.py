@@ -1,4 +1,4 @@
-"""Lines to wavs with a network that is quick to see through; the real one is in test_eval.py and test_network.py."""
+"""Lines to wavs, with a network so simple that its output can be predicted; test_eval.py has the real one."""
 
 import itertools
 import json
@@ -13,6 +13,7 @@ from src.audio import load_wav
 from src.config import load_config
 from src.errors import InputError
 from src.models.tacotron2.model import Speech
+from src.synthesis.output import save
 from src.synthesis.synthesis import (
     BATCH_SIZE,
     WINDOW,
@@ -20,7 +21,6 @@ from src.synthesis.synthesis import (
     Piece,
     plan_batches,
     read_lines,
-    save,
     speakable_pieces,
     synthesise,
 )
@@ -41,6 +41,9 @@ class FakeNetwork:
 
     def __init__(self, stop_reasons=lambda ids: "gate"):
         self.stop_reasons, self.shapes, self.compiled, self.seeds = stop_reasons, [], [], []
+
+    def generate_key(self, n_batch, length):
+        return f"{n_batch} {length}"
 
     def compile_generate(self, n_batch, length):
         self.compiled.append((n_batch, length))
@@ -184,7 +187,7 @@ def test_bad_lines_are_found_before_anything_is_spoken():
         speak(["fine", "..."], net)
     with pytest.raises(InputError, match="XX"):
         speak(["fine", "{XX}"], net)
-    with pytest.warns(UserWarning, match="# @$") as caught:
+    with pytest.warns(UserWarning, match=r"'#' .U.0023. in line 1, '@' .U.0040. in line 2") as caught:
         speak(["fine # one", "fine @ two"], net)
     assert len(caught) == 1 and len(net.shapes) == 1
 
@@ -225,7 +228,7 @@ def test_no_time_is_lost_to_the_repeats_that_fill_a_batch(monkeypatch):
 
 def test_files_of_an_utterance(tmp_path):
     (utterance,) = speak(["One. And two."])
-    row = save(utterance, tmp_path, "0007", CONFIG.audio)
+    row = save(utterance, tmp_path, "0007", CONFIG)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0007.png", "0007.wav", "0007_mel.npy"]
     np.testing.assert_allclose(load_wav(tmp_path / row["wav"], RATE), utterance.wav, atol=1 / 32768)
     mel = np.load(tmp_path / row["mel"])
@@ -236,7 +239,21 @@ def test_files_of_an_utterance(tmp_path):
     assert (row["line"], row["text"], row["stop_reason"], row["alignment_score"]) == (1, "One. And two.", "gate", 0.5)
     assert row["real_time_factor"] == utterance.seconds / row["seconds"] > 0
     assert [sentence["text"] for sentence in row["sentences"]] == ["One.", "And two."]
+    first, second = row["sentences"]
+    pause = round(CONFIG.text.sentence_pause * RATE / HOP) * HOP / RATE
+    assert (first["start"], first["end"]) == (0, first["frames"] * HOP / RATE)
+    assert (second["start"], second["end"]) == pytest.approx((first["end"] + pause, row["seconds"]))
+    assert "".join(second["symbols"]) == second["spoken"] == "and two."
+    assert row["spoken"] == "one. and two." and row["peak"] == pytest.approx(np.abs(utterance.wav).max())
     json.dumps(row)
+
+
+def test_a_loud_line_is_limited_and_reported(tmp_path):
+    (utterance,) = synthesise(
+        FakeNetwork(), [Line(1, "abc")], lambda mel: 3 * vocoder(mel) / np.abs(vocoder(mel)).max()
+    )
+    row = save(utterance, tmp_path, "0001", CONFIG)
+    assert row["peak"] == pytest.approx(3) and 0.95 < np.abs(utterance.wav).max() <= 1
 
 
 def test_lines_of_a_file_keep_their_numbers(tmp_path):

@@ -1,4 +1,4 @@
-"""Nothing is lost: runs that are killed, whose disk fills, whose data vanishes, whose folder another run wants."""
+"""Training runs that are killed, whose disk fills, whose data vanishes, whose folder another run wants."""
 
 import os
 import resource
@@ -42,7 +42,7 @@ def toy(monkeypatch):
 
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory):
-    """What a run logs that nothing happens to."""
+    """The log of an undisturbed run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "create_model", create_toy_network)
         Training(toy_config(data__n_buckets=1), data, tmp_path_factory.mktemp("whole") / "out").run()
@@ -50,7 +50,7 @@ def whole(data, tmp_path_factory):
 
 
 def before_step(number, action, monkeypatch):
-    """`action` is called just before step `number` of the runs that follow."""
+    """Calls `action` just before step `number` of the runs that follow."""
 
     class Step(SignallingStep):
         def __call__(self, *arguments):
@@ -87,12 +87,12 @@ def test_a_run_killed_twenty_times_at_random_moments_ends_like_one_that_never_wa
         how = ["--resume", killed] if killed.exists() else [*begin, "--output_dir", killed]
         process, files = start(*how, output=output, watched=killed)
         try:
-            # A start touches a dozen files, a step one, and a checkpoint eight or so: most kills fall into or near the writing of one.
+            # A start touches a dozen files, a step one, a checkpoint about eight: most kills hit the writing of a file.
             for _ in range(random.integers(40) if kills < 20 else sys.maxsize):
                 files.recv()
                 files.send("go on")
             files.recv()
-        except EOFError:  # it has come to its end
+        except EOFError:  # the run has ended
             break
         if random.random() < 0.5:  # else exactly between two of them
             files.send("go on")
@@ -114,9 +114,8 @@ def test_a_run_killed_twenty_times_at_random_moments_ends_like_one_that_never_wa
 
 def test_a_disk_that_fills_costs_nothing_before(data, whole, tmp_path, monkeypatch, capsys):
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before_step(
-        7, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard)), monkeypatch
-    )  # less than a checkpoint, more than a log
+    limit = 20_000  # bytes; less than a checkpoint, more than a log
+    before_step(7, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard)), monkeypatch)
     settings = flags(data__n_buckets=1, train__keep_checkpoints=1)
     try:
         code, error, _ = script(monkeypatch, capsys, "--data_path", data, "--output_dir", tmp_path / "out", *settings)

@@ -1,4 +1,4 @@
-"""The log of a toy training with skipped steps, resumed: as TensorBoard reads it, and as scripts/plot_log.py draws it."""
+"""The log of a resumed toy training with skipped steps, in TensorBoard and in scripts/plot_log.py."""
 
 import builtins
 import runpy
@@ -138,7 +138,7 @@ def test_logs_that_cannot_be_drawn_are_one_line(tmp_path, monkeypatch, capsys):
         '{"step": 0, "epoch": 0, "skipped_steps": 0, "warm_start": "x.ckpt"}\n{"step": 1, "lo'
     )
     assert "the log has no step yet" in complaint(tmp_path)
-    assert "its name end with .png" in complaint(tmp_path, "--output", tmp_path / "log.pdf")
+    assert "its name must end with .png" in complaint(tmp_path, "--output", tmp_path / "log.pdf")
     assert not (tmp_path / "log.png").exists()
 
 

@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 import train
-from src.checkpoint import load_checkpoint, save_checkpoint
+from src.checkpoint import load_checkpoint
 from src.cli import run
+from src.data.corpus import Corpus
 from src.errors import InputError
 from src.models.factory import create_model
 from src.models.tacotron2.loss import Tacotron2Loss
-from src.text import SYMBOLS
 from src.train import loop
 from src.train.log import TrainingLog
 from src.train.loop import Diverged, Training
@@ -83,9 +83,8 @@ def test_a_finished_run_is_not_overwritten(data, tmp_path, monkeypatch, capsys):
     config = toy_config(data__n_buckets=1, train__max_steps=1)
     Training(config, data, tmp_path / "out").run()
     rows = read_log(tmp_path / "out")
-    monkeypatch.setattr(
-        sys, "argv", ["train.py", "--resume", str(tmp_path / "out")]
-    )  # data and configuration are the run's own
+    # Data and configuration are the run's own.
+    monkeypatch.setattr(sys, "argv", ["train.py", "--resume", str(tmp_path / "out")])
     with pytest.raises(SystemExit, match="0"):
         run(train.main)
     assert "all 1 steps are done" in capsys.readouterr().out
@@ -103,9 +102,8 @@ def test_a_signal_saves_a_checkpoint_and_leaves(request_to_stop, data, tmp_path,
     with pytest.raises(SystemExit) as exit_code:
         run(train.main)
     name = {143: "SIGTERM", 130: "SIGINT"}[exit_code.value.code]
-    assert (
-        name == "SIGTERM" or request_to_stop == "INTERRUPT"
-    )  # MindSpore makes a SIGINT into a SIGTERM once a graph has run
+    # MindSpore turns SIGINT into SIGTERM once a graph has run.
+    assert name == "SIGTERM" or request_to_stop == "INTERRUPT"
     assert f"stopped by {name} at step 3" in capsys.readouterr().out
     assert [path.name for path in numbered(tmp_path / "out")] == ["tacotron2-0.ckpt", "tacotron2-3.ckpt"]
 
@@ -148,11 +146,8 @@ def test_what_a_run_leaves_behind(data, tmp_path, capfd):
 
 def test_validation_every_epoch(data, tmp_path):
     Training(toy_config(data__n_buckets=1, train__validate_every=0, train__max_steps=7), data, tmp_path / "out").run()
-    assert [row["step"] for row in read_log(tmp_path / "out") if "val_loss" in row] == [
-        3,
-        6,
-        7,
-    ]  # 8 clips in batches of 3
+    # 8 clips in batches of 3 are three steps an epoch.
+    assert [row["step"] for row in read_log(tmp_path / "out") if "val_loss" in row] == [3, 6, 7]
 
 
 def test_bad_batches_are_skipped_counted_and_logged(tmp_path):
@@ -215,9 +210,8 @@ def test_the_loss_scale_falls_at_overflows(tmp_path):
         "train__loss_scale": 4.0,
         "train__max_bad_steps": 1,
     }
-    with pytest.raises(
-        Diverged, match="1 batches in a row"
-    ):  # the third bad batch meets a scale of 1, which cannot be to blame
+    # The third bad batch meets a scale of 1, which cannot be the cause.
+    with pytest.raises(Diverged, match="1 batches in a row"):
         Training(toy_config(**settings), data, tmp_path / "out").run()
     rows = read_log(tmp_path / "out")
     scales = [row["loss_scale"] for row in rows if "loss" in row]
@@ -226,81 +220,10 @@ def test_the_loss_scale_falls_at_overflows(tmp_path):
     assert latest(tmp_path / "out").extra["loss_scale"] is not None
 
 
-def test_warm_start(data, tmp_path, capsys):
-    config = toy_config(data__n_buckets=1, train__max_steps=2)
-    Training(config, data, tmp_path / "first").run()
-    source = tmp_path / "first" / "best.ckpt"
-    trained = load_checkpoint(source).weights
-    capsys.readouterr()
-    training = Training(config, data, tmp_path / "second", warm_start=source, ignore_layers=["embedding"])
-    assert "freshly initialised: embedding" in capsys.readouterr().out
-    np.testing.assert_array_equal(training.net.encoder.weight.asnumpy(), trained["encoder.weight"])
-    assert not np.array_equal(training.net.embedding.asnumpy(), trained["embedding"])
-    assert training.progress.step == 0
-    with pytest.raises(InputError, match=r"encoder\.weight is \[4, 8\], expected \[4, 16\]"):
-        Training(toy_config(model__encoder_dim=16), data, tmp_path / "third", warm_start=source)
-    assert not (tmp_path / "third").exists()
-
-
-def test_warm_start_with_another_alphabet(data, tmp_path, capsys):
-    symbols = [*(symbol for symbol in SYMBOLS if symbol != "Q"), "é", "ß"]
-    theirs = toy_config(text__symbols=symbols, model__n_symbols=149)
-    net = create_toy_network(theirs)
-    save_checkpoint(tmp_path / "other.ckpt", net, theirs)
-    config = toy_config(data__n_buckets=1, train__max_steps=1)
-    Training(config, data, tmp_path / "out", warm_start=tmp_path / "other.ckpt")
-    assert "symbol by symbol; freshly initialised: Q; not used: é ß" in capsys.readouterr().out
-    first = read_log(tmp_path / "out")[0]
-    assert (first["step"], first["fresh"], first["fresh_symbols"], first["unused_symbols"]) == (
-        0,
-        [],
-        ["Q"],
-        ["é", "ß"],
-    )
-    weights = load_checkpoint(tmp_path / "out" / "tacotron2-0.ckpt").weights["embedding"]
-    np.testing.assert_array_equal(weights[-1], net.embedding.asnumpy()[symbols.index(SYMBOLS[-1])])
-
-
-def test_resuming_with_other_batches_begins_an_epoch(data, tmp_path, capsys):
-    config = toy_config(data__n_buckets=1, train__max_steps=4)
-    Training(config, data, tmp_path / "out").run()
-    checkpoint = latest(tmp_path / "out")
-    assert (checkpoint.epoch, checkpoint.extra["batch"]) == (1, 1)
-    other = toy_config(data__n_buckets=1, train__max_steps=6, train__batch_size=2)
-    training = Training(other, data, tmp_path / "out", resume=checkpoint)
-    assert "fresh epoch" in capsys.readouterr().out
-    assert (training.progress.step, training.progress.epoch, training.progress.batch) == (4, 2, 0)
-
-
-def test_data_of_another_config_is_refused(data, tmp_path):
-    with pytest.raises(InputError, match="sample_rate is 22050 there, 16000 in the config"):
-        Training(toy_config(audio__sample_rate=16000), data, tmp_path / "out")
-    with pytest.raises(InputError, match="no such dataset"):
-        Training(toy_config(), tmp_path / "nowhere", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--resume", "nowhere"], "nowhere: no such run"),
-        ([], "--data_path and --output_dir are needed"),
-        (["--ignore_layers", "embedding"], "--warm_start"),
-        (["--train.batchsize", "3"], "did you mean 'train.batch_size'"),
-    ],
-)
-def test_arguments_that_make_no_sense(arguments, message, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
-    with pytest.raises(SystemExit) as exit_code:
-        run(train.main)
-    error = capsys.readouterr().err
-    assert exit_code.value.code == 2 and message in error and error.count("\n") == 1
-
-
 def test_validation_does_not_depend_on_batching(data):
     config = toy_config()
     net, loss = create_toy_network(config), Tacotron2Loss(config)
-    corpus = loop.Corpus(data, "val")
+    corpus = Corpus(data, "val")
     results = [Validator(net, loss, corpus, batch_size, reduction_factor=1)() for batch_size in (1, 2, 5, 64)]
     for result in results[1:]:
         np.testing.assert_allclose(result[:4], results[0][:4], rtol=1e-5)

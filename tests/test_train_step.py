@@ -12,7 +12,10 @@ START = np.array([1.0, -2.0, 0.5], np.float32)
 
 
 class Net(nn.Cell):
-    """Its output is its weight plus the mean of the mel. Counts its steps, as batch norm gathers its statistics: going forward."""
+    """Its output is its weight plus the mean of the mel.
+
+    It counts its steps in the forward pass, as batch norm gathers its statistics.
+    """
 
     def __init__(self):
         super().__init__()

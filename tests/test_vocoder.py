@@ -1,4 +1,4 @@
-"""eval.py with WaveGlow, from the command line to the files, on real but tiny networks; and the measure of a vocoder."""
+"""eval.py with WaveGlow, from the command line to the files, on tiny networks; and the metric of a vocoder."""
 
 import json
 import sys
@@ -27,7 +27,7 @@ AUDIO = {key: value for key, value in SETTINGS.items() if key.startswith("audio.
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Checkpoints of fresh networks, those of WaveGlow with a little noise where they begin with zeros; a dataset; a recording."""
+    """Checkpoints of fresh networks (WaveGlow with a little noise in place of its zeros), a dataset, a recording."""
     np.random.seed(1)
     folder = tmp_path_factory.mktemp("vocoder")
     kinds = {
@@ -56,7 +56,10 @@ def networks():
 
 @pytest.fixture
 def evaluate(folder, networks, tmp_path, monkeypatch, capsys):
-    """Runs eval.py in `folder`; returns exit code, output, complaints and the summary. Networks are kept, so that each is compiled once."""
+    """Runs eval.py in `folder`; returns exit code, stdout, stderr and the summary.
+
+    Networks are cached, so that each is compiled once.
+    """
 
     def create_once(checkpoint, overrides):
         key = (str(checkpoint), *overrides.items())
@@ -140,7 +143,7 @@ def test_the_likelihood_of_recordings(evaluate, tmp_path):
         ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint gone.ckpt", "gone.ckpt: no such checkpoint"),
         (
             "--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint tacotron2.ckpt",
-            "tacotron2.ckpt: is a tacotron2, no WaveGlow",
+            "tacotron2.ckpt: is a tacotron2, no vocoder",
         ),
         (
             "--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint other.ckpt",

@@ -13,7 +13,7 @@ from src.models.waveglow.denoiser import Denoiser
 
 
 def build(**sizes):
-    """A small network; fresh couplings would do nothing, as `end` starts as 0."""
+    """A small network whose couplings are not the identity, which fresh ones are because `end` starts as 0."""
     config = Config(model=WaveGlowConfig(**{"wn_layers": 6, "wn_channels": 8, "upsample_kernel_size": 512, **sizes}))
     config.audio.n_mels = 6
     net = create_model(config=config)
@@ -26,7 +26,7 @@ def build(**sizes):
 
 @pytest.fixture(scope="module")
 def net():
-    """Its couplings reach over two frames."""
+    """A network whose couplings reach over two frames."""
     return build(n_flows=5, n_early_every=2)
 
 

@@ -10,14 +10,14 @@ from src.models.waveglow.initialisation import fit_to_data, whitening
 
 @pytest.fixture(scope="module")
 def audio():
-    """Samples like their neighbours, quiet."""
+    """Quiet samples that resemble their neighbours."""
     noise = np.random.default_rng(0).standard_normal(32 * 400)
     return (0.01 * np.convolve(noise, np.ones(6), "same")).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def mel():
-    """Bands that move together, far from 0."""
+    """Correlated bands far from 0."""
     random = np.random.default_rng(1)
     return (random.standard_normal((8, 8)) @ random.standard_normal((8, 400)) - 6).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""WaveGlow against the public PyTorch implementation: data/tiny_waveglow.npz holds its weights, results and gradients."""
+"""WaveGlow against the public PyTorch implementation, whose weights and results are in data/tiny_waveglow.npz."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def check_towards_noise(net, reference):
     assert z.shape == reference["z"].shape
     assert relative_error(z.asnumpy(), reference["z"]) < 1e-5
     assert log_s_sum.asnumpy() == pytest.approx(reference["log_s_sum"], rel=1e-5)
-    # 768 positions times the rounding error of a determinant of 1: the reference's own is 1.3e-4 off what float64 gives.
+    # 768 positions times the rounding error of a determinant of 1: the reference is 1.3e-4 off the value in float64.
     assert log_det_sum.asnumpy() == pytest.approx(reference["logdet_sum"], abs=1e-3)
 
 

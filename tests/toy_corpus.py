@@ -1,4 +1,4 @@
-"""A corpus of random texts and mels whose every value a test can tell."""
+"""A corpus of reproducible texts and mels, of which a test can check every value."""
 
 import json
 

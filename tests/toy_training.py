@@ -1,7 +1,7 @@
-"""A network that compiles in a second and a corpus of a few clips; `main` is train.py on this network.
+"""A network that compiles in a second, a corpus of a few clips, and train.py on this network (`main`).
 
-The environment variable KILL_AT_STEP makes the process kill itself by SIGKILL in that step, TERMINATE_AT_STEP by SIGTERM,
-INTERRUPT_AT_STEP by SIGINT.
+The environment variables KILL_AT_STEP, TERMINATE_AT_STEP and INTERRUPT_AT_STEP make the process send itself SIGKILL,
+SIGTERM or SIGINT in that step.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from src.audio import mel_signature
 from src.cli import run
 from src.config import Config, load_config
 from src.data.corpus import FORMAT, write_split
-from src.models.layers import BatchNorm, Linear, uniform
+from src.models.layers import BatchNorm, Linear, sync_batch_norm, uniform
 from src.models.ops import length_mask
 from src.train import loop
 from src.train.step import TrainStep
@@ -44,23 +44,22 @@ SETTINGS = {
     "train.checkpoint_every": 4,
 }
 
-
-# Of the real network, without dropout.
+# The real network, tiny and without dropout.
 PARTS = ("encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet")
 TINY = {f"model__{part}_dim": 8 for part in PARTS}
 TINY |= {f"model__{part}_dropout": 0.0 for part in ("encoder", "prenet", "attention", "decoder", "postnet")}
 
 
 class ToyNetwork(nn.Cell):
-    """In and out like Tacotron 2 with r = 1, without recurrence and without dropout."""
+    """Inputs and outputs of Tacotron 2 with r = 1, without recurrence and dropout."""
 
     def __init__(self, config: Config):
         super().__init__()
         width, n_mels = config.model.encoder_dim, config.audio.n_mels
+        self.config = config
         self.embedding = Parameter(uniform((config.model.n_symbols, width), 1.0), name="embedding")
-        self.encoder = Linear(
-            n_mels, width, bias=False
-        )  # batch norm would take a bias away, and Adam make noise of its gradient
+        # No bias: batch norm would remove it, and Adam would amplify the rounding of its gradient.
+        self.encoder = Linear(n_mels, width, bias=False)
         self.norm = BatchNorm(width)
         self.decoder = Linear(width, n_mels + 1)
 
@@ -78,7 +77,9 @@ class ToyNetwork(nn.Cell):
 
 def create_toy_network(config: Config) -> ToyNetwork:
     runtime.setup()
-    return ToyNetwork(config)
+    net = ToyNetwork(config)
+    sync_batch_norm(net, runtime.all_reduce())
+    return net
 
 
 def toy_config(**overrides) -> Config:
@@ -86,7 +87,7 @@ def toy_config(**overrides) -> Config:
 
 
 def write_corpus(folder: Path, n_train: int = 8, n_val: int = 5, spoiled: tuple[int, ...] = (), **audio) -> Path:
-    """Clips of 5 to 60 frames; those of `train` numbered in `spoiled` hold a NaN."""
+    """Clips of 5 to 60 frames; those of `train` with the numbers `spoiled` hold a NaN."""
     folder.mkdir(parents=True)
     files = {}
     for seed, (split, n_clips) in enumerate({"train": n_train, "val": n_val}.items()):
@@ -114,19 +115,19 @@ def read_log(output_dir: Path) -> list[dict]:
 
 
 def without_times(rows: list[dict]) -> list[dict]:
-    """Rows of a log without what differs from run to run."""
+    """Rows of a log without times, which differ from run to run."""
     times = ("step_time_s", "data_wait_s", "frames_per_s")
     return [{key: value for key, value in row.items() if key not in times} for row in rows if "compiled" not in row]
 
 
 def flags(**overrides) -> list[str]:
-    """SETTINGS and `overrides` as they are typed."""
+    """SETTINGS and `overrides` as command-line flags."""
     settings = SETTINGS | {key.replace("__", "."): value for key, value in overrides.items()}
     return [text for key, value in settings.items() for text in (f"--{key}", str(value))]
 
 
 class SignallingStep(TrainStep):
-    """Sends its own process the signal that the environment asks for, just before the step that it names."""
+    """Sends its own process a signal just before the step that an environment variable names."""
 
     calls = 0
 
@@ -139,21 +140,24 @@ class SignallingStep(TrainStep):
 
 
 def main() -> None:
-    """train.py on the toy network; call it by `python -c`, as MindSpore looks for a network's functions in an importable module."""
+    """Run train.py on the toy network.
+
+    Call it by `python -c`: MindSpore looks for a network's functions in an importable module.
+    """
     loop.create_model = create_toy_network
     loop.TrainStep = SignallingStep
     run(train.main)
 
 
 def start(*arguments: object, output: Path, watched: Path | None = None) -> tuple[BaseProcess, Connection]:
-    """`main` in a process of its own, forked from one that has imported everything, which saves seconds.
+    """Run `main` in a process forked from one that has imported everything, which saves seconds.
 
     Args:
-        output: file for what it prints.
-        watched: folder; each time a file in it is about to be opened, renamed or deleted, the process says so and waits for an answer.
+        output: file for its output.
+        watched: a folder; before the process opens, renames or deletes a file there, it says so and waits.
 
     Returns:
-        The process, and the pipe for that.
+        The process, and the pipe for these messages.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "matplotlib.backends.backend_agg"])

@@ -1,10 +1,11 @@
-"""What bounds Tacotron 2 where kernels start one by one: launches per decoder step, bytes of weights read, the time that follows.
+"""Count the kernel launches of Tacotron 2 per decoder step, and calculate the time that follows from them.
 
-python scripts/benchmarks/count_launches.py --config config/tacotron2_ljspeech.yaml --launch_us 5 --gbytes_per_s 1200 --json launches.json
+python scripts/benchmarks/count_launches.py --config config/tacotron2_ljspeech.yaml --launch_us 5 --gbytes_per_s 1200
 
-Launches are counted by MindSpore's profiler on this machine's CPU, as the difference between two lengths of a network of a few units, since
-a graph has the same kernels at all widths (but for those of `recurrence.transposed`, once for a scan). Times are calculated, not measured;
-an Ascend may fuse kernels, or start them faster.
+Launches are counted by MindSpore's profiler on this machine's CPU. The network has a few units only, since a graph has
+the same kernels at all widths (except the few of `src.models.ops.transpose_weight`, once in a scan), and counts of two
+lengths are subtracted. The times are calculated, not measured: from launches, and from the bytes of weights that a step
+reads. An Ascend may fuse kernels, or start them faster.
 """
 
 import json
@@ -34,24 +35,24 @@ WIDTHS = (
     "decoder_rnn_dim",
     "postnet_dim",
 )
-STEPS, SYMBOLS = (50, 100), (160, 320)  # whole blocks, and multiples of what texts are padded to
+STEPS, SYMBOLS = (50, 100), (160, 320)  # whole blocks of a scan, and lengths that texts are padded to
 
 
 def narrow(config: Config) -> Config:
-    """A network of the same kernels with few units."""
+    """The configuration of a network with the same kernels and few units."""
     one_frame = {"model.reduction_factor": 1, "train.reduction_steps": {}}
     return load_config(config.to_dict(), one_frame | {f"model.{width}": 4 for width in WIDTHS})
 
 
 def count(work: Callable[[], None]) -> int:
-    """The kernels that `work` launches, once it is compiled."""
+    """Number of kernels that `work` launches once it is compiled."""
     work()
     with tempfile.TemporaryDirectory() as folder:
         return sum(row["launches"] for row in kernels(work, Path(folder)))
 
 
 def launches(config: Config) -> dict[str, dict[str, float]]:
-    """Launches per decoder step, per symbol and besides, of speaking a text and of a training step."""
+    """Launches per decoder step, per symbol and besides, for speaking a text and for a training step."""
     small = narrow(config)
     found = {}
     for name, task in (("speaking", ours.free_running), ("training", ours.training)):
@@ -88,8 +89,8 @@ def report(config: Config, arguments: Namespace) -> None:
     by_memory = read / arguments.gbytes_per_s / 1e6
     bound = "launches" if by_launches > by_memory else "memory"
     print(
-        f"calculated, not measured: a decoder step of one text takes {by_launches:.3f} ms to launch and {by_memory:.3f} ms to read "
-        f"{read / 1e6:.1f} MB of weights; the bound is {bound}"
+        f"calculated, not measured: a decoder step of one text takes {by_launches:.3f} ms to launch and "
+        f"{by_memory:.3f} ms to read {read / 1e6:.1f} MB of weights; the bound is {bound}"
     )
     result = {
         "launches": found,
@@ -101,21 +102,23 @@ def report(config: Config, arguments: Namespace) -> None:
 
 
 def main() -> None:
-    """Parse and report."""
+    """Parse the command line, and report."""
     parser = CommandLine(__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, help="YAML file of the network; without it, full width")
+    parser.add_argument("--config", type=Path, help="YAML file of the network (default: full width)")
     parser.add_argument(
         "--launch_us",
         type=amount,
         default=5.0,
         help="microseconds that the device takes to start a kernel (default: 5)",
     )
-    parser.add_argument("--gbytes_per_s", type=amount, default=1200.0, help="what its memory gives (default: 1200)")
-    parser.add_argument("--json", type=Path, default=Path("launches.json"), help="file to write all of it to")
+    parser.add_argument(
+        "--gbytes_per_s", type=amount, default=1200.0, help="bandwidth of its memory in GB/s (default: 1200)"
+    )
+    parser.add_argument("--json", type=Path, default=Path("launches.json"), help="file for the numbers")
     arguments, overrides = parser.parse()
     config = load_config(arguments.config, overrides)
     if config.model.name != "tacotron2":
-        raise InputError("--config is of a Tacotron 2")
+        raise InputError("--config must be of a Tacotron 2")
     if not arguments.gbytes_per_s:
         raise InputError("--gbytes_per_s must be above 0")
     report(config, arguments)

@@ -1,9 +1,10 @@
-"""How time and memory of a training step grow with clips, frames and symbols: ours against torchaudio's Tacotron 2.
+"""Measure how time and memory of a training step grow with clips, frames and symbols: ours against torchaudio's.
 
     python scripts/benchmarks/growth.py --peer_python /path/to/that/python --json growth.json --picture growth.png
 
-One size varies while the other two stay at --shape. Every point has processes of its own, so that their peak memory is that of this size;
-their steps run in turn, and the time is a median. The first step of ours compiles and counts apart.
+One size varies while the other two stay at --shape. Each point has processes of its own, so that their peak memory is
+that of this size. Their steps run in turn, and the time is a median. The first step of ours compiles, and is listed
+apart.
 """
 
 import io
@@ -37,13 +38,13 @@ MEASURES = {
 
 
 def points(shape: tuple[int, int, int], series: dict[str, list[int]]) -> list[tuple[int, int, int]]:
-    """The shapes to measure: those of every series, none twice."""
+    """Shapes to measure: those of all series, each once."""
     found = [(*shape[:place], value, *shape[place + 1 :]) for place, size in enumerate(SIZES) for value in series[size]]
     return list(dict.fromkeys(found))
 
 
 def measure(shape: tuple[int, int, int], config: dict[str, Any], arguments: Namespace) -> dict[str, dict[str, float]]:
-    """What one step of this shape takes, for each side."""
+    """Measure training steps of a shape, for each side."""
     with ExitStack() as stack:
         workers = prepare(
             stack, commands(arguments), "training", config, {side: (side, *shape) for side in (OURS, PEER)}
@@ -57,7 +58,10 @@ def measure(shape: tuple[int, int, int], config: dict[str, Any], arguments: Name
 
 
 def draw(rows: list[dict[str, Any]], shape: tuple[int, int, int], path: Path) -> None:
-    """One PNG: a row for each measure, a column for each size; both axes begin at 0, so a line through it is proportional growth."""
+    """Draw a PNG with a row for each measure and a column for each size.
+
+    Both axes begin at 0, so proportional growth is a line through the origin.
+    """
     figure = Figure(figsize=(12, 9), layout="constrained")
     grid = figure.subplots(len(MEASURES), len(SIZES), sharey="row")
     for axes_row, (measure_name, title) in zip(grid, MEASURES.items(), strict=True):
@@ -77,7 +81,7 @@ def draw(rows: list[dict[str, Any]], shape: tuple[int, int, int], path: Path) ->
             fixed = ", ".join(f"{SIZES[n]} {shape[n]}" for n in others)
             axes.set(xlabel=f"{size} ({fixed})", xlim=(0, None))
             axes.grid(alpha=0.3)
-        axes_row[0].set(ylabel=title, ylim=(0, None))  # of the whole row, when all of it is drawn
+        axes_row[0].set(ylabel=title, ylim=(0, None))  # the row shares it, so all of it must be drawn before
     grid[0][0].legend()
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=80)
@@ -85,23 +89,23 @@ def draw(rows: list[dict[str, Any]], shape: tuple[int, int, int], path: Path) ->
 
 
 def main() -> None:
-    """Parse, measure, draw; what is measured so far is in the files after every point."""
+    """Parse the command line, measure, draw; the files are written anew after each point."""
     parser = CommandLine(__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, help="YAML file of the network; without it, full width")
+    parser.add_argument("--config", type=Path, help="YAML file of the network (default: full width)")
     parser.add_argument(
-        "--shape", type=read_shape, default=(4, 200, 80), help="what the other two sizes are (default: 4x200x80)"
+        "--shape", type=read_shape, default=(4, 200, 80), help="values of the other two sizes (default: 4x200x80)"
     )
-    parser.add_argument("--batch", type=positive, nargs="+", default=[1, 4, 16], help="clips")
+    parser.add_argument("--batch", type=positive, nargs="+", default=[1, 4, 16], help="numbers of clips")
     parser.add_argument("--frames", type=positive, nargs="+", default=[100, 200, 400, 800], help="frames of a clip")
     parser.add_argument("--text", type=positive, nargs="+", default=[40, 80, 160, 320], help="symbols of a text")
     parser.add_argument("--repeats", type=positive, default=3, help="counted steps of each side")
-    parser.add_argument("--json", type=Path, default=Path("growth.json"), help="file to write the numbers to")
-    parser.add_argument("--picture", type=Path, default=Path("growth.png"), help="file to draw them into")
+    parser.add_argument("--json", type=Path, default=Path("growth.json"), help="file for the numbers")
+    parser.add_argument("--picture", type=Path, default=Path("growth.png"), help="file for the picture")
     add_peer_flags(parser)
     arguments, overrides = parser.parse()
     config = load_config(arguments.config, overrides)
     if config.model.name != "tacotron2" or config.model.reduction_factor != 1:
-        raise InputError("--config is of a Tacotron 2 whose model.reduction_factor is 1, as torchaudio's")
+        raise InputError("--config must be of a Tacotron 2 whose model.reduction_factor is 1, as torchaudio's is")
     result: dict[str, Any] = {"machine": describe_machine(), "config": config.to_dict(), "rows": []}
     try:
         for shape in tqdm(points(arguments.shape, vars(arguments)), desc="shapes"):

@@ -1,5 +1,7 @@
-"""Worker of scripts/benchmark.py for this repository: the training step of train.py, free running and vocoder of eval.py, as they are;
-and what export.py makes of the same network."""
+"""Worker of scripts/benchmark.py for this repository.
+
+It runs the training step of train.py, the free running and vocoder of eval.py, and the files of export.py as they are.
+"""
 
 import itertools
 import sys
@@ -24,14 +26,14 @@ from src.data.batches import Batch
 from src.export.mindir import load_mindir
 from src.export.writing import export
 from src.models.factory import create_model
-from src.models.sampling import prenet_dropout_mask
+from src.models.sampling import item_seed, prenet_dropout_mask
 from src.models.tacotron2.model import Tacotron2
 from src.train.step import TrainStep
 from src.train.tacotron2 import Tacotron2Task
 
 
 def training(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
-    """A run is one optimiser step; the first one compiles."""
+    """Prepare a training step. The first run compiles it."""
     step, make_inputs, lr = _step(config, seed, batch_size, n_frames, length)
     runs = itertools.count()
 
@@ -47,7 +49,7 @@ def training(config: dict, seed: int, batch_size: int, n_frames: int, length: in
 
 
 def compiling(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
-    """A run compiles the optimiser step, as train.py does before its first one."""
+    """Prepare a training step. A run compiles it, as train.py does before its first step."""
     step, make_inputs, _ = _step(config, seed, batch_size, n_frames, length)
     return lambda: step.compile([make_inputs()])
 
@@ -55,7 +57,7 @@ def compiling(config: dict, seed: int, batch_size: int, n_frames: int, length: i
 def _step(
     config: dict, seed: int, batch_size: int, n_frames: int, length: int
 ) -> tuple[TrainStep, Callable[[], tuple], float]:
-    """Of a fresh network, what makes the inputs of a random batch, and the learning rate."""
+    """The training step of a fresh network, a function that makes the inputs of a random batch, the learning rate."""
     config = load_config(config)
     runtime.setup(seed)
     net = create_model(config=config)
@@ -73,7 +75,7 @@ def _step(
 
 
 def free_running(config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
-    """A run speaks `n_frames` frames per text: no fresh gate is as sure, and the attention's rule needs more frames than there are."""
+    """Prepare free running. A run speaks `n_frames` frames per text."""
     net, text, text_lengths = _speaker(config, seed, batch_size, n_frames, length)
     text, text_lengths, config = Tensor(text), Tensor(text_lengths), net.config
 
@@ -86,7 +88,7 @@ def free_running(config: dict, seed: int, batch_size: int, n_frames: int, length
 
 
 def exported(config: dict, seed: int, n_frames: int, length: int, file_format: str) -> Callable[[], None]:
-    """A run speaks the text of `free_running` at batch size 1, by files of export.py."""
+    """Prepare files of export.py. A run speaks the text of `free_running` at batch size 1 with them."""
     net, text, text_lengths = _speaker(config, seed, 1, n_frames, length)
     config = net.config
     with tempfile.TemporaryDirectory() as name:
@@ -97,17 +99,17 @@ def exported(config: dict, seed: int, n_frames: int, length: int, file_format: s
         if file_format == "MINDIR":
             cell = load_mindir(files[0][0])
         else:
-            from src.export.onnx.inference import OnnxTacotron2  # noqa: PLC0415  (takes a package that nothing else does)
+            from src.export.onnx.inference import OnnxTacotron2  # noqa: PLC0415  (needs onnxruntime)
 
             onnx = OnnxTacotron2(folder)
 
     def run() -> None:
         if file_format == "MINDIR":
-            dropout_mask = prenet_dropout_mask(config.model, [(seed, 0)], n_frames)
+            dropout_mask = prenet_dropout_mask(config.model, [item_seed(seed, 0)], n_frames)
             inputs = (text, text_lengths, dropout_mask) if config.model.prenet_dropout else (text, text_lengths)
             mel = cell(*map(Tensor, inputs))[0].asnumpy()
         else:
-            mel = onnx.generate(text, text_lengths, [(seed, 0)]).mel
+            mel = onnx.generate(text, text_lengths, [item_seed(seed, 0)]).mel
         if mel.shape != (1, config.audio.n_mels, n_frames):
             raise AssertionError(f"spoke {mel.shape}")
 
@@ -117,7 +119,10 @@ def exported(config: dict, seed: int, n_frames: int, length: int, file_format: s
 def _speaker(
     config: dict, seed: int, batch_size: int, n_frames: int, length: int
 ) -> tuple[Tacotron2, np.ndarray, np.ndarray]:
-    """A fresh network that speaks `n_frames` frames whatever it is told, and texts for it."""
+    """A fresh network that speaks `n_frames` frames of every text, and texts for it.
+
+    No fresh gate is as sure as the threshold, and the attention's stop rule needs more frames than there are.
+    """
     limits = {
         "model.gate_threshold": 0.999999,
         "model.attention_stop_frames": n_frames + 1,
@@ -130,7 +135,7 @@ def _speaker(
 
 
 def vocoding(config: dict, seed: int, n_frames: int) -> Callable[[], None]:
-    """A run turns `n_frames` frames into sound; the first one compiles."""
+    """Prepare WaveGlow. A run turns `n_frames` frames into sound; the first run compiles."""
     config = load_config(config)
     runtime.setup(seed)
     net = create_model(config=config)
@@ -146,7 +151,7 @@ def vocoding(config: dict, seed: int, n_frames: int) -> Callable[[], None]:
 
 
 def mel(folder: str, config: dict) -> Callable[[], None]:
-    """A run reads each wav of `folder` and makes its mel spectrogram, as scripts/preprocess.py does in each of its processes."""
+    """Prepare preprocessing. A run reads each wav of `folder` and makes its mel, as a process of preprocess.py does."""
     audio = load_config(config).audio
     paths = sorted(Path(folder).glob("*.wav"))
 

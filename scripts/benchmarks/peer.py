@@ -1,6 +1,6 @@
 """Worker of scripts/benchmark.py for torchaudio's Tacotron 2: PyTorch, eager, on the CPU.
 
-torchaudio is not imported, only its `models/tacotron2.py`: the rest needs compiled extensions that have to match the version of torch.
+Only torchaudio's `models/tacotron2.py` is imported: the rest needs compiled extensions that match torch's version.
 """
 
 import argparse
@@ -21,7 +21,7 @@ INSTALL = "pip install torch==2.13.0; pip install --no-deps torchaudio==2.11.0"
 
 
 def refuse(message: str) -> NoReturn:
-    """End because something is missing that the user can mend; scripts/benchmark.py passes the message on."""
+    """Exit with a message about something that the user can mend; scripts/benchmark.py passes it on."""
     print(message, file=sys.stderr)
     raise SystemExit(2)
 
@@ -30,7 +30,7 @@ try:
     import torch
     from torch.nn import functional
 except ImportError:
-    refuse(f"{sys.executable} has no torch: {INSTALL}; --peer_python says which Python to take")
+    refuse(f"{sys.executable} has no torch: {INSTALL}; --peer_python names another Python")
 
 
 def find_source() -> Path:
@@ -38,18 +38,18 @@ def find_source() -> Path:
     try:
         return Path(importlib.metadata.distribution("torchaudio").locate_file("torchaudio/models/tacotron2.py"))
     except importlib.metadata.PackageNotFoundError:
-        refuse(f"{sys.executable} has no torchaudio: {INSTALL}; or --peer_source says where its models/tacotron2.py is")
+        refuse(f"{sys.executable} has no torchaudio: {INSTALL}; or --peer_source names its models/tacotron2.py")
 
 
 def read_version(source: Path) -> str:
-    """Version of the torchaudio, installed or unpacked, that `source` belongs to."""
+    """Version of the torchaudio that `source` belongs to, installed or unpacked."""
     site = str(source.resolve().parents[2])
     versions = [package.version for package in importlib.metadata.distributions(name="torchaudio", path=[site])]
     return versions[0] if versions else "unknown"
 
 
 def load_network(source: Path) -> type[torch.nn.Module]:
-    """The class Tacotron2 of torchaudio's file."""
+    """Class Tacotron2 of torchaudio's file."""
     specification = importlib.util.spec_from_file_location("tacotron2", source)
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
@@ -57,13 +57,13 @@ def load_network(source: Path) -> type[torch.nn.Module]:
 
 
 class Peer:
-    """The tasks of this side, with the same widths and settings as ours."""
+    """The tasks of torchaudio's side, with the same widths and settings as ours."""
 
     def __init__(self, network: type[torch.nn.Module]):
         self.network = network
 
     def training(self, config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
-        """A run is one optimiser step."""
+        """Prepare a training step. A run is one step."""
         net, settings = self._build(config, seed).train(), config["train"]
         optimizer = torch.optim.Adam(net.parameters(), settings["lr"], weight_decay=settings["weight_decay"])
         text = torch.randint(1, config["model"]["n_symbols"], (batch_size, length))
@@ -86,7 +86,7 @@ class Peer:
         return run
 
     def free_running(self, config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
-        """A run speaks `n_frames` frames per text: no fresh gate is as sure."""
+        """Prepare free running. A run speaks `n_frames` frames per text: no fresh gate is as sure as the threshold."""
         net = self._build(config, seed, gate_threshold=0.999999, decoder_max_step=n_frames).eval()
         text = torch.randint(1, config["model"]["n_symbols"], (batch_size, length))
         text_lengths = torch.full((batch_size,), length)
@@ -126,7 +126,7 @@ class Peer:
 
 
 def main() -> None:
-    """Find the peer and obey."""
+    """Find torchaudio's file and answer requests."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", type=Path)
     parser.add_argument("--threads", type=int, required=True)

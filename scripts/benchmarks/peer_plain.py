@@ -1,5 +1,8 @@
-"""Worker of scripts/benchmark.py for what it measures against plain PyTorch, eager, on the CPU: WaveGlow, of nn.Conv1d layers without
-weight norm; and mel spectrograms as the public projects make them, a clip at a time, the Fourier transform as a convolution."""
+"""Worker of scripts/benchmark.py in plain PyTorch, eager, on the CPU.
+
+WaveGlow is made of nn.Conv1d layers without weight norm. Mel spectrograms are made as the public projects make them:
+one clip at a time, with the Fourier transform as a convolution.
+"""
 
 import argparse
 import math
@@ -18,14 +21,14 @@ try:
     from torch.nn.functional import conv1d, pad
 except ImportError:
     print(
-        f"{sys.executable} has no torch: pip install torch==2.13.0; --peer_python says which Python to take",
+        f"{sys.executable} has no torch: pip install torch==2.13.0; --peer_python names another Python",
         file=sys.stderr,
     )
     raise SystemExit(2) from None
 
 
 class WN(nn.Module):
-    """Half of the channels and the upsampled mel in, shift and log scale out, all (B, C, T)."""
+    """Half of the channels and the upsampled mel -> shift and log scale, all (B, C, T)."""
 
     def __init__(self, n_half: int, n_condition: int, width: int, n_layers: int, kernel_size: int):
         super().__init__()
@@ -56,7 +59,7 @@ class WN(nn.Module):
 
 
 class WaveGlow(nn.Module):
-    """The way from noise to sound."""
+    """WaveGlow's inference: noise -> sound."""
 
     def __init__(self, config: dict):
         super().__init__()
@@ -73,7 +76,7 @@ class WaveGlow(nn.Module):
         self.unmix = nn.ModuleList(nn.Conv1d(n, n, 1, bias=False) for n in channels)
         for unmix in self.unmix:
             nn.init.orthogonal_(unmix.weight)
-        for wavenet in self.wavenets:  # small scales, so that numbers stay in range whatever is drawn
+        for wavenet in self.wavenets:  # small scales keep the numbers in range whatever is drawn
             nn.init.normal_(wavenet.end.weight, std=1e-3)
         self.channels = channels
 
@@ -99,7 +102,7 @@ class WaveGlow(nn.Module):
 
 
 def vocoding(config: dict, seed: int, n_frames: int) -> Callable[[], None]:
-    """A run turns `n_frames` frames into sound."""
+    """Prepare WaveGlow. A run turns `n_frames` frames into sound."""
     torch.manual_seed(seed)
     net = WaveGlow(config).eval()
     mel = torch.randn(1, config["audio"]["n_mels"], n_frames)
@@ -114,7 +117,10 @@ def vocoding(config: dict, seed: int, n_frames: int) -> Callable[[], None]:
 
 
 def mel(folder: str, n_fft: int, hop_length: int, win_length: int, n_mels: int) -> Callable[[], None]:
-    """A run reads each wav of `folder` and makes its log mel spectrogram. The mel filters are drawn at random: they cost the same."""
+    """Prepare preprocessing. A run reads each wav of `folder` and makes its log mel spectrogram.
+
+    The mel filters are random; they take the same time.
+    """
     n_bins = n_fft // 2 + 1
     angles = 2 * math.pi * torch.outer(torch.arange(n_bins), torch.arange(n_fft)) / n_fft
     window = pad(torch.hann_window(win_length), [(n_fft - win_length) // 2] * 2)
@@ -135,7 +141,7 @@ def mel(folder: str, n_fft: int, hop_length: int, win_length: int, n_mels: int) 
 
 
 def main() -> None:
-    """Obey."""
+    """Answer requests."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, required=True)
     torch.set_num_threads(parser.parse_args().threads)

@@ -1,4 +1,4 @@
-"""The processes that scripts/benchmark.py and scripts/benchmarks/growth.py measure: one for each side, run in turn."""
+"""Processes that scripts/benchmark.py and scripts/benchmarks/growth.py measure: one for each side, run in turn."""
 
 import contextlib
 import json
@@ -21,23 +21,23 @@ OURS, PEER, PLAIN, MEL = "ours", "torchaudio", "PyTorch", "STFT by PyTorch"
 
 
 def add_peer_flags(parser: CommandLine) -> None:
-    """The flags that `commands` reads."""
+    """Add the flags that `commands` reads."""
     parser.add_argument(
         "--peer_python", type=str, default=sys.executable, help="Python that has torch (default: this one)"
     )
     parser.add_argument(
-        "--peer_source", type=str, help="torchaudio's models/tacotron2.py, when that Python has no torchaudio"
+        "--peer_source", type=str, help="torchaudio's models/tacotron2.py, if that Python has no torchaudio"
     )
     parser.add_argument(
         "--threads",
         type=positive,
         default=count_cores(),
-        help="threads of PyTorch; MindSpore takes all cores by itself",
+        help="threads of PyTorch; MindSpore always takes all cores",
     )
 
 
 def commands(arguments: Namespace) -> dict[str, list[str]]:
-    """What starts a worker of each side."""
+    """Command line that starts a worker of each side."""
     peer_source = ["--source", arguments.peer_source] if arguments.peer_source else []
     plain = [arguments.peer_python, str(HERE / "peer_plain.py"), "--threads"]
     return {
@@ -58,16 +58,16 @@ def read_shape(text: str) -> tuple[int, int, int]:
 
 
 class WorkerFailed(RuntimeError):
-    """A worker ended before it was told to, for want of memory for example."""
+    """The end of a worker before its time, for example for lack of memory."""
 
 
 class Worker:
-    """A process that holds one side's state and does one run when told, idle otherwise."""
+    """A process that holds one side's state, runs once on request, and is idle otherwise."""
 
     def __init__(self, command: list[str], **environment: str):
         self.script = Path(command[1]).name
-        # A thread count meant for something else must not slow down the one side that heeds it. And threads that wait for
-        # others are to sleep: by spinning, PyTorch takes several times as long as soon as anybody else uses the machine too.
+        # A thread count meant for something else must not slow down the one side that heeds it. Waiting threads must
+        # sleep: spinning makes PyTorch several times slower as soon as another process uses the machine too.
         inherited = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
         environment = {"OMP_WAIT_POLICY": "PASSIVE"} | inherited | environment
         self.errors = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115  (closed on exit)
@@ -89,7 +89,7 @@ class Worker:
         """Send a request and wait for the answer; see scripts/benchmarks/worker.py.
 
         Raises:
-            InputError: the worker has nothing to work with, such as no torch.
+            InputError: the worker lacks something, such as torch.
             WorkerFailed: it has ended for another reason.
         """
         self.send(command, **request)
@@ -97,7 +97,7 @@ class Worker:
 
     def send(self, command: str, **request: Any) -> None:
         """Send a request; `receive` waits for its answer."""
-        with contextlib.suppress(OSError):  # a worker that has ended: `receive` says why
+        with contextlib.suppress(OSError):  # if the worker has ended, `receive` says why
             self.process.stdin.write(json.dumps({"command": command, **request}) + "\n")
             self.process.stdin.flush()
 
@@ -121,7 +121,7 @@ def prepare(
     config: dict[str, Any],
     sides: dict[str, tuple[str, int, int, int]],
 ) -> dict[str, Worker]:
-    """A worker, ready to run `task`, for each (side, batch size, frames, text length); they live as long as `stack`."""
+    """Workers ready to run `task`, for each (side, batch size, frames, text length); they live as long as `stack`."""
     workers = {label: stack.enter_context(Worker(commands[side])) for label, (side, *_) in sides.items()}
     for label, worker in workers.items():
         sizes = dict(zip(("batch_size", "n_frames", "length"), sides[label][1:], strict=True))
@@ -132,7 +132,7 @@ def prepare(
 
 
 def alternate(workers: dict[str, Worker], repeats: int, title: str) -> dict[str, list[float]]:
-    """Seconds of `repeats` runs of each worker, in turn, after one that does not count and that all do at the same time."""
+    """Seconds of `repeats` runs of each worker in turn, after an uncounted run that all do at the same time."""
     samples: dict[str, list[float]] = {label: [] for label in workers}
     with tqdm(total=repeats * len(workers), desc=title, leave=False) as bar:
         bar.set_postfix_str("warming up")

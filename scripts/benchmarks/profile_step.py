@@ -1,10 +1,11 @@
-"""Where a training step of Tacotron 2 spends its time: multiply-adds of each part, the kernels that ran, what the machine can do at most.
+"""Profile a training step of Tacotron 2: multiply-adds by part, kernels that ran, limits of the machine.
 
 python scripts/benchmarks/profile_step.py --shape 16x400x100 --json profile.json
 
-GFLOP/s are the multiply-adds of the network over the time of all products, those included that only spread or compute something again. The
-step that is timed is not the one that is profiled, which is a little slower. Run it on an otherwise idle machine. The kernels are those of
-MindSpore's own profiler, which knows CPU kernels; on Ascend and GPU use MindSpore Insight. docs/performance.md explains what it showed.
+GFLOP/s are the network's multiply-adds over the time of all matrix products, including those that only broadcast or
+recompute. The timed step is not the profiled one, which is a little slower. Run it on an otherwise idle machine. The
+kernels come from MindSpore's own profiler, which knows CPU kernels; on Ascend and GPU use MindSpore Insight.
+docs/performance.md explains the results.
 """
 
 import csv
@@ -34,13 +35,16 @@ from src.config import Config, load_config
 from src.errors import InputError
 from src.files import write_atomically
 
-MATRIX, COPIED = 2048, 2**27  # side of the matrices and bytes of the copy that show what the machine can do
+MATRIX, COPIED = 2048, 2**27  # side of the matrices, bytes of the vectors that show the limits of the machine
 REPEATS = 5
 
 
 def multiply_adds(config: Config, batch_size: int, n_frames: int, length: int) -> dict[str, int]:
-    """Multiply-adds of a forward pass by part. A training step takes about three times as many, as the backward pass makes two products
-    for each of the forward pass; that LSTM gates and attention are computed once more is not counted."""
+    """Multiply-adds of a forward pass by part of the network.
+
+    A training step takes about three times as many, since the backward pass has two products for each of the forward
+    pass. The recomputation of LSTM gates and attention is not counted.
+    """
     model, n_mels = config.model, config.audio.n_mels
     steps = -(-n_frames // model.reduction_factor)
     n_in, n_out = n_mels * model.reduction_factor, n_mels * model.reduction_factor + 1
@@ -68,7 +72,7 @@ def multiply_adds(config: Config, batch_size: int, n_frames: int, length: int) -
 
 
 def best_seconds(work: Callable[..., Tensor], *inputs: Tensor) -> float:
-    """The shortest of some runs of a graph."""
+    """Seconds of the fastest of some runs of a graph."""
     seconds = []
     for _ in range(REPEATS + 1):
         began = time.perf_counter()
@@ -78,7 +82,7 @@ def best_seconds(work: Callable[..., Tensor], *inputs: Tensor) -> float:
 
 
 def ceilings() -> dict[str, float]:
-    """What MindSpore gets out of this machine at best: GFLOP/s of a large product, GB/s (read and written) of a large sum."""
+    """Limits of MindSpore on this machine: GFLOP/s of a large product, GB/s (read and written) of a large sum."""
 
     @ms.jit
     def product(a: Tensor, b: Tensor) -> Tensor:
@@ -96,17 +100,17 @@ def ceilings() -> dict[str, float]:
 
 
 def kernels(work: Callable[[], None], folder: Path) -> list[dict[str, Any]]:
-    """The kernel types that `work` runs, with launches and milliseconds, the longest first.
+    """Kernel types that `work` runs, with launches and milliseconds, the longest first.
 
     Raises:
-        InputError: MindSpore's profiler wrote nothing of that kind, which is so on other devices than CPU.
+        InputError: MindSpore's profiler has written no CPU kernels, as on other devices.
     """
     with profile(activities=[ProfilerActivity.CPU], on_trace_ready=tensorboard_trace_handler(str(folder))) as profiler:
         work()
         profiler.step()
     tables = list(folder.rglob("cpu_op_type_info_0.csv"))
     if not tables:
-        raise InputError("MindSpore's profiler has written no CPU kernels; this device has a profiler of its own")
+        raise InputError("MindSpore's profiler has written no CPU kernels; use this device's own profiler")
     rows = csv.DictReader(tables[0].read_text().splitlines())
     found = [
         {"kernel": row["op_type"], "launches": int(row["type_occurrences"]), "ms": float(row["total_compute_time"])}
@@ -116,17 +120,17 @@ def kernels(work: Callable[[], None], folder: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Parse, count, run, print."""
+    """Parse the command line, and report."""
     parser = CommandLine(__doc__.splitlines()[0])
-    parser.add_argument("--config", type=Path, help="YAML file of the network; without it, full width")
+    parser.add_argument("--config", type=Path, help="YAML file of the network (default: full width)")
     parser.add_argument(
         "--shape", type=read_shape, default=(16, 400, 100), help="batch x frames x text (default: 16x400x100)"
     )
-    parser.add_argument("--json", type=Path, default=Path("profile.json"), help="file to write all of it to")
+    parser.add_argument("--json", type=Path, default=Path("profile.json"), help="file for the numbers")
     arguments, overrides = parser.parse()
     config = load_config(arguments.config, overrides)
     if config.model.name != "tacotron2":
-        raise InputError("--config is of a Tacotron 2")
+        raise InputError("--config must be of a Tacotron 2")
     report(config, arguments)
 
 
@@ -154,8 +158,9 @@ def report(config: Config, arguments: Namespace) -> None:
     print(f"{'all':<24}{launches:>10}{total:>10.1f}")
     reached, best, moved = gflop / products, limits["gflops"], limits["gbytes_per_s"]
     print(
-        f"\na step takes {seconds:.2f} s, {total / 1e3:.2f} s of them in kernels; its products are about {gflop:.0f} GFLOP, done at "
-        f"{reached:.0f} GFLOP/s where a large product reaches {best:.0f}; memory moves at {moved:.1f} GB/s"
+        f"\na step takes {seconds:.2f} s, {total / 1e3:.2f} s of them in kernels; its products are about "
+        f"{gflop:.0f} GFLOP, done at {reached:.0f} GFLOP/s where a large product reaches {best:.0f}; "
+        f"memory moves at {moved:.1f} GB/s"
     )
     result = {
         "machine": describe_machine(),

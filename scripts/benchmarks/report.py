@@ -1,4 +1,4 @@
-"""What scripts/benchmark.py and scripts/benchmarks/growth.py print and write: rows of numbers, and the machine they were measured on."""
+"""Results of scripts/benchmark.py and scripts/benchmarks/growth.py: rows of numbers, and the machine."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass
 class Row:
-    """One comparison: the first side's median is divided by the second's."""
+    """A comparison of two sides."""
 
     name: str
     title: str
@@ -20,12 +20,12 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """Ratio of the medians."""
+        """The first side's median over the second's."""
         first, second = (statistics.median(values) for values in self.samples.values())
         return first / second
 
     def to_dict(self) -> dict[str, Any]:
-        """This row as it goes into the JSON file."""
+        """The row for the JSON file."""
         sides = {
             side: {"median": statistics.median(values), "min": min(values), "max": max(values), "samples": values}
             for side, values in self.samples.items()
@@ -42,7 +42,7 @@ class Row:
 
 
 def describe_machine() -> dict[str, Any]:
-    """What the numbers were measured on, and how busy it was at the start."""
+    """The machine that measures, and how busy it was at the start."""
     cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     name = re.search(r"^model name\s*: (.+)", cpuinfo, re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -56,5 +56,5 @@ def describe_machine() -> dict[str, Any]:
 
 
 def count_cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

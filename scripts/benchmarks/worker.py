@@ -1,4 +1,4 @@
-"""The end of the pipe that a worker process of scripts/benchmark.py holds. Standard library only: the peer's Python has none of ours."""
+"""Worker side of the pipe to scripts/benchmark.py. Standard library only, since the peer's Python has no more."""
 
 import json
 import os
@@ -9,16 +9,16 @@ from collections.abc import Callable
 
 
 def serve(tasks: dict[str, Callable[..., Callable[[], None]]], versions: dict[str, str] | None = None) -> None:
-    """Answer each JSON line on stdin by one on stdout, until stdin closes.
+    """Answer each JSON line on stdin with one on stdout, until stdin closes.
 
-    Between two requests the process waits for input, so that it leaves the machine to the other side. Requests:
+    Between two requests, the process waits for input and leaves the machine to the other side. Requests:
         {"command": "versions"} -> {"versions": {...}}
-        {"command": "prepare", "task": name, "arguments": {...}} -> {} once `tasks[name](**arguments)` has returned what `run` calls
-        {"command": "run"} -> {"seconds": ...}
-        {"command": "peak_memory"} -> {"gib": ...}, of this process since it began
+        {"command": "prepare", "task": name, "arguments": {...}} -> {}, after `tasks[name](**arguments)`
+        {"command": "run"} -> {"seconds": ...}, of the function that the task returned
+        {"command": "peak_memory"} -> {"gib": ...}, of this process since its start
     """
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever else prints must not come between the answers
+    os.dup2(2, 1)  # other output must not come between the answers
     run: Callable[[], None] | None = None
     for line in sys.stdin:
         request, answer = json.loads(line), {}

@@ -1,4 +1,4 @@
-"""Checkpoints: what one holds, how it is written and read, and how its weights get into a network."""
+"""Checkpoints: content, file format, and strict copies of weights into networks and optimisers."""
 
 from src.checkpoint.content import Checkpoint
 from src.checkpoint.file import content_sha256, load_checkpoint, read_mindspore, save_checkpoint, snapshot

@@ -1,4 +1,4 @@
-"""What one checkpoint holds."""
+"""The content of a checkpoint."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +11,18 @@ from src.config import Config
 
 @dataclass
 class Checkpoint:
-    """What one `.ckpt` holds.
+    """The content of one `.ckpt`.
 
     Attributes:
-        path: where it was read.
-        config: the configuration it was trained or converted with.
-        symbols: the symbol table its text ids refer to.
-        mel_signature: sample rate, n_fft, hop, window, bands, edges and compression of its mel spectrograms.
+        path: file it was read from.
+        config: configuration it was trained or converted with.
+        symbols: symbol table that its text ids refer to.
+        mel_signature: settings of its mel spectrograms, see `src.audio.mel_signature`.
         step: optimiser steps taken.
-        epoch: passes over the data begun before this one.
-        weights: arrays by parameter name, as `net.parameters_and_names()` spells them.
-        optimizer: state of the optimiser by its own parameter names; empty when the file is for inference.
-        extra: whatever else was saved with it (data position, best validation loss, ...).
+        epoch: index of the current epoch, from 0.
+        weights: arrays by parameter name, as in `net.parameters_and_names()`.
+        optimizer: arrays of the optimiser's state by its own parameter names; empty in a file for inference.
+        extra: further values saved by training (data position, best validation loss, ...).
     """
 
     path: Path

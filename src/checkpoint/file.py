@@ -1,4 +1,4 @@
-"""Checkpoints: one self-describing file, written atomically, read strictly."""
+"""The checkpoint file: self-describing, written atomically, checked by a digest when it is read."""
 
 import contextlib
 import hashlib
@@ -34,13 +34,13 @@ def save_checkpoint(
     optimizer: nn.Optimizer | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write `net` and everything needed to use it or train it further.
+    """Write `net` and everything needed to use it or to resume its training.
 
-    The file appears under `path` only when it is complete and on the disk; a file that was there before stays until then.
+    The file is renamed to `path` once it is complete and on the disk; a file already there stays until then.
 
     Args:
-        optimizer: its moments and counters are stored too, which makes the file one that training can resume from.
-        extra: further numbers, strings and lists of them, handed back by `load_checkpoint`.
+        optimizer: its moments and counters are stored too, so that training can resume from the file.
+        extra: further numbers, strings and lists of them, which `load_checkpoint` returns.
 
     Raises:
         InputError: the file cannot be written (no such folder, no permission, disk full).
@@ -71,11 +71,11 @@ def save_checkpoint(
         raise InputError(f"{path}: the checkpoint could not be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
-        partial.with_suffix(".tmp").unlink(missing_ok=True)  # the name MindSpore itself writes to first
+        partial.with_suffix(".tmp").unlink(missing_ok=True)  # MindSpore's own temporary name
 
 
 def snapshot(net: nn.Cell, optimizer: nn.Optimizer, config: Config) -> Checkpoint:
-    """What a checkpoint of this moment would hold, without a file."""
+    """Return the current state of training as a `Checkpoint`, without writing a file."""
     return Checkpoint(
         path=Path("this run"),
         config=config,
@@ -90,10 +90,10 @@ def snapshot(net: nn.Cell, optimizer: nn.Optimizer, config: Config) -> Checkpoin
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint of ours and check its digest. The format is protobuf: nothing in the file is executed.
+    """Read a checkpoint of this project and check its digest. The format is protobuf: nothing in the file is executed.
 
     Raises:
-        InputError: no such file, empty, cut off, damaged, or not a checkpoint of this project.
+        InputError: no such file, empty, truncated, damaged, or not a checkpoint of this project.
     """
     path = Path(path)
     if not path.is_file():
@@ -105,7 +105,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     texts, arrays = read_mindspore(path)
     if not set(TEXTS) <= set(texts):
         raise InputError(
-            f"{path}: cut off, or no checkpoint of this project; scripts/convert_checkpoint.py converts those of others"
+            f"{path}: cut off, or not a checkpoint of this project; "
+            "scripts/convert_checkpoint.py converts those of other projects"
         )
     if texts["format"] != FORMAT:
         raise InputError(
@@ -119,7 +120,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise InputError(f"{path}: {error}") from error
     if (symbols := json.loads(texts["symbols"])) != config.text.symbols:
         raise InputError(
-            f"{path}: carries {len(symbols)} symbols, and a configuration of {len(config.text.symbols)} others"
+            f"{path}: its table of {len(symbols)} symbols is not that of its configuration ({len(config.text.symbols)})"
         )
     state = json.loads(texts["state"])
     return Checkpoint(
@@ -136,7 +137,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def content_sha256(arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]) -> str:
-    """What a checkpoint says of itself: a digest of its arrays, their names and its other texts."""
+    """Hexadecimal SHA-256 of a checkpoint's arrays, their names and its texts, which the file itself states."""
     digest = hashlib.sha256(json.dumps(texts, sort_keys=True).encode())
     for name in sorted(arrays):
         digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
@@ -145,10 +146,10 @@ def content_sha256(arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]) -
 
 
 def read_mindspore(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """Texts and arrays of a MindSpore `.ckpt`, whoever wrote it. There must be a file of that name.
+    """Read texts and arrays of any MindSpore `.ckpt`. The file must exist.
 
     Raises:
-        InputError: empty, cut off or damaged.
+        InputError: empty, truncated or damaged.
     """
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the checkpoint is empty")
@@ -163,7 +164,7 @@ def read_mindspore(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """MindSpore logs what it raises as well; our callers turn it into one line."""
+    """Switch logging off: MindSpore logs every error that it raises, and callers report it in one line."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

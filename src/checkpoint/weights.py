@@ -1,4 +1,4 @@
-"""The parameters of networks and optimisers by name: strict copies from a checkpoint, and back."""
+"""Parameters of networks and optimisers by name, and strict copies into them from a checkpoint."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 
 
 def load_weights(net: nn.Cell, checkpoint: "Checkpoint", ignore: Sequence[str] = ()) -> list[str]:
-    """Copy the weights of `checkpoint` into `net`: every parameter of either side must be on the other, in the same shape.
+    """Copy the weights of `checkpoint` into `net`. Both must have the same parameters in the same shapes.
 
     Args:
-        ignore: parameters left as they are in `net`: name prefixes up to a dot (`embedding`, `decoder.attention`) or patterns (`*.bias`).
+        ignore: parameters that keep their values in `net`: name prefixes up to a dot (`embedding`, `decoder.attention`)
+            or patterns (`*.bias`).
 
     Returns:
         Names of the ignored parameters of `net`.
 
     Raises:
-        InputError: parameters missing, left over or of another shape (names the first few); an `ignore` entry that matches nothing.
+        InputError: parameters missing, left over or of another shape (names the first few); an entry of `ignore` that
+            matches nothing.
     """
     parameters = network_parameters(net)
     names = {
@@ -48,12 +50,12 @@ def load_weights(net: nn.Cell, checkpoint: "Checkpoint", ignore: Sequence[str] =
 def match_embedding(
     net: nn.Cell, config: Config, checkpoint: "Checkpoint"
 ) -> tuple["Checkpoint", list[str], list[str]]:
-    """`checkpoint` with its embedding in the symbols of `config`, which is the configuration of `net`.
+    """Reorder the embedding of `checkpoint` to the symbol table of `config`, the configuration of `net`.
 
-    Rows are copied symbol by symbol; for symbols that it has not, they stay as they are in `net`.
+    Rows are copied symbol by symbol. The row of a symbol that the checkpoint lacks keeps its value in `net`.
 
     Returns:
-        The checkpoint to load, the symbols that are new, and those of the checkpoint that are not used.
+        The checkpoint to load, the symbols that are new, and the symbols of the checkpoint that are not used.
     """
     reads_symbols = "embedding" in checkpoint.weights and "embedding" in network_parameters(net)
     if checkpoint.symbols == config.text.symbols or not reads_symbols:
@@ -74,7 +76,11 @@ def match_embedding(
 
 
 def load_optimizer(optimizer: nn.Optimizer, checkpoint: "Checkpoint") -> None:
-    """Copy the optimiser state of `checkpoint` into `optimizer`, as strictly as `load_weights`."""
+    """Copy the optimiser state of `checkpoint` into `optimizer`, as strictly as `load_weights` does.
+
+    Raises:
+        InputError: a checkpoint without optimiser state, or with that of another optimiser.
+    """
     if not checkpoint.optimizer:
         raise InputError(
             f"{checkpoint.path}: holds no optimiser state, so training cannot resume from it; use it with --warm_start"
@@ -90,7 +96,7 @@ def copy_strictly(values: Mapping[str, np.ndarray], targets: Mapping[str, Parame
     """Assign `values` to `targets`, which must have the same names and shapes.
 
     Raises:
-        InputError: they have not; `complaint`, then the first three of what is missing, unknown or of another shape.
+        InputError: names or shapes differ; `complaint`, then the first three differences.
     """
     problems = [f"{name} is missing" for name in targets if name not in values]
     problems += [f"{name} is not known here" for name in values if name not in targets]
@@ -102,18 +108,18 @@ def copy_strictly(values: Mapping[str, np.ndarray], targets: Mapping[str, Parame
     ]
     if problems:
         raise InputError(f"{complaint}: {some_of(problems)}")
-    assign = ops.Assign()  # `set_data` does not reach graphs that `ms.jit` has compiled
+    assign = ops.Assign()  # `set_data` has no effect on graphs that `ms.jit` has compiled
     for name, value in values.items():
         assign(targets[name], Tensor(value, targets[name].dtype))
 
 
 def network_parameters(net: nn.Cell) -> dict[str, Parameter]:
-    """Parameters of `net` by the names that its structure gives them."""
+    """Parameters of `net` by their path in its structure."""
     return dict(net.parameters_and_names())
 
 
 def optimizer_parameters(optimizer: nn.Optimizer) -> dict[str, Parameter]:
-    """The optimiser's own parameters by name, without the weights it updates."""
+    """The optimiser's own parameters (moments, counters) by name, without the weights it updates."""
     weights = {id(weight) for weight in optimizer.parameters}
     return {parameter.name: parameter for parameter in optimizer.get_parameters() if id(parameter) not in weights}
 

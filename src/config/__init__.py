@@ -1,6 +1,7 @@
-"""The configuration: what every key means, how it is read from YAML and overlaid, and what its values may be."""
+"""The configuration: what every key means, how it is read from YAML and overlaid, which values are allowed."""
 
-from src.config.loading import KEYS, NETWORKS, SECTIONS, given_keys, load_config, nearest_key, typed
+from src.config.loading import given_keys, keys, load_config, nearest_key, sections, typed
+from src.config.networks import NETWORKS, Network, imported, network_of, register_network
 from src.config.schema import (
     AmpLevel,
     AudioConfig,
@@ -10,22 +11,28 @@ from src.config.schema import (
     TextConfig,
     TrainConfig,
     WaveGlowConfig,
+    setting,
 )
 
 __all__ = [
-    "KEYS",
     "NETWORKS",
-    "SECTIONS",
     "AmpLevel",
     "AudioConfig",
     "Config",
     "DataConfig",
+    "Network",
     "Tacotron2Config",
     "TextConfig",
     "TrainConfig",
     "WaveGlowConfig",
     "given_keys",
+    "imported",
+    "keys",
     "load_config",
     "nearest_key",
+    "network_of",
+    "register_network",
+    "sections",
+    "setting",
     "typed",
 ]

@@ -1,74 +1,41 @@
-"""What values of a configuration may be, alone and together."""
+"""Checks of configuration values: each by the bounds of its field, and fields that must fit together."""
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from src.config.schema import AudioConfig, Config, TrainConfig
 from src.errors import InputError
 
-if TYPE_CHECKING:
-    from src.config.schema import AudioConfig, Config, Tacotron2Config, TextConfig, TrainConfig, WaveGlowConfig
 
-DROPOUTS = [f"model.{part}_dropout" for part in ("encoder", "prenet", "attention", "decoder", "postnet")]
-MAY_BE_ZERO = {
-    "audio.fmin",
-    "audio.preemphasis",
-    "text.sentence_pause",
-    *DROPOUTS,
-    "model.attention_stop_frames",
-    "model.sigma",
-    "data.val_fraction",
-    "data.min_seconds_per_character",
-    *(f"train.{name}" for name in ("max_hours", "warmup_steps", "decay_start", "min_lr")),
-    *(f"train.{name}" for name in ("weight_decay", "seed", "validate_every", "checkpoint_every")),
-    *(f"train.{name}" for name in ("guided_attention", "guided_attention_decay_steps", "teacher_dropout")),
-}
-BELOW_ONE = {*DROPOUTS, "train.teacher_dropout", "data.val_fraction", "audio.preemphasis"}
-ODD = {f"model.{name}_kernel_size" for name in ("encoder", "postnet", "location", "wn")}
-
-
-def check_values(values: dict[str, Any], config: "Config", where: str) -> None:
-    """Make sure that a configuration, whose `values` by dotted key have the right types, makes sense.
+def check_bounds(key: str, value: Any, metadata: Any, where: str) -> None:
+    """Make sure that a number lies within the bounds of its field; texts, lists and switches have none.
 
     Raises:
-        InputError: names the key that does not.
+        InputError: it does not.
     """
-    for key, value in values.items():
-        if isinstance(value, bool | str | list | dict):
-            continue
-        if not math.isfinite(value):
-            raise InputError(f"{where}: {key} is {value}, but must be finite")
-        if not (value > 0 or (value == 0 and key in MAY_BE_ZERO)):
-            raise InputError(
-                f"{where}: {key} is {value}, but must be {'at least' if key in MAY_BE_ZERO else 'above'} 0"
-            )
-        if key in BELOW_ONE and value >= 1:
-            raise InputError(f"{where}: {key} is {value}, but must be below 1")
-        if key in ODD and value % 2 == 0:
-            raise InputError(f"{where}: {key} is {value}, but must be odd")
-    _check_audio(config.audio, where)
-    _check_train(config.train, where)
-    if config.model.name == "waveglow":
-        _check_waveglow(config.audio, config.model, config.train, where)
-    else:
-        _check_tacotron2(config.text, config.model, config.train, where)
+    if isinstance(value, int | float) and not isinstance(value, bool) and (must := metadata["bounds"].complaint(value)):
+        raise InputError(f"{where}: {key} is {value}, but must be {must}")
 
 
-def _check_audio(audio: "AudioConfig", where: str) -> None:
+def check_audio(audio: AudioConfig, where: str) -> None:
+    """Make sure that the audio settings fit together, which is what every `check_...` here does for its section.
+
+    Raises:
+        InputError: names the key that does not fit.
+    """
     if audio.win_length > audio.n_fft:
         raise InputError(
             f"{where}: audio.win_length ({audio.win_length}) must not be above audio.n_fft ({audio.n_fft})"
         )
     if not audio.fmin < audio.fmax <= audio.sample_rate / 2:
-        raise InputError(
-            f"{where}: audio.fmin < audio.fmax <= half of audio.sample_rate does not hold: {audio.fmin}, {audio.fmax}"
-        )
+        rule = "audio.fmin < audio.fmax <= half of audio.sample_rate"
+        raise InputError(f"{where}: {rule} does not hold: {audio.fmin}, {audio.fmax}")
     if audio.mel_floor >= audio.mel_ceiling:
-        raise InputError(
-            f"{where}: audio.mel_floor ({audio.mel_floor}) must be below audio.mel_ceiling ({audio.mel_ceiling})"
-        )
+        floor, ceiling = audio.mel_floor, audio.mel_ceiling
+        raise InputError(f"{where}: audio.mel_floor ({floor}) must be below audio.mel_ceiling ({ceiling})")
 
 
-def _check_train(train: "TrainConfig", where: str) -> None:
+def check_train(train: TrainConfig, where: str) -> None:
+    """Make sure that the settings of the learning rate's schedule fit together."""
     steps = train.anneal_steps
     if min(steps, default=1) < 1 or steps != sorted(set(steps)):
         raise InputError(f"{where}: train.anneal_steps is {steps}, but must be steps above 0 in ascending order")
@@ -80,7 +47,9 @@ def _check_train(train: "TrainConfig", where: str) -> None:
         raise InputError(f"{where}: train.min_lr ({train.min_lr}) must not be above train.lr ({train.lr})")
 
 
-def _check_tacotron2(text: "TextConfig", model: "Tacotron2Config", train: "TrainConfig", where: str) -> None:
+def check_tacotron2(config: Config, where: str) -> None:
+    """Make sure that symbols, network and reduction factors of a Tacotron 2 fit together."""
+    text, model, steps = config.text, config.model, config.train.reduction_steps
     repeated = sorted({symbol for symbol in text.symbols if not symbol or text.symbols.count(symbol) > 1})
     if repeated:
         raise InputError(f"{where}: text.symbols has empty or repeated symbols: {', '.join(map(repr, repeated))}")
@@ -88,42 +57,30 @@ def _check_tacotron2(text: "TextConfig", model: "Tacotron2Config", train: "Train
         raise InputError(f"{where}: text.end_symbol {text.end_symbol!r} is none of text.symbols")
     if model.n_symbols != len(text.symbols):
         raise InputError(f"{where}: model.n_symbols is {model.n_symbols}, but text.symbols lists {len(text.symbols)}")
-    if model.encoder_dim % 2:
+    factors = [model.reduction_factor, *(factor for _, factor in sorted(steps.items()))]
+    if factors != sorted(set(factors), reverse=True) or factors[-1] < 1 or min(steps, default=1) < 1:
         raise InputError(
-            f"{where}: model.encoder_dim is {model.encoder_dim}, but must be even: half of it is for each direction"
-        )
-    factors = [model.reduction_factor, *(factor for _, factor in sorted(train.reduction_steps.items()))]
-    if factors != sorted(set(factors), reverse=True) or factors[-1] < 1 or min(train.reduction_steps, default=1) < 1:
-        raise InputError(
-            f"{where}: train.reduction_steps is {train.reduction_steps}, but must let the factor fall "
+            f"{where}: train.reduction_steps is {steps}, but must let the factor fall "
             f"from model.reduction_factor ({model.reduction_factor}) at steps above 0, such as {{2000: 3, 6000: 2}}"
         )
 
 
-def _check_waveglow(audio: "AudioConfig", model: "WaveGlowConfig", train: "TrainConfig", where: str) -> None:
+def check_waveglow(config: Config, where: str) -> None:
+    """Make sure that frames, groups of samples and segments of a WaveGlow fit together."""
+    audio, model, train = config.audio, config.model, config.train
     if train.reduction_steps:
         raise InputError(f"{where}: train.reduction_steps is for tacotron2; model.name is waveglow")
-    for name in ("n_group", "n_early_size"):
-        if getattr(model, name) % 2:
-            raise InputError(
-                f"{where}: model.{name} is {getattr(model, name)}, but must be even: a coupling changes half of the channels"
-            )
     n_early = (model.n_flows - 1) // model.n_early_every * model.n_early_size
     if n_early >= model.n_group:
         raise InputError(
             f"{where}: model.n_early_every lets {n_early} channels leave early, all of model.n_group ({model.n_group})"
         )
-    if audio.hop_length % model.n_group:
-        raise InputError(
-            f"{where}: audio.hop_length ({audio.hop_length}) must be a multiple of model.n_group ({model.n_group})"
-        )
+    for name, length, unit, size in (
+        ("audio.hop_length", audio.hop_length, "model.n_group", model.n_group),
+        ("model.upsample_kernel_size", model.upsample_kernel_size, "audio.hop_length", audio.hop_length),
+    ):
+        if length % size:
+            raise InputError(f"{where}: {name} ({length}) must be a multiple of {unit} ({size})")
     if train.segment_length % model.n_group or train.segment_length <= audio.hop_length:
-        length, at_least = train.segment_length, f"more than audio.hop_length ({audio.hop_length})"
-        raise InputError(
-            f"{where}: train.segment_length ({length}) must be a multiple of model.n_group ({model.n_group}) and {at_least}"
-        )
-    if model.upsample_kernel_size % audio.hop_length:
-        kernel_size = model.upsample_kernel_size
-        raise InputError(
-            f"{where}: model.upsample_kernel_size ({kernel_size}) must be a multiple of audio.hop_length ({audio.hop_length})"
-        )
+        must = f"a multiple of model.n_group ({model.n_group}) and more than audio.hop_length ({audio.hop_length})"
+        raise InputError(f"{where}: train.segment_length ({train.segment_length}) must be {must}")

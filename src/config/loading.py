@@ -1,4 +1,4 @@
-"""The configuration: the sections of `src.config.schema`, read from YAML, overlaid by dotted overrides, strict about names and types."""
+"""Reading a configuration: from YAML, overlaid by dotted overrides, strict about names and types."""
 
 import dataclasses
 import difflib
@@ -8,20 +8,27 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from src.config.checks import check_values
-from src.config.schema import Config, Tacotron2Config, WaveGlowConfig
+from src.config.checks import check_audio, check_bounds, check_train
+from src.config.networks import NETWORKS, network_of
+from src.config.schema import Config, Tacotron2Config
 from src.errors import InputError
+from src.text.symbols import symbol_table
 
-NETWORKS = {"tacotron2": Tacotron2Config, "waveglow": WaveGlowConfig}
-SECTIONS = {section.name: (section.default_factory,) for section in dataclasses.fields(Config)} | {
-    "model": tuple(NETWORKS.values())
-}
-KEYS = {
-    f"{name}.{key.name}": key
-    for name, kinds in SECTIONS.items()
-    for kind in kinds[::-1]
-    for key in dataclasses.fields(kind)
-}
+
+def sections() -> dict[str, tuple[type, ...]]:
+    """Return the dataclasses of each section; `model` has one for every registered network."""
+    plain = {section.name: (section.default_factory,) for section in dataclasses.fields(Config)}
+    return plain | {"model": tuple(network.config for network in NETWORKS.values())}
+
+
+def keys() -> dict[str, dataclasses.Field]:
+    """Return the field of every dotted key. Of a key that several networks have, it is the first one's."""
+    found: dict[str, dataclasses.Field] = {}
+    for name, kinds in sections().items():
+        for kind in kinds:
+            for key in dataclasses.fields(kind):
+                found.setdefault(f"{name}.{key.name}", key)
+    return found
 
 
 def load_config(source: str | Path | dict[str, Any] | None = None, overrides: dict[str, Any] | None = None) -> Config:
@@ -39,12 +46,17 @@ def load_config(source: str | Path | dict[str, Any] | None = None, overrides: di
     config = _build(values, where)
     if overrides:
         config = _build(values | typed(overrides, "override"), "override")
-    check_values(_flat(config), config, where)
+    for name, section in vars(config).items():
+        for key in dataclasses.fields(section):
+            check_bounds(f"{name}.{key.name}", getattr(section, key.name), key.metadata, where)
+    check_audio(config.audio, where)
+    check_train(config.train, where)
+    network_of(config).check(config, where)
     return config
 
 
 def given_keys(source: str | Path | dict[str, Any] | None) -> dict[str, Any]:
-    """The values by dotted key that a configuration's YAML file, or its content, gives.
+    """Return the values by dotted key that a configuration's YAML file, or its content, gives; symbols as a list.
 
     Raises:
         InputError: unreadable file or unknown section.
@@ -53,50 +65,58 @@ def given_keys(source: str | Path | dict[str, Any] | None) -> dict[str, Any]:
     if isinstance(source, str | Path):
         where, source = str(source), _read_yaml(Path(source))
     values: dict[str, Any] = {}
-    for section, keys in (source or {}).items():
-        if section not in SECTIONS or not isinstance(keys, dict):
-            raise InputError(f"{where}: no section '{section}'; the sections are {', '.join(SECTIONS)}")
-        values |= {f"{section}.{key}": value for key, value in keys.items()}
-    return values
+    for section, content in (source or {}).items():
+        if section not in sections() or not isinstance(content, dict):
+            raise InputError(f"{where}: no section '{section}'; the sections are {', '.join(sections())}")
+        values |= {f"{section}.{key}": value for key, value in content.items()}
+    return {key: _with_symbols(key, value, where) for key, value in values.items()}
 
 
 def typed(overrides: dict[str, Any], where: str = "flag") -> dict[str, Any]:
-    """`overrides` by dotted key with their values, which may be texts, turned into the types of the configuration; errors name `where`.
+    """Turn values by dotted key, which may be texts, into the types of the configuration. Errors name `where`.
 
     Raises:
         InputError: unknown key or value of the wrong type.
     """
-    parser = ArgumentParser(exit_on_error=False)
+    parser, known = ArgumentParser(exit_on_error=False), keys()
     for key in overrides:
-        if key not in KEYS:
+        if key not in known:
             raise InputError(f"{where}: unknown key '{key}'; did you mean '{nearest_key(key)}'?")
-        parser.add_argument(f"--{key}", type=KEYS[key].type)
+        parser.add_argument(f"--{key}", type=known[key].type)
     try:
-        parsed = parser.parse_object(overrides)
+        parsed = parser.parse_object({key: _with_symbols(key, value, where) for key, value in overrides.items()})
     except ArgumentError as error:
         raise InputError(f"{where}: {' '.join(str(error).split())}") from error
     return {key: parsed[key] for key in overrides}
 
 
-def _build(values: dict[str, Any], where: str) -> Config:
-    network = values.get("model.name", Tacotron2Config.name)
-    sections = {name: kinds[0] for name, kinds in SECTIONS.items()} | {"model": NETWORKS[network]}
-    content: dict[str, dict[str, Any]] = {name: {} for name in sections}
-    for key, value in values.items():
-        section, name = key.split(".")
-        if name not in {field.name for field in dataclasses.fields(sections[section])}:
-            raise InputError(f"{where}: '{key}' is a key of another network; model.name is {network}")
-        content[section][name] = value
-    return Config(**{name: section(**content[name]) for name, section in sections.items()})
-
-
-def _flat(config: Config) -> dict[str, Any]:
-    return {f"{section}.{name}": value for section, keys in config.to_dict().items() for name, value in keys.items()}
-
-
 def nearest_key(key: str) -> str:
-    """The valid dotted key most like `key`."""
-    return difflib.get_close_matches(key, KEYS, n=1, cutoff=0.0)[0]
+    """Return the valid dotted key most like `key`."""
+    return difflib.get_close_matches(key, keys(), n=1, cutoff=0.0)[0]
+
+
+def _with_symbols(key: str, value: Any, where: str) -> Any:
+    """Put the symbols of a table in the place of its name."""
+    if key != "text.symbols" or not isinstance(value, str) or value.lstrip().startswith("["):
+        return value
+    try:
+        return symbol_table(value)
+    except InputError as error:
+        raise InputError(f"{where}: text.symbols: {error}") from error
+
+
+def _build(values: dict[str, Any], where: str) -> Config:
+    name = values.get("model.name", Tacotron2Config.name)
+    if name not in NETWORKS:
+        raise InputError(f"{where}: model.name is '{name}', but must be one of {', '.join(NETWORKS)}")
+    kinds = {section: kind[0] for section, kind in sections().items()} | {"model": NETWORKS[name].config}
+    content: dict[str, dict[str, Any]] = {section: {} for section in kinds}
+    for key, value in values.items():
+        section, field = key.split(".")
+        if field not in {known.name for known in dataclasses.fields(kinds[section])}:
+            raise InputError(f"{where}: '{key}' is a key of another network; model.name is {name}")
+        content[section][field] = value
+    return Config(**{section: kind(**content[section]) for section, kind in kinds.items()})
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -105,5 +125,5 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8, an impossible date
         raise InputError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict | None):
-        raise InputError(f"{path}: expected sections ({', '.join(SECTIONS)}), found {type(content).__name__}")
+        raise InputError(f"{path}: expected sections ({', '.join(sections())}), found {type(content).__name__}")
     return content or {}

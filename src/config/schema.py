@@ -1,263 +1,267 @@
-"""The sections of the configuration: what every key means, and its default."""
+"""The sections of the configuration. Each field carries its default, its explanation and its bounds.
+
+The check of values, `--help` and docs/parameters.md are made from these fields.
+"""
 
 import dataclasses
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import yaml
 
 from src.text.symbols import SYMBOLS
 
-Network = Literal["tacotron2", "waveglow"]
 AmpLevel = Literal["O0", "O1", "O2"]  # see src.models.precision
+
+
+class Bounds(NamedTuple):
+    """The values that a number of the configuration may take. None means that there is no such bound."""
+
+    above: float | None = None
+    least: float | None = None
+    below: float | None = None
+    most: float | None = None
+    odd: bool = False
+    even: bool = False
+
+    def rules(self) -> list[tuple[str, Callable[[float], bool]]]:
+        """Return what a value must be, in words and as a predicate."""
+        rules: list[tuple[str, Callable[[float], bool]]] = []
+        if self.above is not None:
+            rules.append((f"above {self.above:g}", lambda value: value > self.above))
+        if self.least is not None:
+            rules.append((f"at least {self.least:g}", lambda value: value >= self.least))
+        if self.below is not None:
+            rules.append((f"below {self.below:g}", lambda value: value < self.below))
+        if self.most is not None:
+            rules.append((f"at most {self.most:g}", lambda value: value <= self.most))
+        if self.odd:
+            rules.append(("odd", lambda value: value % 2 == 1))
+        if self.even:
+            rules.append(("even", lambda value: value % 2 == 0))
+        return rules
+
+    def complaint(self, value: float) -> str | None:
+        """Say what `value` must be and is not; None if nothing is wrong with it."""
+        if not math.isfinite(value):
+            return "finite"
+        return next((words for words, holds in self.rules() if not holds(value)), None)
+
+    def __str__(self) -> str:
+        return ", ".join(words for words, _ in self.rules())
+
+
+def setting(default: Any, explanation: str, **bounds: Any) -> Any:
+    """Define a field of the configuration.
+
+    Args:
+        default: its value when nothing is given; lists and dicts are copied.
+        explanation: what the key means, with its unit, as `--help` shows it.
+        bounds: of a number, see `Bounds`.
+    """
+    metadata = {"explanation": explanation, "bounds": Bounds(**bounds)}
+    if isinstance(default, list | dict):
+        return field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass
 class AudioConfig:
-    """How a waveform becomes a mel spectrogram.
+    """The mel spectrogram of a waveform."""
 
-    Args:
-        sample_rate: samples per second
-        n_fft: length of the Fourier transform in samples
-        hop_length: samples between two frames
-        win_length: length of the Hann window in samples
-        n_mels: number of mel bands
-        fmin: lower edge of the lowest band in Hz
-        fmax: upper edge of the highest band in Hz
-        preemphasis: the spectrogram is one of y[t] = x[t] - preemphasis * x[t - 1]; 0 leaves the waveform as it is
-        compression: ln is the natural logarithm; unit a logarithm that is 0 at mel_floor and 1 at mel_ceiling
-        mel_floor: magnitudes below this are raised to it before the logarithm
-        mel_ceiling: with compression unit, magnitudes above this are lowered to it
-        griffinlim_iterations: rounds of phase estimation of the Griffin-Lim vocoder
-        griffinlim_power: magnitudes are raised to this power before it; above 1 sharpens the blurred spectra of networks (1.2 is common)
-    """
-
-    sample_rate: int = 22050
-    n_fft: int = 1024
-    hop_length: int = 256
-    win_length: int = 1024
-    n_mels: int = 80
-    fmin: float = 0.0
-    fmax: float = 8000.0
-    preemphasis: float = 0.0
-    compression: Literal["ln", "unit"] = "ln"
-    mel_floor: float = 1e-5
-    mel_ceiling: float = 10.0
-    griffinlim_iterations: int = 60
-    griffinlim_power: float = 1.0
+    sample_rate: int = setting(22050, "samples per second", above=0, most=384_000)
+    n_fft: int = setting(1024, "length of the Fourier transform in samples", above=0, most=65536)
+    hop_length: int = setting(256, "samples between two frames", above=0, most=65536)
+    win_length: int = setting(1024, "length of the Hann window in samples", above=0, most=65536)
+    n_mels: int = setting(80, "number of mel bands", above=0, most=1024)
+    fmin: float = setting(0.0, "lower edge of the lowest band in Hz", least=0)
+    fmax: float = setting(8000.0, "upper edge of the highest band in Hz", above=0)
+    preemphasis: float = setting(
+        0.0, "the spectrogram is one of y[t] = x[t] - preemphasis * x[t - 1]; 0 turns it off", least=0, below=1
+    )
+    compression: Literal["ln", "unit"] = setting(
+        "ln", "ln: natural logarithm; unit: a logarithm scaled to 0 at mel_floor and 1 at mel_ceiling"
+    )
+    mel_floor: float = setting(1e-5, "magnitudes below this are raised to it before the logarithm", above=0)
+    mel_ceiling: float = setting(10.0, "magnitudes above this are lowered to it; compression unit only", above=0)
+    griffinlim_iterations: int = setting(60, "iterations of the Griffin-Lim vocoder", above=0, most=10_000)
+    griffinlim_power: float = setting(
+        1.0,
+        "Griffin-Lim raises magnitudes to this power; above 1 sharpens the blurred spectra of networks (1.2 is common)",
+        above=0,
+        most=10,
+    )
 
 
 @dataclass
 class TextConfig:
-    """How text becomes symbol ids.
+    """The symbol ids of a text."""
 
-    Args:
-        symbols: what the network reads, in the order of its embedding's rows; ARPAbet as @AH0, or as AH0 if letters are lower case
-        end_symbol: one of the symbols that is put behind each text; none if empty
-        cleaner: what normalises the text before symbols are looked up; english_phonemes also looks words up in the CMU dictionary
-        sentence_pause: silence between the sentences of one text in seconds
-        max_sentence_length: longest piece of text spoken in one go, in characters; longer sentences are split at commas or spaces
-    """
-
-    symbols: list[str] = field(default_factory=lambda: list(SYMBOLS))
-    end_symbol: str = ""
-    cleaner: Literal["english_cleaners", "basic_cleaners", "english_phonemes", "english"] = "english_cleaners"
-    sentence_pause: float = 0.2
-    max_sentence_length: int = 200
+    symbols: list[str] = setting(
+        SYMBOLS,
+        "what the network reads, in the order of its embedding's rows: the name of a table (english_148) or a list; "
+        "ARPAbet as @AH0, or as AH0 if letters are lower case",
+    )
+    end_symbol: str = setting("", "one of the symbols, which is put behind each text; none if empty")
+    cleaner: Literal["english_cleaners", "basic_cleaners", "english_phonemes", "english"] = setting(
+        "english_cleaners",
+        "how text is normalised before symbols are looked up, see docs/text.md; english_phonemes and english look "
+        "words up in the CMU dictionary",
+    )
+    sentence_pause: float = setting(0.2, "silence between the sentences of one text in seconds", least=0, most=60)
+    max_sentence_length: int = setting(
+        200,
+        "longest piece of text spoken at once, in characters; longer sentences are split at commas or spaces",
+        above=0,
+        most=100_000,
+    )
 
 
 @dataclass
 class Tacotron2Config:
-    """The network that turns text into mel spectrograms.
+    """The network that turns text into mel spectrograms."""
 
-    Args:
-        name: which network
-        n_symbols: rows of the embedding table, as many as text.symbols
-        encoder_dim: width of the embedding, the encoder convolutions and the encoder output (both directions together)
-        encoder_layers: number of encoder convolutions
-        encoder_kernel_size: width of the encoder convolutions
-        prenet_dim: width of both prenet layers
-        attention_rnn_dim: width of the attention LSTM
-        attention_dim: width of the attention's hidden layer
-        location_filters: filters of the location convolution
-        location_kernel_size: width of the location convolution
-        decoder_rnn_dim: width of the decoder LSTM
-        postnet_dim: channels of the postnet
-        postnet_layers: number of postnet convolutions
-        postnet_kernel_size: width of the postnet convolutions
-        reduction_factor: mel frames per decoder step (r)
-        encoder_dropout: dropout after each encoder convolution
-        prenet_dropout: dropout in the prenet, on at inference too; 0 makes inference deterministic
-        attention_dropout: dropout on the attention LSTM's state
-        decoder_dropout: dropout on the decoder LSTM's state
-        postnet_dropout: dropout after each postnet convolution
-        gate_threshold: an item stops at the first step whose gate probability is above this
-        max_decoder_steps: an item that has not stopped by then is cut off
-        attention_stop_frames: stop after this many frames whose attention rests on the last symbol; 0 turns the rule off
-    """
-
-    name: Network = "tacotron2"
-    n_symbols: int = 148
-    encoder_dim: int = 512
-    encoder_layers: int = 3
-    encoder_kernel_size: int = 5
-    prenet_dim: int = 256
-    attention_rnn_dim: int = 1024
-    attention_dim: int = 128
-    location_filters: int = 32
-    location_kernel_size: int = 31
-    decoder_rnn_dim: int = 1024
-    postnet_dim: int = 512
-    postnet_layers: int = 5
-    postnet_kernel_size: int = 5
-    reduction_factor: int = 1
-    encoder_dropout: float = 0.5
-    prenet_dropout: float = 0.5
-    attention_dropout: float = 0.1
-    decoder_dropout: float = 0.1
-    postnet_dropout: float = 0.5
-    gate_threshold: float = 0.5
-    max_decoder_steps: int = 1000
-    attention_stop_frames: int = 60
+    name: str = setting("tacotron2", "which network")
+    n_symbols: int = setting(148, "rows of the embedding table, as many as text.symbols", above=0)
+    encoder_dim: int = setting(
+        512, "width of the embedding, the encoder convolutions and the encoder output", above=0, even=True, most=65536
+    )
+    encoder_layers: int = setting(3, "number of encoder convolutions", above=0, most=100)
+    encoder_kernel_size: int = setting(5, "width of the encoder convolutions", above=0, odd=True, most=1001)
+    prenet_dim: int = setting(256, "width of both prenet layers", above=0, most=65536)
+    attention_rnn_dim: int = setting(1024, "width of the attention LSTM", above=0, most=65536)
+    attention_dim: int = setting(128, "width of the attention's hidden layer", above=0, most=65536)
+    location_filters: int = setting(32, "filters of the location convolution", above=0, most=65536)
+    location_kernel_size: int = setting(31, "width of the location convolution", above=0, odd=True, most=1001)
+    decoder_rnn_dim: int = setting(1024, "width of the decoder LSTM", above=0, most=65536)
+    postnet_dim: int = setting(512, "channels of the postnet", above=0, most=65536)
+    postnet_layers: int = setting(5, "number of postnet convolutions", above=0, most=100)
+    postnet_kernel_size: int = setting(5, "width of the postnet convolutions", above=0, odd=True, most=1001)
+    reduction_factor: int = setting(1, "mel frames per decoder step (r)", above=0, most=100)
+    encoder_dropout: float = setting(0.5, "dropout after each encoder convolution", least=0, below=1)
+    prenet_dropout: float = setting(
+        0.5, "dropout in the prenet, which stays on at inference; 0 makes inference deterministic", least=0, below=1
+    )
+    attention_dropout: float = setting(0.1, "dropout on the attention LSTM's state", least=0, below=1)
+    decoder_dropout: float = setting(0.1, "dropout on the decoder LSTM's state", least=0, below=1)
+    postnet_dropout: float = setting(0.5, "dropout after each postnet convolution", least=0, below=1)
+    gate_threshold: float = setting(0.5, "speech stops at the first step whose gate probability is above this", above=0)
+    max_decoder_steps: int = setting(1000, "speech that has not stopped by then is cut off", above=0, most=100_000)
+    attention_stop_frames: int = setting(
+        60, "stop after this many frames with the attention on the last symbol; 0 turns the rule off", least=0
+    )
 
 
 @dataclass
 class WaveGlowConfig:
-    """The network that turns mel spectrograms into sound. A mel frame becomes as many samples as `audio.hop_length` says.
+    """The network that turns mel spectrograms into sound. A mel frame becomes `audio.hop_length` samples."""
 
-    Args:
-        name: which network
-        n_flows: pairs of an invertible 1x1 convolution and an affine coupling
-        n_group: samples that stand side by side as the channels of one position
-        n_early_every: flows between two groups of channels that leave early
-        n_early_size: channels that leave each time
-        wn_layers: dilated convolutions of each coupling; layer i has dilation 2^i
-        wn_channels: width of the couplings
-        wn_kernel_size: width of the dilated convolutions
-        upsample_kernel_size: width in samples of the transposed convolution that brings the mel to the rate of the samples
-        sigma: standard deviation of the noise that is turned into sound
-    """
-
-    name: Network = "waveglow"
-    n_flows: int = 12
-    n_group: int = 8
-    n_early_every: int = 4
-    n_early_size: int = 2
-    wn_layers: int = 8
-    wn_channels: int = 256
-    wn_kernel_size: int = 3
-    upsample_kernel_size: int = 1024
-    sigma: float = 0.8
+    name: str = setting("waveglow", "which network")
+    n_flows: int = setting(12, "pairs of an invertible 1x1 convolution and an affine coupling", above=0, most=1000)
+    n_group: int = setting(8, "samples that make up the channels of one position", above=0, even=True, most=65536)
+    n_early_every: int = setting(4, "flows between two groups of channels that leave early", above=0)
+    n_early_size: int = setting(2, "channels that leave each time", above=0, even=True)
+    wn_layers: int = setting(8, "dilated convolutions of each coupling; layer i has dilation 2^i", above=0, most=30)
+    wn_channels: int = setting(256, "width of the couplings", above=0, most=65536)
+    wn_kernel_size: int = setting(3, "width of the dilated convolutions", above=0, odd=True, most=1001)
+    upsample_kernel_size: int = setting(
+        1024, "width in samples of the transposed convolution that upsamples the mel", above=0, most=1_000_000
+    )
+    sigma: float = setting(0.8, "standard deviation of the noise that is turned into sound", least=0, most=100)
 
 
 @dataclass
 class DataConfig:
-    """How the recordings are split, stored and batched.
+    """How the recordings are split, stored and batched."""
 
-    Args:
-        val_fraction: share of the clips kept for validation when no id list is given
-        min_seconds_per_character: rows that speak faster than this are reported as bad
-        max_seconds_per_character: rows that speak slower than this are reported as bad
-        n_shards: MindRecord files per split
-        n_buckets: largest number of batch shapes, and so of compiled training graphs
-        workers: parallel readers
-    """
-
-    val_fraction: float = 0.02
-    min_seconds_per_character: float = 0.02
-    max_seconds_per_character: float = 0.5
-    n_shards: int = 1
-    n_buckets: int = 6
-    workers: int = 2
+    val_fraction: float = setting(
+        0.02, "share of the clips kept for validation when no id list is given", least=0, below=1
+    )
+    min_seconds_per_character: float = setting(0.02, "rows that speak faster than this are reported as bad", least=0)
+    max_seconds_per_character: float = setting(0.5, "rows that speak slower than this are reported as bad", above=0)
+    n_shards: int = setting(1, "MindRecord files per split", above=0, most=1000)
+    n_buckets: int = setting(
+        6, "largest number of batch shapes, each with a training graph of its own", above=0, most=1000
+    )
+    workers: int = setting(2, "parallel readers", above=0, most=1000)
 
 
 @dataclass
 class TrainConfig:
-    """The training run. Losses and schedules count optimiser steps; some keys are of use to one network only.
+    """The training run. Losses and schedules count optimiser steps; some keys matter to one network only."""
 
-    Args:
-        batch_size: clips per batch and device
-        accumulate: batches whose mean gradient makes an optimiser step
-        max_steps: optimiser steps of the whole run
-        max_hours: hours after which this process stops with a checkpoint to resume from; 0 means no limit
-        amp: precision; O0 is float32, O1 has matrix products in float16, O2 also what flows between them
-        loss_scale: what the loss is multiplied by at first with amp O1 and O2; falls at overflows, and rises after long without
-        lr: learning rate of Adam at its highest
-        schedule: what lr does after its warm-up, with the keys below
-        warmup_steps: lr rises from 0 for so many steps; after them, schedule inverse_sqrt falls as sqrt(warmup_steps / step)
-        anneal_steps: schedule step multiplies lr by anneal_factor at each of these steps
-        anneal_factor: see anneal_steps
-        decay_start: from this step on, schedule exponential multiplies lr by decay_rate in every decay_steps steps, little by little
-        decay_steps: see decay_start
-        decay_rate: see decay_start
-        min_lr: schedules other than constant do not go below this after the warm-up
-        reduction_steps: reduction factor from these steps on, such as {2000: 3, 6000: 2}; model.reduction_factor before them (tacotron2)
-        weight_decay: L2 penalty
-        grad_clip: largest global norm of the gradient; a huge value turns clipping off
-        seed: seed of initial weights, shuffling and dropout
-        log_every: steps between two rows of log.jsonl
-        validate_every: steps between two validations; 0 means once per epoch
-        checkpoint_every: steps between two checkpoints; 0 means once per epoch
-        keep_checkpoints: how many of the newest checkpoints stay
-        max_bad_steps: this many non-finite steps in a row end the run
-        tensorboard: write what goes into log.jsonl and the pictures for TensorBoard too; needs the package tensorboardX
-        guided_attention: weight of the guided-attention loss; 0 turns it off (tacotron2)
-        guided_attention_sigma: width of the diagonal that guided attention allows, as a share of the length (tacotron2)
-        guided_attention_decay_steps: the weight falls as exp(-step / this); 0 keeps it constant (tacotron2)
-        teacher_dropout: share of the decoder's steps that hear zeros in place of the teacher's frames before them (tacotron2)
-        segment_length: samples of the pieces that are cut out of the clips (waveglow)
-        sigma: standard deviation of the noise that sound is to be turned into (waveglow)
-    """
-
-    batch_size: int = 64
-    accumulate: int = 1
-    max_steps: int = 100_000
-    max_hours: float = 0.0
-    amp: AmpLevel = "O0"
-    loss_scale: float = 32768.0
-    lr: float = 1e-3
-    schedule: Literal["constant", "step", "exponential", "inverse_sqrt"] = "constant"
-    warmup_steps: int = 0
-    anneal_steps: list[int] = field(default_factory=list)
-    anneal_factor: float = 0.1
-    decay_start: int = 50_000
-    decay_steps: int = 50_000
-    decay_rate: float = 0.1
-    min_lr: float = 1e-5
-    reduction_steps: dict[int, int] = field(default_factory=dict)
-    weight_decay: float = 1e-6
-    grad_clip: float = 1.0
-    seed: int = 1234
-    log_every: int = 10
-    validate_every: int = 0
-    checkpoint_every: int = 1000
-    keep_checkpoints: int = 3
-    max_bad_steps: int = 10
-    tensorboard: bool = False
-    guided_attention: float = 0.0
-    guided_attention_sigma: float = 0.25
-    guided_attention_decay_steps: int = 0
-    teacher_dropout: float = 0.0
-    segment_length: int = 16000
-    sigma: float = 1.0
+    batch_size: int = setting(64, "clips per batch and device", above=0, most=65536)
+    accumulate: int = setting(1, "batches whose mean gradient makes an optimiser step", above=0, most=65536)
+    max_steps: int = setting(100_000, "optimiser steps of the whole run", above=0)
+    max_hours: float = setting(
+        0.0, "hours after which this process stops with a checkpoint to resume from; 0: no limit", least=0
+    )
+    amp: AmpLevel = setting(
+        "O0", "precision: O0 float32; O1 matrix products in float16; O2 activations in float16 as well"
+    )
+    loss_scale: float = setting(
+        32768.0,
+        "initial factor on the loss with amp O1 and O2; halved at overflows, doubled after a long time without",
+        above=0,
+    )
+    lr: float = setting(1e-3, "highest learning rate of Adam", above=0)
+    schedule: Literal["constant", "step", "exponential", "inverse_sqrt"] = setting(
+        "constant", "what the learning rate does after its warm-up, with the keys below"
+    )
+    warmup_steps: int = setting(
+        0, "steps over which lr rises from 0; schedule inverse_sqrt then falls as sqrt(warmup_steps / step)", least=0
+    )
+    anneal_steps: list[int] = setting([], "steps at which schedule step multiplies lr by anneal_factor")
+    anneal_factor: float = setting(0.1, "see anneal_steps", above=0)
+    decay_start: int = setting(50_000, "step from which schedule exponential lowers lr", least=0)
+    decay_steps: int = setting(50_000, "steps over which schedule exponential multiplies lr by decay_rate", above=0)
+    decay_rate: float = setting(0.1, "see decay_steps", above=0)
+    min_lr: float = setting(1e-5, "schedules other than constant do not go below this after the warm-up", least=0)
+    reduction_steps: dict[int, int] = setting(
+        {},
+        "reduction factor from these steps on, such as {2000: 3, 6000: 2}; before, model.reduction_factor (tacotron2)",
+    )
+    weight_decay: float = setting(1e-6, "L2 penalty", least=0)
+    grad_clip: float = setting(1.0, "largest global norm of the gradient; a huge value turns clipping off", above=0)
+    seed: int = setting(1234, "seed of initial weights, shuffling and dropout", least=0)
+    log_every: int = setting(10, "steps between two rows of log.jsonl", above=0)
+    validate_every: int = setting(0, "steps between two validations; 0: once per epoch", least=0)
+    checkpoint_every: int = setting(1000, "steps between two checkpoints; 0: once per epoch", least=0)
+    keep_checkpoints: int = setting(3, "how many of the newest checkpoints are kept", above=0)
+    max_bad_steps: int = setting(10, "non-finite steps in a row that end the run", above=0)
+    tensorboard: bool = setting(False, "write log and pictures for TensorBoard too; needs the package tensorboardX")
+    guided_attention: float = setting(0.0, "weight of the guided-attention loss; 0 turns it off (tacotron2)", least=0)
+    guided_attention_sigma: float = setting(
+        0.25, "width of the diagonal that guided attention allows, as a share of the length (tacotron2)", above=0
+    )
+    guided_attention_decay_steps: int = setting(
+        0, "the weight of guided attention falls as exp(-step / this); 0: constant (tacotron2)", least=0
+    )
+    teacher_dropout: float = setting(
+        0.0, "share of decoder steps whose previous teacher frames are replaced by zeros (tacotron2)", least=0, below=1
+    )
+    segment_length: int = setting(16000, "samples of the segments that are cut out of the clips (waveglow)", above=0)
+    sigma: float = setting(1.0, "standard deviation of the noise that sound is turned into (waveglow)", above=0)
 
 
 @dataclass
 class Config:
-    """Everything that shapes a run; travels as YAML text inside each checkpoint."""
+    """Everything that shapes a run. It travels as YAML text inside each checkpoint."""
 
     audio: AudioConfig = field(default_factory=AudioConfig)
     text: TextConfig = field(default_factory=TextConfig)
-    model: Tacotron2Config | WaveGlowConfig = field(default_factory=Tacotron2Config)
+    model: Any = field(default_factory=Tacotron2Config)  # the dataclass of a registered network
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """This configuration as nested dicts that `load_config` reads back."""
+        """Return this configuration as nested dicts that `load_config` reads back."""
         return dataclasses.asdict(self)
 
     def to_yaml(self) -> str:
-        """This configuration as YAML text, the form of a configuration file."""
+        """Return this configuration as YAML text, the form of a configuration file."""
         return yaml.dump(self.to_dict(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 

@@ -1,31 +1,45 @@
-"""A conversion as a table, which is read in both directions: our parameters against the tensors of the public NVIDIA implementations."""
+"""The mapping between our parameters and the tensors of NVIDIA's implementations, readable in both directions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from src.config import Config
 from src.errors import InputError, some_of
 
 Arrays = tuple[np.ndarray, ...]
+Shape = tuple[int, ...]
+
+
+class PublicLayout(NamedTuple):
+    """How the public checkpoints of one network become ours.
+
+    tensors have NVIDIA's names, in the newest form of its layout.
+    """
+
+    recognises: Callable[[Mapping[str, np.ndarray]], bool]  # tells this network's tensors from those of others
+    sizes: Callable[[Mapping[str, np.ndarray]], dict[str, Any]]  # the configuration keys that tensors tell
+    mapping: Callable[[Config], list["TensorMapping"]]
+    dle_config: Mapping[str, str]  # keys of the configuration in DeepLearningExamples' training checkpoints: ours
 
 
 class TensorMapping(NamedTuple):
-    """One line of the table: some of our parameters and the tensors they are made of."""
+    """One entry: some of our parameters, and the tensors they are made of."""
 
     ours: tuple[str, ...]
-    theirs: tuple[str, ...]
+    theirs: Mapping[str, Shape]  # by name, in the order in which `to_ours` takes them
     to_ours: Callable[..., Arrays]
     to_theirs: Callable[..., Arrays]
 
 
-def same(ours: str, theirs: str) -> TensorMapping:
-    """A tensor that both sides hold alike."""
-    return TensorMapping((ours,), (theirs,), lambda array: (array,), lambda array: (array,))
+def same(ours: str, theirs: str, shape: Shape) -> TensorMapping:
+    """Map a tensor that both sides hold alike."""
+    return TensorMapping((ours,), {theirs: shape}, lambda array: (array,), lambda array: (array,))
 
 
-def shapes_of(tensors: Mapping[str, np.ndarray], n_dims: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
-    """Shapes of the tensors that tell a network's sizes; `n_dims` says which, and how many dimensions each has.
+def shapes_of(tensors: Mapping[str, np.ndarray], n_dims: Mapping[str, int]) -> dict[str, Shape]:
+    """Return the shapes of the tensors that tell a network's sizes; `n_dims` gives their numbers of dimensions by name.
 
     Raises:
         InputError: some are missing or have another number of dimensions, all by name.
@@ -43,12 +57,12 @@ def shapes_of(tensors: Mapping[str, np.ndarray], n_dims: Mapping[str, int]) -> d
 
 
 def count_layers(tensors: Mapping[str, np.ndarray], prefix: str) -> int:
-    """How many different numbers stand behind `prefix` in the names of `tensors`."""
+    """Return how many different numbers follow `prefix` in the names of `tensors`."""
     return len({name.removeprefix(prefix).split(".")[0] for name in tensors if name.startswith(prefix)})
 
 
 def to_ours(mapping: Sequence[TensorMapping], tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Our float32 weights by parameter name out of tensors that `misfits` finds nothing wrong with."""
+    """Return our float32 weights by parameter name, made of tensors in which `misfits` finds nothing wrong."""
     weights: dict[str, np.ndarray] = {}
     for entry in mapping:
         made = entry.to_ours(*(np.asarray(tensors[name]) for name in entry.theirs))
@@ -57,7 +71,7 @@ def to_ours(mapping: Sequence[TensorMapping], tensors: Mapping[str, np.ndarray])
 
 
 def to_theirs(mapping: Sequence[TensorMapping], weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors that `to_ours` makes exactly these weights of."""
+    """Return tensors of which `to_ours` makes exactly these weights."""
     tensors: dict[str, np.ndarray] = {}
     for entry in mapping:
         made = entry.to_theirs(*(weights[name] for name in entry.ours))
@@ -65,14 +79,18 @@ def to_theirs(mapping: Sequence[TensorMapping], weights: Mapping[str, np.ndarray
     return tensors
 
 
-def misfits(
-    mapping: Sequence[TensorMapping], tensors: Mapping[str, np.ndarray], parameters: Mapping[str, np.ndarray]
-) -> list[str]:
-    """What keeps `tensors` from being exactly the network of our `parameters`: missing, left over and misshapen ones."""
-    wanted = {name: array.shape for name, array in to_theirs(mapping, parameters).items()}
+def misfits(mapping: Sequence[TensorMapping], tensors: Mapping[str, np.ndarray]) -> list[str]:
+    """Return a complaint for each tensor that is missing, superfluous or misshapen for the network of `mapping`."""
+    wanted = {name: shape for entry in mapping for name, shape in entry.theirs.items()}
     problems = [f"{name} is missing" for name in wanted if name not in tensors]
     problems += [f"there is no use for {name}" for name in tensors if name not in wanted]
-    shapes = {name: (list(np.shape(array)), list(wanted[name])) for name, array in tensors.items() if name in wanted}
     return problems + [
-        f"{name} is {found}, expected {shape}" for name, (found, shape) in shapes.items() if found != shape
+        f"{name} is {list(np.shape(array))}, expected {list(wanted[name])}"
+        for name, array in tensors.items()
+        if name in wanted and np.shape(array) != wanted[name]
     ]
+
+
+def not_finite(tensors: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the names of tensors that hold NaN or infinity."""
+    return [name for name, array in tensors.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]

@@ -1,8 +1,10 @@
-"""WaveGlow of the public NVIDIA implementation (github.com/NVIDIA/waveglow) against ours, in both directions.
+"""WaveGlow: the public NVIDIA implementation (github.com/NVIDIA/waveglow) and ours, in both directions.
 
-Ours has matrices as [in, out], convolutions as [kernel * in, out], and the upsampling as a matrix from frames to groups of samples.
+Ours has matrices as [in, out], convolutions as [kernel * in, out], and the upsampling as a matrix from frames to
+groups of samples.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,25 +12,36 @@ from typing import Any
 import numpy as np
 
 from src.config import Config
-from src.convert.mapping import Arrays, TensorMapping, count_layers, same, shapes_of
+from src.convert.mapping import Arrays, PublicLayout, TensorMapping, count_layers, same, shapes_of
+from src.errors import InputError
+
+DLE_CONFIG = {
+    "n_mel_channels": "audio.n_mels",
+    **{name: f"model.{name}" for name in ("n_flows", "n_group", "n_early_every", "n_early_size")},
+    **{
+        f"WN_config.{name}": f"model.wn_{name.removeprefix('n_')}" for name in ("n_layers", "n_channels", "kernel_size")
+    },
+}
 
 
 def is_waveglow(tensors: Iterable[str]) -> bool:
-    """Whether tensors of these names, under NVIDIA's, are a WaveGlow."""
+    """Return whether tensors with these names of NVIDIA's are a WaveGlow."""
     return any(name.startswith("WN.") for name in tensors)
 
 
 def unify(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors of any version in the form of the newest: `cond_layer`, `res_skip_layers`, and weight norm wherever training has it.
+    """Return the tensors of any version in the newest form: `cond_layer`, `res_skip_layers`, and weight norm wherever
+    training has it.
 
-    Older versions and DeepLearningExamples have `cond_layers.{i}`, older ones also `res_layers.{i}` and `skip_layers.{i}`; for inference
-    people fold weight norm away. Parts that do not make a whole stay, under names that no network has.
+    Older versions and DeepLearningExamples have `cond_layers.{i}`, older ones also `res_layers.{i}` and
+    `skip_layers.{i}`; for inference people fold weight norm away. Parts without the rest of their whole keep their
+    names, which no network has.
     """
     found = dict(tensors)
     for first in [name for name in found if re.fullmatch(r"WN\.\d+\.cond_layers\.0\.\w+", name)]:
         flow, kind = first.split(".cond_layers.0.")
-        parts = [name for name in found if re.fullmatch(rf"{re.escape(flow)}\.cond_layers\.\d+\.{kind}", name)]
-        _merge(found, [f"{flow}.cond_layers.{i}.{kind}" for i in range(len(parts))], f"{flow}.cond_layer.{kind}")
+        names = (f"{flow}.cond_layers.{i}.{kind}" for i in itertools.count())
+        _merge(found, list(itertools.takewhile(found.__contains__, names)), f"{flow}.cond_layer.{kind}")
     for skip in [name for name in found if re.fullmatch(r"WN\.\d+\.skip_layers\.\d+\.\w+", name)]:
         residual = skip.replace(".skip_layers.", ".res_layers.")  # the last layer has none
         _merge(
@@ -45,15 +58,14 @@ def unify(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def waveglow_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The configuration keys that the shapes of unified tensors tell.
+    """Return the configuration keys that the shapes of unified tensors tell.
 
-    Early outputs are told by the sizes of the 1x1 convolutions; when none leaves, `n_early_every` is `n_flows`, as
-    good as any larger number.
+    The sizes of the 1x1 convolutions tell the early outputs. If no channels leave early, `n_early_every` is `n_flows`;
+    any larger number would do as well.
 
     Raises:
         InputError: tensors that tell sizes are missing or have another number of dimensions.
     """
-
     n_flows = max(1, count_layers(tensors, "convinv."))
     mixers = [f"convinv.{k}.conv.weight" for k in range(n_flows)]
     shapes = shapes_of(
@@ -65,13 +77,16 @@ def waveglow_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     early = {"model.n_early_every": n_flows}
     if drops:
         early = {"model.n_early_every": drops[0], "model.n_early_size": channels[drops[0] - 1] - channels[drops[0]]}
+    n_layers = count_layers(tensors, "WN.0.in_layers.")
+    if n_flows * n_layers > len(tensors):
+        raise InputError(f"there are too few tensors for {n_flows} flows of {n_layers} layers")
     return {
         "audio.n_mels": n_mels,
         "model.name": "waveglow",
         "model.n_flows": n_flows,
         "model.n_group": channels[0],
         **early,
-        "model.wn_layers": count_layers(tensors, "WN.0.in_layers."),
+        "model.wn_layers": n_layers,
         "model.wn_channels": shapes["WN.0.start.weight_v"][0],
         "model.wn_kernel_size": shapes["WN.0.in_layers.0.weight_v"][2],
         "model.upsample_kernel_size": upsample_kernel_size,
@@ -79,22 +94,41 @@ def waveglow_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def waveglow_mapping(config: Config) -> list[TensorMapping]:
-    """Our parameters against NVIDIA's tensors."""
-    model = config.model
-    mapping = [_upsample(config), same("upsample.bias", "upsample.bias")]
+    """Return the mapping between our parameters and NVIDIA's tensors."""
+    model, n_mels = config.model, config.audio.n_mels
+    width = model.wn_channels
+    mapping = [_upsample(config), same("upsample.bias", "upsample.bias", (n_mels,))]
     for k in range(model.n_flows):
+        n_channels = model.n_group - k // model.n_early_every * model.n_early_size
         ours, theirs = f"flows.{k}.wn", f"WN.{k}"
         mapping += [
-            _matrix(f"flows.{k}.convinv.weight", f"convinv.{k}.conv.weight"),
-            _matrix(f"{ours}.end.weight", f"{theirs}.end.weight"),
-            same(f"{ours}.end.bias", f"{theirs}.end.bias"),
-            _weight_norm(f"{ours}.start", f"{theirs}.start"),
-            _weight_norm(f"{ours}.cond_layer", f"{theirs}.cond_layer"),
+            _matrix(f"flows.{k}.convinv.weight", f"convinv.{k}.conv.weight", n_channels, n_channels),
+            _matrix(f"{ours}.end.weight", f"{theirs}.end.weight", n_channels, width),
+            same(f"{ours}.end.bias", f"{theirs}.end.bias", (n_channels,)),
+            _weight_norm(f"{ours}.start", f"{theirs}.start", n_channels // 2, width),
+            _weight_norm(
+                f"{ours}.cond_layer", f"{theirs}.cond_layer", n_mels * model.n_group, 2 * width * model.wn_layers
+            ),
         ]
         for i in range(model.wn_layers):
-            mapping.append(_weight_norm(f"{ours}.in_layers.{i}", f"{theirs}.in_layers.{i}", model.wn_kernel_size))
-            mapping.append(_weight_norm(f"{ours}.res_skip_layers.{i}", f"{theirs}.res_skip_layers.{i}"))
+            n_out = width if i == model.wn_layers - 1 else 2 * width  # the last layer has no residual
+            mapping.append(
+                _weight_norm(f"{ours}.in_layers.{i}", f"{theirs}.in_layers.{i}", width, 2 * width, model.wn_kernel_size)
+            )
+            mapping.append(_weight_norm(f"{ours}.res_skip_layers.{i}", f"{theirs}.res_skip_layers.{i}", width, n_out))
     return mapping
+
+
+def split_conditions(tensors: Mapping[str, np.ndarray], n_layers: int) -> dict[str, np.ndarray]:
+    """Return `tensors` with `cond_layers.{i}` in place of each `cond_layer`, as DeepLearningExamples names them."""
+    split: dict[str, np.ndarray] = {}
+    for name, array in tensors.items():
+        if ".cond_layer." in name:
+            parts = np.split(array, n_layers)
+            split |= {name.replace("cond_layer", f"cond_layers.{i}"): part for i, part in enumerate(parts)}
+        else:
+            split[name] = array
+    return split
 
 
 def _merge(found: dict[str, np.ndarray], parts: list[str], whole: str) -> None:
@@ -107,28 +141,32 @@ def _merge(found: dict[str, np.ndarray], parts: list[str], whole: str) -> None:
         found[whole] = np.concatenate([found.pop(part) for part in parts])
 
 
-def _matrix(ours: str, theirs: str) -> TensorMapping:
+def _matrix(ours: str, theirs: str, n_out: int, n_in: int) -> TensorMapping:
     return TensorMapping(
-        (ours,), (theirs,), lambda weight: (weight[:, :, 0].T,), lambda weight: (weight.T[:, :, None],)
+        (ours,), {theirs: (n_out, n_in, 1)}, lambda weight: (weight[:, :, 0].T,), lambda weight: (weight.T[:, :, None],)
     )
 
 
-def _weight_norm(ours: str, theirs: str, kernel_size: int = 1) -> TensorMapping:
+def _weight_norm(ours: str, theirs: str, n_in: int, n_out: int, kernel_size: int = 1) -> TensorMapping:
     kinds = ("weight_g", "weight_v", "bias")
+    shapes = ((n_out, 1, 1), (n_out, n_in, kernel_size), (n_out,))
 
     def flatten(gain: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> Arrays:
-        return gain.reshape(-1), weight.transpose(2, 1, 0).reshape(-1, len(weight)), bias
+        return gain.reshape(-1), weight.transpose(2, 1, 0).reshape(-1, n_out), bias
 
     def unfold(gain: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> Arrays:
-        return gain.reshape(-1, 1, 1), weight.reshape(kernel_size, -1, weight.shape[1]).transpose(2, 1, 0), bias
+        return gain.reshape(-1, 1, 1), weight.reshape(kernel_size, n_in, n_out).transpose(2, 1, 0), bias
 
     return TensorMapping(
-        tuple(f"{ours}.{kind}" for kind in kinds), tuple(f"{theirs}.{kind}" for kind in kinds), flatten, unfold
+        tuple(f"{ours}.{kind}" for kind in kinds),
+        {f"{theirs}.{kind}": shape for kind, shape in zip(kinds, shapes, strict=True)},
+        flatten,
+        unfold,
     )
 
 
 def _upsample(config: Config) -> TensorMapping:
-    """Transposed convolution (in, out, kernel) and [frames * in, hop / group * out * group], the oldest frame first."""
+    """Map a transposed convolution (in, out, kernel) to (frames * in, hop / group * out * group), oldest first."""
     n_mels, n_group, hop_length = config.audio.n_mels, config.model.n_group, config.audio.hop_length
     n_frames = config.model.upsample_kernel_size // hop_length
 
@@ -140,4 +178,8 @@ def _upsample(config: Config) -> TensorMapping:
         taps = matrix.reshape(n_frames, n_mels, hop_length // n_group, n_mels, n_group).transpose(1, 3, 0, 2, 4)
         return (taps[:, :, ::-1].reshape(n_mels, n_mels, n_frames * hop_length),)
 
-    return TensorMapping(("upsample.weight",), ("upsample.weight",), flatten, unfold)
+    shape = (n_mels, n_mels, config.model.upsample_kernel_size)
+    return TensorMapping(("upsample.weight",), {"upsample.weight": shape}, flatten, unfold)
+
+
+LAYOUT = PublicLayout(is_waveglow, waveglow_sizes, waveglow_mapping, DLE_CONFIG)

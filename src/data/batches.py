@@ -1,4 +1,4 @@
-"""The shapes of Tacotron 2's batches, and the batches of an epoch."""
+"""Batches of Tacotron 2: static shapes (buckets), and the order of an epoch."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,8 +11,17 @@ from src.errors import InputError
 
 
 class Batch(NamedTuple):
-    """One static shape: `text` int32 [B, L], `text_lengths` int32 [B], `mel` float32 [B, n_mels, T], `mel_lengths` int32 [B], `indices`
-    int32 [B] into the corpus. Padding is 0. Empty items that fill up a validation batch have lengths 0 and index -1."""
+    """A batch of clips, padded with 0.
+
+    Empty items, which fill the last batch of a validation, have lengths 0 and index -1.
+
+    Attributes:
+        text: symbol ids, int32 [B, L].
+        text_lengths: int32 [B].
+        mel: float32 [B, n_mels, T].
+        mel_lengths: int32 [B].
+        indices: positions in the corpus, int32 [B].
+    """
 
     text: np.ndarray
     text_lengths: np.ndarray
@@ -29,22 +38,26 @@ class Batch(NamedTuple):
 def plan_buckets(
     text_lengths: np.ndarray, mel_lengths: np.ndarray, n_buckets: int, reduction_factor: int
 ) -> list[tuple[int, int]]:
-    """Choose at most `n_buckets` batch shapes so that the fewest mel frames are padding, by dynamic programming over the upper edges.
+    """Choose at most `n_buckets` batch shapes with the fewest frames of padding: dynamic programming over upper edges.
 
     Args:
-        text_lengths: [N] symbols of each clip that is to be batched in these shapes, such as one split's.
-        mel_lengths: [N] frames of each clip.
+        text_lengths: symbols of each clip of a split [N].
+        mel_lengths: frames of each clip [N].
 
     Returns:
-        Shapes (L, T), ascending in both; T is a multiple of 20 * reduction_factor, L of 16. The last one fits every clip.
+        Shapes (L, T), ascending in both; T is a multiple of 20 * reduction_factor, L of 16. The last one fits every
+        clip.
+
+    Raises:
+        InputError: n_buckets below 1.
     """
     if n_buckets < 1:
         raise InputError(f"data.n_buckets is {n_buckets}; at least one batch shape is needed")
     text_lengths, unit = np.asarray(text_lengths), 20 * reduction_factor
-    frames = -(-np.asarray(mel_lengths) // unit) * unit  # (N,) rounded up
+    frames = -(-np.asarray(mel_lengths) // unit) * unit  # (N,), rounded up
     edges, counts = np.unique(frames, return_counts=True)
     below = np.cumsum(counts)  # clips that fit under each edge
-    # cost[j]: frames, padding included, of all clips under edge j with the buckets used so far, the last of which ends at j
+    # cost[j]: frames with padding of all clips under edge j, in the buckets so far, the last of which ends at j
     cost, previous = edges * below, []
     for _ in range(1, min(n_buckets, len(edges))):
         split = cost[:, None] + edges[None, :] * (below[None, :] - below[:, None])  # (edge before, edge)
@@ -62,18 +75,18 @@ def plan_buckets(
 class Batches:
     """The batches of an epoch, planned on the host and read by MindSpore's data pipeline.
 
-    Each clip belongs to the first bucket that it fits. Batches are full and of one bucket's shape; what is left over in a bucket moves up
-    into the next one, so only the last batch has to be filled: by repeats when shuffling, by empty items when not. All ranks see the
-    same shape at the same step.
+    Each clip belongs to the first bucket that it fits. A batch has the shape of one bucket and is full: clips left over
+    in a bucket move to the next one, so only the last batch needs filling, with repeats when shuffling and with empty
+    items when not. All ranks have the same shape at the same step.
 
     Args:
-        corpus: what to read
-        batch_size: clips per batch and rank
-        buckets: shapes (L, T), ascending, from `plan_buckets`
-        seed: with the epoch number it decides the order
-        shuffle: another order each epoch (training), or one fixed pass over the clips (validation)
-        rank, world_size: this process among those that share the epoch
-        workers: threads that read and pad
+        corpus: clips to read.
+        batch_size: clips per batch and rank.
+        buckets: shapes (L, T), ascending, from `plan_buckets`.
+        seed: decides the order, together with the number of the epoch.
+        shuffle: draw a new order each epoch (training), or read the clips once in a fixed order (validation).
+        rank, world_size: this process among those that share the epoch.
+        workers: threads that read and pad.
 
     Raises:
         InputError: a clip fits no bucket.
@@ -93,14 +106,14 @@ class Batches:
         self.corpus, self.batch_size, self.buckets, self.workers = corpus, batch_size, list(buckets), workers
         self.seed, self.shuffle, self.rank, self.world_size = seed, shuffle, rank, world_size
         shapes = np.array(self.buckets)  # (buckets, 2)
-        fits = (corpus.text_lengths[:, None] <= shapes[:, 0]) & (
-            corpus.mel_lengths[:, None] <= shapes[:, 1]
-        )  # (N, buckets)
+        fits = corpus.text_lengths[:, None] <= shapes[:, 0]  # (N, buckets)
+        fits &= corpus.mel_lengths[:, None] <= shapes[:, 1]
         if not fits.any(1).all():
             i = int(np.argmin(fits.any(1)))
             size = f"{corpus.text_lengths[i]} symbols, {corpus.mel_lengths[i]} frames"
             raise InputError(
-                f"{corpus.folder}: {corpus.split} clip {corpus.ids[i]} ({size}) is larger than every batch shape {self.buckets}"
+                f"{corpus.folder}: {corpus.split} clip {corpus.ids[i]} ({size}) "
+                f"is larger than every batch shape {self.buckets}"
             )
         self.bucket_of = fits.argmax(1)  # (N,)
 
@@ -109,21 +122,25 @@ class Batches:
 
     @property
     def order(self) -> list:
-        """What the order of the batches depends on; a position in an epoch means something only while it stays the same."""
+        """Settings that decide the order of batches; a position in an epoch is valid only while they are the same."""
         return [self.seed, self.batch_size * self.world_size, len(self.corpus), [list(shape) for shape in self.buckets]]
 
     def __len__(self) -> int:
-        """Batches of each rank in an epoch, the same in every epoch."""
+        """Batches of one rank in an epoch, the same number in every epoch."""
         return math.ceil(len(self.corpus) / (self.batch_size * self.world_size))
 
     def examples(self) -> list[Batch]:
-        """A batch of zeros of each shape."""
+        """Return a batch of zeros in each shape."""
         lengths = np.zeros(self.batch_size, np.int32)
         padded = [self._pad([], [], shape) for shape in self.buckets]
         return [Batch(text, lengths, mel, lengths, lengths) for text, mel in padded]
 
     def plan(self, epoch: int) -> list[tuple[tuple[int, int], np.ndarray]]:
-        """What each step of an epoch reads: the shape, and the clips of all ranks [batch_size * world_size], -1 for empty items."""
+        """Plan an epoch.
+
+        Returns:
+            For each step its shape, and the clips of all ranks [batch_size * world_size], -1 for empty items.
+        """
         random = np.random.default_rng((self.seed, epoch))
         size = self.batch_size * self.world_size
         steps, left = [], np.array([], np.int64)
@@ -146,14 +163,14 @@ class Batches:
         return steps
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
-        """This rank's batches of an epoch, from position `first_batch` on exactly as in an epoch read from its start."""
-        # Every world_size-th clip, so that the ranks share out the real items of a partly empty batch evenly.
+        """Yield this rank's batches of an epoch from position `first_batch` on, as in an epoch read from its start."""
+        # Every world_size-th clip, so that the ranks share the real items of a partly empty batch evenly.
         steps = [(shape, clips[self.rank :: self.world_size]) for shape, clips in self.plan(epoch)[first_batch:]]
         shapes = [shape for shape, _ in steps]
         real = [clips[clips >= 0] for _, clips in steps]
         padded = self._read(np.concatenate(real), shapes) if steps else iter(())
         for (shape, clips), present in zip(steps, real, strict=True):
-            # Only the last batch of a validation can be empty on this rank; the pipeline does not know of it.
+            # The last batch of a validation may be empty on this rank; the pipeline then has no batch for it.
             text, mel = next(padded) if len(present) else self._pad([], [], shape)
             exists = clips >= 0
             text_lengths = np.where(exists, self.corpus.text_lengths[clips], 0).astype(np.int32)

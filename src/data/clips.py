@@ -1,4 +1,4 @@
-"""Rows to clips: encode the text, check the recording, compute its mel, in parallel and restartable."""
+"""Preparation of clips, in parallel and restartable: encode the text, check the recording, compute its mel."""
 
 import collections
 import functools
@@ -23,12 +23,12 @@ from src.data.file_list import BadRow, Row, Source
 from src.errors import InputError
 from src.text import alphabet_of, text_to_sequence
 
-SILENCE = 1e-3  # a recording that stays within ± this (-60 dB) is silent
-ROWS_PER_WORKER = 200  # with fewer, starting a process does not pay
+SILENCE = 1e-3  # half the range of the samples; a recording below it (-60 dB) is silent
+ROWS_PER_WORKER = 200  # for fewer rows, starting a process does not pay
 
 
 class Clip(NamedTuple):
-    """A row that passed: its symbol ids, its mel [frames, n_mels] in a file, and what the text front end warned of."""
+    """A usable row: its symbol ids, the file of its mel [frames, n_mels], and the warnings of the text front end."""
 
     row: Row
     text: list[int]
@@ -38,9 +38,15 @@ class Clip(NamedTuple):
 
 
 def prepare_clip(row: Row, folder: Path, config: Config, cache: Path) -> Clip | BadRow:
-    """Encode a row's text and compute its mel, kept in `cache` under a hash of the audio settings and the file's identity.
+    """Encode a row's text and compute its mel.
 
-    What is wrong with the row comes back as a `BadRow`; an `OSError` is of the cache, where nothing can be written.
+    The mel is kept in `cache` under a hash of the audio settings and the file's path, size and time of change.
+
+    Returns:
+        The clip, or a `BadRow` that names everything wrong with the row.
+
+    Raises:
+        OSError: the cache cannot be written.
     """
     problems, text, alphabet = [], [], alphabet_of(config.text)
     with warnings.catch_warnings(record=True) as caught:
@@ -101,14 +107,14 @@ def _prepare_all(rows: list[Row], source: Source, config: Config, cache: Path, w
     if workers <= 1:
         yield from map(prepare, rows)
         return
-    # spawn, because this process may have threads (MindSpore's, BLAS's), which a fork copies in whatever state they are
+    # spawn: this process may have threads (MindSpore's, BLAS's), and a fork would copy their locks in whatever state
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         yield from pool.map(prepare, rows, chunksize=4)
 
 
 def _end_with_parent() -> None:
-    # Workers of a killed parent would wait for work for ever.
+    # The workers of a killed parent would wait for work for ever.
     def wait() -> None:
         multiprocessing.parent_process().join()
         os._exit(1)
@@ -119,7 +125,14 @@ def _end_with_parent() -> None:
 def prepare_rows(
     rows: list[Row], source: Source, config: Config, cache: Path, workers: int
 ) -> tuple[list[Clip], list[BadRow]]:
-    """Prepare all rows under one progress bar. Returns the good ones in the given order, and all bad rows of the list by line."""
+    """Prepare all rows under one progress bar.
+
+    Returns:
+        The usable clips in the given order, and all bad rows of the list by line.
+
+    Raises:
+        OSError: the cache cannot be written.
+    """
     results = list(
         tqdm(_prepare_all(rows, source, config, cache, workers), total=len(rows), desc="mel spectrograms", unit="clip")
     )

@@ -1,4 +1,4 @@
-"""The corpus on disk: MindRecord shards beside a small index."""
+"""The preprocessed corpus on disk: MindRecord shards, an index of each split, and `stats.json`."""
 
 import functools
 import json
@@ -12,8 +12,8 @@ import mindspore.dataset
 import numpy as np
 from mindspore.mindrecord import FileWriter
 
-from src.audio import mel_signature
-from src.config import Config, Tacotron2Config
+from src.audio import mel_signature, to_pcm16
+from src.config import Config, network_of
 from src.errors import InputError
 from src.text import SYMBOLS
 
@@ -22,7 +22,7 @@ RECORDS_PER_WRITE = 64  # bounds memory: a few hundred kB each
 
 
 class DataLost(InputError):
-    """The records of a dataset cannot be read, though it looked complete when it was opened."""
+    """Records of a dataset can no longer be read, although it was complete when it was opened."""
 
 
 def write_split(
@@ -35,64 +35,75 @@ def write_split(
     n_shards: int,
     waveforms: Iterable[np.ndarray] | None = None,
 ) -> tuple[list[str], dict[str, np.ndarray]]:
-    """Write one split as `{split}.mindrecord{k}` (fields id, text int32 [-1], mel float32 [-1, n_mels]) and its index `{split}_index.npz`.
+    """Write one split as `{split}.mindrecord{k}` with its index `{split}_index.npz`.
+
+    The fields of a record are id, text int32 [L], mel float32 [T, n_mels] and, for a vocoder, wav: 16-bit PCM as bytes.
 
     Args:
-        wavs: where each recording lies, kept in the index.
+        ids: name of each clip.
+        wavs: path of each recording, kept in the index.
+        texts: symbol ids of each clip.
         mels: one [frames, n_mels] per clip, read lazily so that a corpus need not fit into memory.
-        waveforms: one float [samples] in [-1, 1] per clip, read lazily too; written as a further field `wav`, the bytes of int16 samples.
+        n_shards: number of record files; at most one per clip is written.
+        waveforms: one float [samples] in [-1, 1] per clip, read lazily too.
 
     Returns:
         Names of the record files; the index: ids, wavs, text_lengths, mel_lengths, in the order of the records.
     """
     mels, mel_lengths, files = iter(mels), [], []
     waveforms = iter(waveforms) if waveforms is not None else None
-    # One writer per shard rather than FileWriter(shard_num=n), which deals each write out over all shards: record i of the
+
+    def record(clip: int) -> dict[str, Any]:
+        fields = {
+            "id": ids[clip],
+            "text": np.array(texts[clip], np.int32),
+            "mel": np.ascontiguousarray(next(mels), np.float32),
+        }
+        return fields if waveforms is None else {**fields, "wav": to_pcm16(next(waveforms)).tobytes()}
+
+    # One writer per shard, because FileWriter(shard_num=n) spreads each write over all shards, and record i of the
     # concatenated files has to be clip i.
     for shard, members in enumerate(np.array_split(np.arange(len(ids)), min(n_shards, len(ids)))):
         files.append(f"{split}.mindrecord{shard}")
         writer = FileWriter(str(folder / files[-1]))
         for start in range(0, len(members), RECORDS_PER_WRITE):
-            records = [
-                {
-                    "id": ids[i],
-                    "text": np.array(texts[i], np.int32),
-                    "mel": np.ascontiguousarray(next(mels), np.float32),
-                }
-                for i in members[start : start + RECORDS_PER_WRITE]
-            ]
-            if waveforms:
-                for record in records:
-                    record["wav"] = np.clip(np.rint(next(waveforms) * 32768), -32768, 32767).astype("<i2").tobytes()
+            records = [record(clip) for clip in members[start : start + RECORDS_PER_WRITE]]
             if start == 0:
-                n_mels = records[0]["mel"].shape[1]
-                fields = {"text": {"type": "int32", "shape": [-1]}, "mel": {"type": "float32", "shape": [-1, n_mels]}}
-                writer.add_schema(
-                    {"id": {"type": "string"}, **fields, **({"wav": {"type": "bytes"}} if waveforms else {})}
-                )
+                writer.add_schema(_schema(records[0]))
             writer.write_raw_data(records)
-            mel_lengths += [len(record["mel"]) for record in records]
+            mel_lengths += [len(each["mel"]) for each in records]
         writer.commit()
-    text_lengths = np.array([len(text) for text in texts], np.int32)
     index = {
         "ids": np.array(ids),
         "wavs": np.array(wavs),
-        "text_lengths": text_lengths,
+        "text_lengths": np.array([len(text) for text in texts], np.int32),
         "mel_lengths": np.array(mel_lengths, np.int32),
     }
     np.savez(folder / f"{split}_index.npz", **index)
     return files, index
 
 
+def _schema(record: dict[str, Any]) -> dict[str, Any]:
+    """MindRecord's description of the fields of `record`."""
+    n_mels = record["mel"].shape[1]
+    schema = {
+        "id": {"type": "string"},
+        "text": {"type": "int32", "shape": [-1]},
+        "mel": {"type": "float32", "shape": [-1, n_mels]},
+    }
+    return {**schema, "wav": {"type": "bytes"}} if "wav" in record else schema
+
+
 def read_stats(folder: Path) -> dict[str, Any]:
-    """Read `stats.json`, which `scripts/preprocess.py` writes last of all.
+    """Read `stats.json`, which `scripts/preprocess.py` writes last.
 
     Raises:
         InputError: no such folder, or not a finished dataset.
     """
     if not folder.is_dir():
         raise InputError(
-            f"{folder}: no such dataset folder; make one with scripts/preprocess.py, or say by --data_path where it is now"
+            f"{folder}: no such dataset folder; make one with scripts/preprocess.py, "
+            "or say by --data_path where it is now"
         )
     try:
         stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
@@ -108,11 +119,11 @@ def read_stats(folder: Path) -> dict[str, Any]:
 
 
 class Corpus:
-    """One split of a preprocessed folder: ids and lengths at once, texts and mels when they are read.
+    """One split of a preprocessed folder. Ids and lengths are in memory; texts and mels are read from disk on demand.
 
     Args:
-        data_path: output folder of `scripts/preprocess.py`
-        split: "train" or "val"
+        data_path: output folder of `scripts/preprocess.py`.
+        split: "train" or "val".
 
     Raises:
         InputError: missing folder, split or file.
@@ -123,7 +134,8 @@ class Corpus:
         self.stats = read_stats(self.folder)
         if split not in self.stats["splits"]:
             raise InputError(
-                f"{self.folder}: has no split '{split}', only {', '.join(self.stats['splits'])}; see data.val_fraction, --val_ids"
+                f"{self.folder}: has no split '{split}', only {', '.join(self.stats['splits'])}; "
+                "see data.val_fraction, --val_ids"
             )
         self.files = [str(self.folder / name) for name in self.stats["splits"][split]["files"]]
         index = self.folder / f"{split}_index.npz"
@@ -140,19 +152,20 @@ class Corpus:
         return len(self.ids)
 
     def check(self, config: Config) -> None:
-        """Make sure that this data is what `config` describes.
+        """Check that this data was made with the settings of `config`.
 
         Raises:
-            InputError: names each audio or text setting in which they differ; no waveforms in it, but the network is a vocoder.
+            InputError: settings of audio or text that differ, each by name; data without waveforms for a vocoder.
         """
         wanted, found, different = mel_signature(config.audio), self.stats["mel_signature"], []
-        if isinstance(config.model, Tacotron2Config):
+        if network_of(config).kind == "acoustic":
             wanted, found = {**wanted, "cleaner": config.text.cleaner}, {**found, "cleaner": self.stats["cleaner"]}
-            # Datasets of the time when there was one alphabet do not name it.
+            # Older datasets do not name their symbols: there was one table.
             symbols, end = self.stats.get("symbols", SYMBOLS), self.stats.get("end_symbol", "")
             if symbols != config.text.symbols:
                 different.append(
-                    f"its texts are spelled in {len(symbols)} other symbols than the {len(config.text.symbols)} of text.symbols"
+                    f"its texts are spelled in {len(symbols)} other symbols "
+                    f"than the {len(config.text.symbols)} of text.symbols"
                 )
             if end != config.text.end_symbol:
                 different.append(f"end_symbol is {end!r} there, {config.text.end_symbol!r} in the config")
@@ -165,19 +178,23 @@ class Corpus:
         ]
         if different:
             raise InputError(
-                f"{self.folder}: was preprocessed with other settings: {'; '.join(different)}; preprocess again or change the config"
+                f"{self.folder}: was preprocessed with other settings: {'; '.join(different)}; "
+                "preprocess again or change the config"
             )
 
     def read(
         self, indices: Sequence[int], workers: int = 1, columns: Sequence[str] = ("id", "text", "mel")
     ) -> mindspore.dataset.Dataset:
-        """A pipeline over the clips `indices` in that order, repeats allowed.
+        """Build a pipeline that reads the clips `indices` in that order; repeats are allowed.
 
         Args:
-            columns: id, text int32 [L], mel float32 [T, n_mels]; in the corpus of a vocoder also wav uint8 [bytes], of int16 samples.
+            indices: positions in the corpus.
+            workers: threads that read.
+            columns: id, text int32 [L], mel float32 [T, n_mels]; in the corpus of a vocoder also wav, 16-bit PCM as
+                uint8 [bytes].
         """
         workers = min(workers, os.cpu_count() or 1)  # MindSpore refuses more
-        # A sampler takes at most as many indices as the corpus has clips, so repeats beyond that come out of a second reader.
+        # A sampler takes at most as many indices as the corpus has clips; further readers serve the rest.
         pieces = [
             mindspore.dataset.MindDataset(
                 self.files,
@@ -192,7 +209,11 @@ class Corpus:
     def stream(
         self, indices: Sequence[int], workers: int, columns: Sequence[str], **batch: Any
     ) -> Iterator[tuple[np.ndarray, ...]]:
-        """What `read` finds, clip by clip as arrays, or batch by batch if there are arguments for `mindspore.dataset.Dataset.batch`.
+        """Yield the columns of the clips `indices` as arrays, clip by clip.
+
+        Args:
+            indices, workers, columns: as for `read`.
+            batch: arguments of `mindspore.dataset.Dataset.batch`; with any of them, batches are yielded instead.
 
         Raises:
             DataLost: the files are gone, were changed, or cannot be read.
@@ -205,7 +226,7 @@ class Corpus:
                 )
             yield from rows.create_tuple_iterator(num_epochs=1, output_numpy=True)
         except (OSError, RuntimeError, ValueError) as error:
-            if "Python Call Stack" in str(error):  # a function of ours failed
+            if "Python Call Stack" in str(error):  # a function of ours failed in the pipeline
                 raise
             gone = [path for path in self._needed() if not os.path.exists(path)]
             reason = (

@@ -1,4 +1,4 @@
-"""The rows of a list of recordings: read, checked for form, split into training and validation."""
+"""Lists of recordings: reading rows, checking their form, splitting them into training and validation."""
 
 import hashlib
 import os
@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from src.config import Config
 from src.errors import InputError
+from src.files import read_text
 
 
 class Row(NamedTuple):
-    """A line of the list: `wav` is relative to the source's folder."""
+    """A line of the list. The path `wav` is relative to the folder of its `Source`."""
 
     line: int
     id: str
@@ -22,7 +23,7 @@ class Row(NamedTuple):
 
 
 class BadRow(NamedTuple):
-    """A row that cannot be used, and why."""
+    """A row that cannot be used, with the reason."""
 
     line: int
     id: str
@@ -30,18 +31,19 @@ class BadRow(NamedTuple):
 
 
 class BadRowsError(InputError):
-    """Rows of the list that cannot be used; `lines` has one description each."""
+    """Rows of the list that cannot be used. `lines` describes one each."""
 
     def __init__(self, source: "Source", bad: list[BadRow]):
         self.lines = [f"{source.list_file}:{row.line}: {row.id}: {row.reason}" for row in bad]
         super().__init__(
-            f"{source.list_file}: {len(bad)} bad rows; mend them, or leave them out with --skip_bad; nothing was written"
+            f"{source.list_file}: {len(bad)} bad rows; correct them, or leave them out with --skip_bad; "
+            "nothing was written"
         )
 
 
 @dataclass
 class Source:
-    """The list of recordings as read: well-formed rows, malformed ones, and a hash of the list's content."""
+    """A list of recordings as read: well-formed rows, malformed rows, and the SHA-256 of the list's content."""
 
     list_file: Path
     folder: Path
@@ -54,7 +56,8 @@ def read_source(data_path: Path | None, file_list: Path | None) -> Source:
     """Read `metadata.csv` (id|text|normalised text, recordings in `wavs/`) of `data_path`, or a file list (path|text).
 
     Raises:
-        InputError: missing folder or list, or a list without rows. What is wrong with single rows is collected in `Source.bad`.
+        InputError: missing folder or list, or a list without rows. Malformed rows do not raise; `Source.bad` holds
+            them.
     """
     if data_path is None and file_list is None:
         raise InputError("nothing to read: give --data_path or --file_list")
@@ -114,10 +117,7 @@ def read_ids(path: Path, known: Collection[str]) -> set[str]:
     Raises:
         InputError: unreadable or empty file.
     """
-    try:
-        ids = {line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")} - {""}
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a list of ids ({error})") from error
+    ids = {line.strip() for line in read_text(path).split("\n")} - {""}
     if not ids:
         raise InputError(f"{path}: has no ids")
     unknown = ids.difference(known)
@@ -129,9 +129,10 @@ def read_ids(path: Path, known: Collection[str]) -> set[str]:
 def split_ids(
     ids: list[str], config: Config, val_ids: set[str] | None, train_ids: set[str] | None
 ) -> dict[str, set[str]]:
-    """Deal `ids` out to "train" and "val" by id lists or by `data.val_fraction`. Ids in neither list are in no split.
+    """Divide `ids` into "train" and "val", by lists of ids or by `data.val_fraction`. Ids in neither list are left out.
 
-    The fraction takes the ids whose hash with `train.seed` is smallest, so that the choice does not depend on the order of the rows.
+    The fraction takes the ids whose hash with `train.seed` is smallest, so that the choice does not depend on the order
+    of the rows.
 
     Raises:
         InputError: contradicting lists, a list that names none of the ids, nothing to train on.

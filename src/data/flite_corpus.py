@@ -1,4 +1,4 @@
-"""A corpus in the layout of LJSpeech, spoken by the `slt` voice of flite: clean, free and always the same."""
+"""A corpus in the layout of LJSpeech, spoken by the `slt` voice of flite: clean, free and reproducible."""
 
 import os
 import shutil
@@ -15,13 +15,14 @@ from unidecode import unidecode
 
 from src.audio import load_wav, save_wav
 from src.errors import InputError
+from src.files import read_text
 
-SILENCE_DB = 50  # what is this far below the loudest moment at either end of a clip is cut off
+SILENCE_DB = 50  # ends of a clip that are this far below its loudest frame are trimmed
 _MADE = {"metadata.csv", "sentences.txt", "wavs"}
 
 
 class Sentence(NamedTuple):
-    """One line of a list: where it stands, the clip's id, the text as printed and as spoken."""
+    """A sentence of a list: `where` (file and line), the clip's id, the text as printed and as spoken."""
 
     where: str
     id: str
@@ -30,16 +31,17 @@ class Sentence(NamedTuple):
 
 
 def read_sentences(path: Path, ids_path: Path | None = None) -> list[Sentence]:
-    """Read a list of one sentence per line: `text`, `id|text`, or `id|text|text as spoken` like LJSpeech's metadata.csv.
+    """Read a list of one sentence per line: `text`, `id|text`, or `id|text|text as spoken` as LJSpeech's metadata.csv.
 
     Args:
         ids_path: file of one id per line; only those sentences are taken, in the order of the list.
 
     Raises:
-        InputError: unreadable file, a line without text, an id that is used twice or is no file name, ids that are not in the list.
+        InputError: unreadable file, a line without text, an id that is used twice or is no file name, ids that are not
+            in the list.
     """
     sentences: dict[str, Sentence] = {}
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
         where = f"{path}:{number}"
@@ -55,7 +57,7 @@ def read_sentences(path: Path, ids_path: Path | None = None) -> list[Sentence]:
             raise InputError(f"{where}: the id '{sentence.id}' was used in {sentences[sentence.id].where} already")
         sentences[sentence.id] = sentence
     if ids_path:
-        wanted = {line.strip() for line in _lines(ids_path)} - {""}
+        wanted = {line.strip() for line in read_text(ids_path).split("\n")} - {""}
         if missing := sorted(wanted - set(sentences)):
             raise InputError(f"{ids_path}: {len(missing)} ids are not in {path}, such as '{missing[0]}'")
         sentences = {name: sentence for name, sentence in sentences.items() if name in wanted}
@@ -65,18 +67,19 @@ def read_sentences(path: Path, ids_path: Path | None = None) -> list[Sentence]:
 
 
 def make_corpus(sentences: list[Sentence], output_dir: Path, sample_rate: int, workers: int) -> float:
-    """Have every sentence spoken; the folder appears complete or not at all, and is the same byte for byte each time.
+    """Have flite speak every sentence. The folder appears complete or not at all, and has the same bytes each time.
 
-    The sentences are kept in it as `sentences.txt`, beside `metadata.csv` and `wavs/`. A corpus made before is replaced.
+    The sentences are kept in it as `sentences.txt`, beside `metadata.csv` and `wavs/`. A corpus made before is
+    replaced.
 
     Args:
-        workers: how many processes of flite run at a time.
+        workers: processes of flite that run at a time.
 
     Returns:
         Seconds of speech.
 
     Raises:
-        InputError: no flite, a sentence that flite has nothing to say for, something else in `output_dir`.
+        InputError: no flite or no voice slt, a sentence without anything to speak, other files in `output_dir`.
     """
     _check_flite()
     output_dir = output_dir.resolve()
@@ -84,7 +87,7 @@ def make_corpus(sentences: list[Sentence], output_dir: Path, sample_rate: int, w
         found = {path.name for path in output_dir.iterdir()} if output_dir.is_dir() else {"a file"}
         if found and not (found <= _MADE and "sentences.txt" in found):
             raise InputError(
-                f"{output_dir}: holds something else than a corpus made by this script; choose another --output_dir"
+                f"{output_dir}: holds something other than a corpus made by this script; choose another --output_dir"
             )
     stage = output_dir.with_name(f".{output_dir.name}.{os.getpid()}")
     try:
@@ -112,7 +115,7 @@ def _speak(sentence: Sentence, folder: Path, sample_rate: int) -> int:
         ["flite", "-voice", "slt", "-t", unidecode(sentence.spoken), "-o", str(path)], check=True, capture_output=True
     )
     wav = load_wav(path, sample_rate)
-    if np.abs(wav).max() < 0.01:  # the breath it takes when there is no word to speak
+    if np.abs(wav).max() < 0.01:  # without a word to speak, flite only breathes
         raise InputError(f"{sentence.where}: flite has nothing to say for '{sentence.spoken}'")
     wav, _ = librosa.effects.trim(wav, top_db=SILENCE_DB, frame_length=512, hop_length=128)
     save_wav(path, wav, sample_rate)
@@ -123,17 +126,8 @@ def _check_flite() -> None:
     if not shutil.which("flite"):
         raise InputError("flite is not installed; on Debian or Ubuntu: apt install flite")
     voices = subprocess.run(["flite", "-lv"], check=True, capture_output=True, text=True).stdout
-    if "slt" not in voices.split():  # flite would take another voice without a word
+    if "slt" not in voices.split():  # flite would silently take another voice
         raise InputError(f"this flite has no voice slt ({' '.join(voices.split())}); Debian's package flite has it")
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:

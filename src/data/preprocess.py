@@ -1,4 +1,4 @@
-"""The whole way from recordings to a finished dataset folder, which appears at once or not at all."""
+"""Preprocessing: from recordings to a finished dataset folder, which appears complete or not at all."""
 
 import csv
 import hashlib
@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from src.audio import load_wav, mel_signature, mel_spectrogram
-from src.config import Config
+from src.config import Config, network_of
 from src.data.clips import Clip, prepare_rows
 from src.data.file_list import BadRow, BadRowsError, Row, Source, read_ids, read_source, split_ids
 from src.errors import InputError
@@ -32,40 +32,60 @@ def preprocess(
 ) -> tuple[dict[str, Any], bool]:
     """Turn recordings into a dataset folder that `src.data.corpus.Corpus` opens.
 
-    Everything is prepared in `{output_dir}.work`, where finished mels wait for the next run should this one be interrupted, and the
-    complete folder is renamed into place at the very end.
+    The work is done in `{output_dir}.work`, and the complete folder is renamed into place at the very end. Finished
+    mels of an interrupted run wait there for the next one.
 
     Args:
-        output_dir: the dataset folder to make
-        data_path: folder in the layout of LJSpeech, or the folder that the paths of `file_list` are relative to
-        file_list: list of `path|text`; its own folder stands in for a missing `data_path`
-        val_ids, train_ids: files with one id per line; without them `data.val_fraction` decides. In a file list the id is the path
-            without its suffix.
-        workers: processes
-        skip_bad: leave bad rows out and name them in `skipped.csv` instead of refusing all
-        overwrite: replace a dataset made of other recordings or with other settings
+        output_dir: dataset folder to make.
+        data_path: folder in the layout of LJSpeech, or the folder that the paths of `file_list` are relative to.
+        file_list: list of `path|text`; without `data_path`, paths are relative to the list's own folder.
+        val_ids, train_ids: files with one id per line; without them `data.val_fraction` decides. In a file list the id
+            is the path without its suffix.
+        workers: processes that prepare clips.
+        skip_bad: leave bad rows out and name them in `skipped.csv`, instead of refusing the whole list.
+        overwrite: replace a dataset of other recordings or with other settings.
 
     Returns:
-        The content of `stats.json`, and whether the dataset was there already, made of the same recordings with the same settings.
+        The content of `stats.json`; whether a dataset of the same recordings and settings was there already.
 
     Raises:
         BadRowsError: rows that cannot be used, all of them together.
-        InputError: missing input, contradicting arguments, something else at `output_dir`, no room or no right to write there.
+        InputError: missing input, contradicting arguments, something else at `output_dir`, no room or no permission to
+            write.
     """
     if workers < 1 or config.data.n_shards < 1:
         raise InputError(f"--workers ({workers}) and data.n_shards ({config.data.n_shards}) must be at least 1")
-    mel_spectrogram(
-        np.zeros(config.audio.n_fft), config.audio
-    )  # impossible settings are to be complained of once, not by every row
+    mel_spectrogram(np.zeros(config.audio.n_fft), config.audio)  # report impossible settings once, not for every row
     output_dir = output_dir.resolve()
     source = read_source(data_path, file_list)
     ids = [row.id for row in (*source.rows, *source.bad)]
     val, train = (read_ids(path, ids) if path else None for path in (val_ids, train_ids))
-    splits = split_ids(ids, config, val, train)  # wrong lists fail before the work
+    splits = split_ids(ids, config, val, train)  # wrong lists are reported before the work
     rows = [row for row in source.rows if row.id in splits["train"] | splits["val"]]
     settings = _settings(config, source, rows, val, train)
     if (finished := _finished(output_dir, settings, overwrite)) is not None:
         return finished, True
+    return _build(output_dir, config, source, rows, (val, train), settings, workers, skip_bad), False
+
+
+def _build(
+    output_dir: Path,
+    config: Config,
+    source: Source,
+    rows: list[Row],
+    id_lists: tuple[set[str] | None, set[str] | None],
+    settings: dict[str, Any],
+    workers: int,
+    skip_bad: bool,
+) -> dict[str, Any]:
+    """Prepare `rows`, write the dataset beside `output_dir`, rename it into place.
+
+    Returns the content of `stats.json`.
+
+    Args:
+        id_lists: ids for validation and for training, None where there is no list.
+        settings: from `_settings`.
+    """
     work = output_dir.with_name(f"{output_dir.name}.work")
     stage = work / f"dataset-{os.getpid()}"
     try:
@@ -73,23 +93,12 @@ def preprocess(
         clips, bad = prepare_rows(rows, source, config, work / "mels", workers)
         if bad and not skip_bad:
             raise BadRowsError(source, bad)
-        splits = split_ids(
-            [clip.row.id for clip in clips], config, val, train
-        )  # the fraction is one of the usable clips
+        splits = split_ids([clip.row.id for clip in clips], config, *id_lists)  # the fraction is of the usable clips
+        stats = {**settings, "config": config.to_yaml(), "list_file": str(source.list_file.resolve())}
+        stats |= {"left_out": len(source.rows) - len(rows), "skipped": len(bad)}
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
-        stats = {
-            **settings,
-            "config": config.to_yaml(),
-            "list_file": str(source.list_file.resolve()),
-            "left_out": len(source.rows) - len(rows),
-            "skipped": len(bad),
-            "splits": {
-                split: _write(stage, split, [clip for clip in clips if clip.row.id in ids], source.folder, config)
-                for split, ids in splits.items()
-                if ids
-            },
-        }
+        stats["splits"] = _write_splits(stage, splits, clips, source.folder, config)
         if skip_bad:
             _write_skipped(stage / "skipped.csv", bad)
         (stage / "stats.json").write_text(json.dumps(stats, indent=1), encoding="utf-8")
@@ -101,15 +110,15 @@ def preprocess(
             f"{work}: cannot be written ({error.strerror or error}); once it can be, another run goes on from there"
         ) from error
     finally:
-        shutil.rmtree(stage, ignore_errors=True)  # of a run that failed; the mels stay for the next one
+        shutil.rmtree(stage, ignore_errors=True)  # after a failure; the mels stay for the next run
     shutil.rmtree(work, ignore_errors=True)
-    return stats, False
+    return stats
 
 
 def _settings(
     config: Config, source: Source, rows: list[Row], val_ids: set[str] | None, train_ids: set[str] | None
 ) -> dict[str, Any]:
-    """What decides the content of a dataset: two runs with the same settings make the same one."""
+    """Everything that decides the content of a dataset: two runs with equal settings make the same one."""
     from src.data.corpus import FORMAT  # noqa: PLC0415  (worker processes import this module and need no MindSpore)
 
     by_fraction = {"val_fraction": config.data.val_fraction, "seed": config.train.seed}
@@ -129,13 +138,13 @@ def _settings(
         if val_ids is None
         else {"val_ids": sorted(val_ids), "train_ids": train_ids and sorted(train_ids)},
     }
-    if config.model.name == "waveglow":
+    if network_of(config).kind == "vocoder":
         settings["waveforms"] = True  # no key otherwise: acoustic models can use either kind of dataset
-    return json.loads(json.dumps(settings))  # as a stats.json that was read compares
+    return json.loads(json.dumps(settings))  # lists for tuples, as in a stats.json that was read
 
 
 def _fingerprint(folder: Path, rows: list[Row]) -> str:
-    """A hash of the recordings' names, sizes and times of change, for reading all of them would take long."""
+    """Hash the recordings' paths, sizes and times of change; reading all of them would take long."""
     digest = hashlib.sha256()
     for row in rows:
         try:
@@ -151,10 +160,7 @@ def _finished(output_dir: Path, settings: dict[str, Any], overwrite: bool) -> di
         return None
     try:
         stats = json.loads((output_dir / "stats.json").read_text(encoding="utf-8"))
-        before = {
-            "symbols": SYMBOLS,
-            "end_symbol": "",
-        }  # datasets of the time when there was one alphabet do not name it
+        before = {"symbols": SYMBOLS, "end_symbol": ""}  # older datasets do not name them: there was one table
         different = [key for key in settings if {**before, **stats}.get(key) != settings[key]]
     except (OSError, ValueError, TypeError) as error:
         raise InputError(
@@ -162,14 +168,25 @@ def _finished(output_dir: Path, settings: dict[str, Any], overwrite: bool) -> di
         ) from error
     if different and not overwrite:
         raise InputError(
-            f"{output_dir}: holds a finished dataset of other recordings or with other settings ({', '.join(different)}); "
-            "pass --overwrite to replace it, or choose another --output_dir"
+            f"{output_dir}: holds a finished dataset of other recordings or with other settings "
+            f"({', '.join(different)}); pass --overwrite to replace it, or choose another --output_dir"
         )
     return None if overwrite else stats
 
 
+def _write_splits(
+    stage: Path, splits: dict[str, set[str]], clips: list[Clip], folder: Path, config: Config
+) -> dict[str, dict[str, Any]]:
+    """Write every split that has clips. Returns its description by name."""
+    return {
+        split: _write(stage, split, [clip for clip in clips if clip.row.id in ids], folder, config)
+        for split, ids in splits.items()
+        if ids
+    }
+
+
 def _write(stage: Path, split: str, clips: list[Clip], folder: Path, config: Config) -> dict[str, Any]:
-    """Write one split and describe it."""
+    """Write one split. Returns its description for `stats.json`."""
     from src.data.corpus import write_split  # noqa: PLC0415
 
     with tqdm(total=len(clips), desc=f"writing {split}", unit="clip") as bar:
@@ -188,9 +205,9 @@ def _write(stage: Path, split: str, clips: list[Clip], folder: Path, config: Con
                 texts=[clip.text for clip in clips],
                 mels=map(load, clips),
                 n_shards=config.data.n_shards,
-                waveforms=waveforms if config.model.name == "waveglow" else None,
+                waveforms=waveforms if network_of(config).kind == "vocoder" else None,
             )
-        except RuntimeError as error:  # MindRecord's, a page long
+        except RuntimeError as error:  # MindRecord's message is a page long
             raise InputError(
                 f"{stage}: the records of the {split} split cannot be written; is the disk full?"
             ) from error

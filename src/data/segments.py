@@ -1,4 +1,4 @@
-"""Random segments of waveform with their mel spectrograms, which a vocoder trains on."""
+"""Random segments of waveforms with their mel spectrograms: the training batches of a vocoder."""
 
 import math
 from collections.abc import Iterator
@@ -6,13 +6,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from src.audio import mel_spectrogram, preemphasize
+from src.audio import from_pcm16, mel_spectrogram, preemphasize
 from src.config import AudioConfig
 from src.data.corpus import Corpus
 
 
 class SegmentBatch(NamedTuple):
-    """`mel` float32 [B, n_mels, T], `audio` float32 [B, samples] in [-1, 1], `indices` int32 [B] into the corpus."""
+    """A batch of segments.
+
+    Attributes:
+        mel: float32 [B, n_mels, T].
+        audio: float32 [B, samples] in [-1, 1].
+        indices: positions in the corpus, int32 [B].
+    """
 
     mel: np.ndarray
     audio: np.ndarray
@@ -20,23 +26,24 @@ class SegmentBatch(NamedTuple):
 
     @property
     def frames(self) -> int:
-        """Mel frames."""
+        """Mel frames of the whole batch."""
         return self.mel.shape[0] * self.mel.shape[2]
 
 
 class Segments:
     """The batches of an epoch: one segment of every clip, at a random place in it.
 
-    Order and places depend on seed and epoch alone. The last batch is filled with further segments, so all batches have one shape.
+    Order and places depend on seed and epoch alone. The last batch is filled with further segments, so all batches have
+    one shape.
 
     Args:
-        corpus: a dataset with waveforms
-        batch_size: segments per batch and rank
-        audio: how mel spectrograms are made
-        length: samples of a segment
-        seed: with the epoch number it decides order and places
-        rank, world_size: this process among those that share the epoch
-        workers: threads that read and make mel spectrograms
+        corpus: a dataset with waveforms.
+        batch_size: segments per batch and rank.
+        audio: settings of the mel spectrograms.
+        length: samples of a segment.
+        seed: decides order and places, together with the number of the epoch.
+        rank, world_size: this process among those that share the epoch.
+        workers: threads that read waveforms and compute mel spectrograms.
     """
 
     def __init__(
@@ -58,21 +65,21 @@ class Segments:
 
     @property
     def order(self) -> list:
-        """What the order of the batches depends on; a position in an epoch means something only while it stays the same."""
+        """Settings that decide the order of batches; a position in an epoch is valid only while they are the same."""
         return [self.seed, self.batch_size * self.world_size, len(self.corpus), self.length]
 
     def __len__(self) -> int:
-        """Batches of each rank in an epoch, the same in every epoch."""
+        """Batches of one rank in an epoch, the same number in every epoch."""
         return math.ceil(len(self.corpus) / (self.batch_size * self.world_size))
 
     def examples(self) -> list[SegmentBatch]:
-        """A batch of zeros of the one shape."""
+        """Return a batch of zeros in the one shape."""
         n_frames = math.ceil(self.length / self.audio.hop_length)
         mel, audio = np.zeros((self.batch_size, self.audio.n_mels, n_frames)), np.zeros((self.batch_size, self.length))
         return [SegmentBatch(mel.astype(np.float32), audio.astype(np.float32), np.zeros(self.batch_size, np.int32))]
 
     def plan(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """What each step of an epoch reads, both [steps, batch_size * world_size]: the clips, and where in them, from 0 to 1."""
+        """Plan an epoch: clips and places in them (0 to 1), both [steps, batch_size * world_size]."""
         random = np.random.default_rng((self.seed, epoch))
         steps, places = len(self), self.batch_size * self.world_size
         rounds = [random.permutation(len(self.corpus)) for _ in range(math.ceil(steps * places / len(self.corpus)))]
@@ -80,7 +87,7 @@ class Segments:
         return clips, random.random((steps, places))
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[SegmentBatch]:
-        """This rank's batches of an epoch, from position `first_batch` on exactly as in an epoch read from its start."""
+        """Yield this rank's batches of an epoch from position `first_batch` on, as in an epoch read from its start."""
         clips, places = (values[first_batch:, self.rank :: self.world_size] for values in self.plan(epoch))
         if not len(clips):
             return
@@ -102,10 +109,14 @@ class Segments:
             yield SegmentBatch(mel, audio, indices.astype(np.int32))
 
     def cut(self, wav: np.ndarray, place: float) -> tuple[np.ndarray, np.ndarray]:
-        """The segment of `wav` [samples] at `place` (0 is its beginning, 1 its end), and its mel; a short clip is followed by silence.
+        """Cut a segment out of a clip and compute its mel. Silence follows a clip that is shorter than a segment.
 
-        The mel is that of the whole clip, were its frames to begin where the segment does: frames at the edges see beyond them, as all
-        but the first and the last frame do when speaking.
+        The frames start where the segment starts. Those at its edges see the samples of the clip beyond them, because
+        when speaking every frame but the first and the last has neighbours too.
+
+        Args:
+            wav: float [samples].
+            place: position of the segment, from 0 (start of the clip) to 1 (end).
 
         Returns:
             mel float32 [n_mels, T], audio float32 [length]; T frames of hop_length cover the segment.
@@ -119,5 +130,5 @@ class Segments:
 
 
 def decode(wav: np.ndarray) -> np.ndarray:
-    """A waveform as it stands in a dataset, uint8 [bytes], as float32 [samples] in [-1, 1]."""
-    return wav.view("<i2").astype(np.float32) / 32768
+    """Decode a waveform of a dataset, 16-bit PCM as uint8 [bytes], to float32 [samples] in [-1, 1)."""
+    return from_pcm16(wav.view("<i2"))

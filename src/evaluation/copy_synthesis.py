@@ -1,4 +1,4 @@
-"""Objective metrics: of a network on recordings that it was not trained on, of a vocoder's sound against the recording."""
+"""Copy synthesis: the mel of a recording through a vocoder, compared with the recording."""
 
 import time
 from pathlib import Path
@@ -15,13 +15,15 @@ from src.synthesis.vocoder import Vocoder
 
 
 def copy_synthesis(wav_path: Path, vocoder: Vocoder, audio: AudioConfig, output_dir: Path) -> dict[str, Any]:
-    """Turn a recording into its mel and back into sound; writes `copy_synthesis.wav`, and both mels as `copy_synthesis.png`.
+    """Turn a recording into its mel and back into sound.
+
+    Writes the sound as `copy_synthesis.wav`, and both mels as `copy_synthesis.png`.
 
     Returns:
-        What a summary says of it; `log_spectral_distance` is in dB.
+        Entries of a summary; `log_spectral_distance` is in dB.
 
     Raises:
-        InputError: a recording that cannot be read or is too short, a file that cannot be written.
+        InputError: the recording cannot be read or is too short, or a file cannot be written.
     """
     recording = load_wav(wav_path, audio.sample_rate)
     try:
@@ -29,7 +31,7 @@ def copy_synthesis(wav_path: Path, vocoder: Vocoder, audio: AudioConfig, output_
     except InputError as error:
         raise InputError(f"{wav_path}: {error}") from error
     began = time.perf_counter()
-    wav = np.clip(vocoder(mel)[: len(recording)], -1, 1)  # as the file will hold it
+    wav = np.clip(vocoder(mel)[: len(recording)], -1, 1)  # as in the file
     elapsed, seconds = time.perf_counter() - began, len(recording) / audio.sample_rate
     save_wav(output_dir / "copy_synthesis.wav", wav, audio.sample_rate)
     distance = log_spectral_distance(wav, recording, audio)

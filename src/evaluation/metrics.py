@@ -1,4 +1,4 @@
-"""How good speech is, in the field's measures: words that a recogniser hears, spectral envelope and pitch against a recording, pace."""
+"""Objective metrics of speech: recognised words; spectral envelope and pitch against a recording; pace."""
 
 import functools
 import importlib
@@ -11,46 +11,48 @@ import librosa
 import numpy as np
 import scipy
 
-from src.audio import mel_spectrogram
+from src.audio import mel_spectrogram, stft_lengths, to_pcm16
 from src.config import AudioConfig
 from src.errors import InputError
 from src.text.cleaners import ABBREVIATIONS, english_cleaners
 
-# One way of measuring for all networks, whatever their own spectrograms are; the rate is the recogniser's. Magnitudes below mel_floor are
-# about what the rounding of 16-bit samples makes, or silence would outweigh speech.
+# The same for all networks, whatever their own spectrograms are; the rate is the recogniser's. Rounding of 16-bit
+# samples makes magnitudes of about mel_floor; without that floor, silence would outweigh speech.
 AUDIO = AudioConfig(
     sample_rate=16000, n_fft=1024, hop_length=160, win_length=640, n_mels=80, fmin=0.0, fmax=8000.0, mel_floor=1e-4
 )
 N_CEPSTRA = 13
-LOWEST, HIGHEST = 65.0, 500.0  # Hz, of a speaking voice
+LOWEST, HIGHEST = 65.0, 500.0  # Hz, fundamental frequencies of a speaking voice
 LONGEST_PACE = 3.0  # times the median
-SHORTEST_TEXT = 5  # characters that a text counts for at least: the name of a letter takes as long as a word
+SHORTEST_TEXT = 5  # characters; a shorter text counts as this long, since the name of a letter takes as long as a word
+QUIETEST = 1e-3  # magnitude; the rounding of 16-bit samples alone makes about 2e-4
 
 
 class Voice(NamedTuple):
-    """What is measured of a waveform, every 10 ms."""
+    """Features of a waveform, one frame every 10 ms."""
 
     cepstra: np.ndarray  # [13, frames]
     f0: np.ndarray  # Hz [frames], NaN where voiceless
 
 
 class Difference(NamedTuple):
-    """Two voices along the path of dynamic time warping that pairs their frames best."""
+    """Differences between two voices, over the pairs of frames that dynamic time warping finds."""
 
     decibels: np.ndarray  # [pairs], mel-cepstral distortion
     cents: np.ndarray  # [pairs voiced in both], 1200 log2 of the ratio of the frequencies
-    voicing: np.ndarray  # [pairs], whether one of both is voiced
+    voicing: np.ndarray  # [pairs], true where only one of the two is voiced
 
 
 def analyse(wav: np.ndarray, sample_rate: int) -> Voice:
-    """Mel cepstra, and the fundamental frequency by probabilistic YIN (Mauch & Dixon 2014, `librosa.pyin`) from 65 to 500 Hz.
-    What is silent to the former has no pitch: pYIN does not mind how faint a sound is.
+    """Mel cepstra and fundamental frequency, by probabilistic YIN (Mauch & Dixon 2014, `librosa.pyin`), 65 to 500 Hz.
+
+    Frames whose mel is silent count as voiceless, because pYIN finds pitch however faint a sound is.
 
     Args:
         wav: float [samples] in [-1, 1], of at least 33 ms.
 
     Raises:
-        InputError: a shorter waveform.
+        InputError: the waveform is shorter.
     """
     wav = resample(wav, sample_rate)
     mel = mel_spectrogram(wav, AUDIO)
@@ -60,10 +62,10 @@ def analyse(wav: np.ndarray, sample_rate: int) -> Voice:
 
 
 def mel_cepstra(mel: np.ndarray) -> np.ndarray:
-    """The coefficients c_1 to c_13 of ln mel[k] = c_0 + sum over m of c_m cos(pi m (k + 1/2) / n_mels), [13, frames].
+    """Coefficients c_1 to c_13 of ln mel[k] = c_0 + sum over m of c_m cos(pi m (k + 1/2) / n_mels), [13, frames].
 
-    That is the discrete cosine transform (DCT-II) in the scale of mel cepstra, of which the formula of the distortion speaks. c_0, the
-    level, is left out.
+    This is the discrete cosine transform (DCT-II) in the scale that the formula of mel-cepstral distortion assumes.
+    c_0, the level, is left out.
 
     Args:
         mel: natural logarithm of a mel spectrogram of magnitudes [n_mels, frames].
@@ -72,10 +74,11 @@ def mel_cepstra(mel: np.ndarray) -> np.ndarray:
 
 
 def compare(voice: Voice, reference: Voice) -> Difference:
-    """Warp two voices onto each other by their cepstra, steps (1, 1), (1, 0), (0, 1), and take their differences.
+    """Align two voices by their cepstra (dynamic time warping, steps (1, 1), (1, 0), (0, 1)), and compare them.
 
-    Mel-cepstral distortion is 10 / ln 10 * sqrt(2 sum over m of (c_m - c'_m)^2) in dB (Kubichek 1993): the root mean square difference of
-    the two envelopes. Rhythm does not count, as frames are paired by what they sound like; what does not pair well does.
+    Mel-cepstral distortion is 10 / ln 10 * sqrt(2 sum over m of (c_m - c'_m)^2) in dB (Kubichek 1993), the root mean
+    square difference of the two envelopes. Rhythm does not count, because frames are paired by their sound. Sounds
+    without a counterpart do count.
     """
     _, path = librosa.sequence.dtw(voice.cepstra, reference.cepstra)
     ours, theirs = path.T
@@ -91,18 +94,18 @@ def difference_numbers(differences: Sequence[Difference]) -> dict[str, float | N
     """Means over all pairs of frames of all `differences`.
 
     Returns:
-        mcd_dtw_db; f0_rmse_cents, root mean square over the frames voiced in both, None if there are none; voicing_error, share of the
-        pairs of which only one is voiced.
+        mcd_dtw_db; f0_rmse_cents, root mean square over the pairs voiced in both, None if there are none;
+        voicing_error, share of the pairs in which only one is voiced.
     """
-    decibels, cents, voicing = (np.concatenate(parts) for parts in zip(*differences, strict=True))
+    decibels, cents, voicing = (np.concatenate(arrays) for arrays in zip(*differences, strict=True))
     rmse = float(np.sqrt((cents**2).mean())) if len(cents) else None
     return {"mcd_dtw_db": float(decibels.mean()), "f0_rmse_cents": rmse, "voicing_error": float(voicing.mean())}
 
 
 class Recogniser:
-    """Speech to words by PocketSphinx with the American English model that its package brings: no network, the same words each time.
+    """PocketSphinx with the American English model of its package: offline and deterministic.
 
-    It is an old recogniser, which mishears a good part of clear speech too: its error rates mean something only beside each other.
+    It is an old recogniser that mishears much of clear speech too; compare its error rates only with each other.
 
     Raises:
         InputError: pocketsphinx or jiwer is not installed; says what to do.
@@ -113,42 +116,45 @@ class Recogniser:
         self._decoder = _extra("pocketsphinx").Decoder(samprate=AUDIO.sample_rate, loglevel="FATAL")
 
     def __call__(self, wav: np.ndarray, sample_rate: int) -> str:
-        """The words of float `wav` [samples] in [-1, 1], separated by spaces; empty if there are none."""
-        samples = np.clip(np.rint(resample(wav, sample_rate) * 32768), -32768, 32767).astype("<i2")
+        """Recognise float `wav` [samples] in [-1, 1]: words separated by spaces, empty if there are none."""
+        samples = to_pcm16(resample(wav, sample_rate))
         self._decoder.start_utt()
-        self._decoder.process_raw(samples.tobytes(), full_utt=True)  # its normalisation then is of this utterance alone
+        self._decoder.process_raw(samples.tobytes(), full_utt=True)  # normalises this utterance by itself
         self._decoder.end_utt()
         best = self._decoder.hyp()
         return words(best.hypstr) if best else ""
 
 
 def words(text: str) -> str:
-    """What is compared of a text: english_cleaners, abbreviations written out with or without their full stop (the recogniser hears
-    "mrs"), hyphens as spaces, and nothing but letters in between. Braces with ARPAbet are no words."""
+    """Normalise a text for comparison: english_cleaners, abbreviations in full, hyphens as spaces, else letters only.
+
+    Abbreviations need no full stop, since the recogniser writes "mrs". ARPAbet in braces is left out.
+    """
     cleaned = english_cleaners(re.sub(r"\{[^{}]*\}", " ", text)).replace("-", " ")
     return " ".join(ABBREVIATIONS.get(word, word) for word in re.sub(r"[^a-z ]", "", cleaned).split())
 
 
 def word_errors(reference: str, recognised_text: str) -> tuple[int, int]:
-    """Count word errors (substituted, deleted, inserted, as jiwer counts them) and the words of the reference; both as by `words`.
+    """Count the word errors (substituted, deleted, inserted; by jiwer) and the words of `reference`.
 
-    The word error rate of many texts is the sum of the former over that of the latter. It exceeds 1 where more is heard than was said.
+    Both texts must come from `words`. The word error rate of many texts is the sum of the errors over the sum of the
+    words; it exceeds 1 where more words are heard than were said.
     """
     found = _extra("jiwer").process_words(reference, recognised_text)
     return found.substitutions + found.deletions + found.insertions, len(reference.split())
 
 
 def find_runaways(texts: Sequence[str], seconds: Sequence[float]) -> list[int]:
-    """Indices of the texts that take more than three times the median seconds per character: most likely the network babbles.
+    """Indices of texts that take more than three times the median seconds per character, probably babble.
 
-    Characters are those of the text as spoken (numbers in words), at least 5.
+    Characters are counted in the text as spoken (numbers in words), at least 5.
     """
     paces = np.array(seconds) / [max(SHORTEST_TEXT, len(english_cleaners(text).strip())) for text in texts]
     return np.flatnonzero(paces > LONGEST_PACE * np.median(paces)).tolist()
 
 
 def resample(wav: np.ndarray, sample_rate: int) -> np.ndarray:
-    """`wav` at the rate of the measures, float32."""
+    """Resample `wav` to the sample rate of the metrics, float32."""
     wav = wav.astype(np.float32, copy=False)
     if sample_rate == AUDIO.sample_rate:
         return wav
@@ -163,21 +169,19 @@ def _extra(name: str) -> ModuleType:
         raise InputError("--metrics needs pocketsphinx and jiwer; pip install -r requirements-eval.txt") from error
 
 
-QUIETEST = 1e-3  # magnitude; the rounding of 16-bit samples alone makes about 2e-4
-
-
 def log_spectral_distance(wav: np.ndarray, reference: np.ndarray, audio: AudioConfig) -> float:
     """Root mean square over frequency of 20 log10(|X| / |Y|), mean over frames, in dB (Gray & Markel 1976, their d_2).
 
-    Phases do not count. Frequencies are those from `audio.fmin` to `audio.fmax`, since of others a mel spectrogram tells nothing;
-    magnitudes below `QUIETEST` are raised to it, or the rounding of silence would outweigh speech.
+    Phases do not count. Only frequencies from `audio.fmin` to `audio.fmax` are compared, because the mel spectrogram
+    holds no others. Magnitudes below `QUIETEST` are raised to it; otherwise the rounding of silence would outweigh
+    speech.
 
     Args:
         wav, reference: float [samples] in [-1, 1]; the longer one is cut.
     """
     frequencies = librosa.fft_frequencies(sr=audio.sample_rate, n_fft=audio.n_fft)
     bands = (frequencies >= audio.fmin) & (frequencies <= audio.fmax)
-    lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
+    lengths = stft_lengths(audio)
     samples = min(len(wav), len(reference))
     decibels = [
         20 * np.log10(np.maximum(np.abs(librosa.stft(each[:samples].astype(np.float32), **lengths))[bands], QUIETEST))

@@ -1,4 +1,4 @@
-"""What a network says of texts that it was not trained on, measured beside the recordings of them."""
+"""Objective evaluation: a network speaks held-out texts, and its speech is compared with the recordings."""
 
 import sys
 from collections import Counter
@@ -17,27 +17,27 @@ from src.data.file_list import Row, read_ids, read_source
 from src.errors import InputError, some_of
 from src.evaluation.metrics import Difference, Recogniser, analyse, compare, difference_numbers, word_errors, words
 from src.models.tacotron2.model import Tacotron2
-from src.models.tacotron2.stopping import STOP_REASONS
+from src.models.tacotron2.stopping import STOP_REASONS, severity
 from src.synthesis.synthesis import Line, Utterance, synthesise
 from src.synthesis.vocoder import Vocoder
 
 KINDS = ("synthesis", "copy_synthesis", "recording")
-SUFFIXES = {"synthesis": "", "copy_synthesis": "_copy_synthesis", "recording": "_recording"}  # of keys of metrics.json
-CLIPS = 50  # that are measured unless told otherwise
+SUFFIXES = {"synthesis": "", "copy_synthesis": "_copy_synthesis", "recording": "_recording"}  # of metrics.json's keys
+CLIPS = 50  # measured by default
 
 
 @dataclass
 class Clip:
-    """A recording and its text. `row.line` names it in errors."""
+    """A recording and its text; errors name `row.line`."""
 
     row: Row
     wav: Path
-    trained_on: bool  # the dataset has it in its training split
+    trained_on: bool  # it is in the dataset's training split
 
 
 @dataclass
 class Result:
-    """What was measured of a clip; by kind: what was heard, and the difference to the recording."""
+    """Measurements of a clip; recognised text and difference from the recording by kind (`KINDS`)."""
 
     clip: Clip
     utterance: Utterance
@@ -47,14 +47,14 @@ class Result:
 
 
 def held_out_clips(data_path: Path, ids_path: Path | None = None, limit: int | None = None) -> list[Clip]:
-    """Clips of the corpus that a dataset was made of, where it was then: those of a list of ids, by default those of the validation split.
+    """Choose clips of the corpus that a dataset was made from: a list of ids, or the validation split.
+
+    The recordings must still be where they were. A line on stderr warns of clips that are in the training split too.
 
     Args:
         data_path: output folder of `scripts/preprocess.py`.
         ids_path: file of one id per line; the dataset need not hold them.
-        limit: take so many, evenly spaced in the order of the corpus's list; by default 50, or all of a list of ids.
-
-    One line on stderr tells how many of them the training split has too.
+        limit: number of clips, evenly spaced in the order of the corpus; by default 50, or all of a list of ids.
 
     Raises:
         InputError: no such dataset, its corpus is gone, none of the ids is in it, or a recording is missing.
@@ -86,15 +86,16 @@ def held_out_clips(data_path: Path, ids_path: Path | None = None, limit: int | N
 def measure(
     net: Tacotron2, clips: Sequence[Clip], vocoder: Vocoder, recogniser: Recogniser, output_dir: Path, seed: int = 0
 ) -> dict[str, Any]:
-    """Have the clips' texts spoken free running, and measure speech, copy synthesis (mel of the recording through `vocoder`) and recording.
+    """Speak the texts of the clips free running, and measure speech, copy synthesis and recording.
 
-    Writes the first two of each clip into `output_dir/held_out`, where those of a run before are deleted.
+    Copy synthesis is the recording's mel through `vocoder`. The wavs of speech and copy synthesis go into
+    `output_dir/held_out`; older wavs there are deleted.
 
     Returns:
         `summary` of the results, and `sentences`, one row per clip.
 
     Raises:
-        InputError: a text or recording that cannot be used, output of the network that is not finite, a file that cannot be written.
+        InputError: a text or recording cannot be used, the network's output is not finite, a file cannot be written.
     """
     folder = output_dir / "held_out"
     folder.mkdir(exist_ok=True)
@@ -105,14 +106,14 @@ def measure(
 
 
 def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
-    """The numbers of all clips together.
+    """Metrics over all clips.
 
     Returns:
-        wer, mcd_dtw_db, f0_rmse_cents and voicing_error of the network's speech, and with the suffix _copy_synthesis those of copy
-        synthesis; wer_recording. Error rates are of all words, distances of all pairs of frames together. max_step_hits and stop_reasons
-        count clips; alignment_score_free_running is the mean of theirs; rtf is seconds of computing, vocoder included and compilation
-        not, per second of speech; seconds_of_speech, seconds_of_recordings, sentences_measured, sentences_trained_on and words tell how
-        much was measured.
+        wer, mcd_dtw_db, f0_rmse_cents, voicing_error: of the network's speech; error rates over all words, distances
+            over all pairs of frames. With the suffix _copy_synthesis: of copy synthesis. wer_recording: of recordings.
+        max_step_hits, stop_reasons: numbers of clips. alignment_score_free_running: mean over clips.
+        rtf: seconds of computing per second of speech, with the vocoder, without compilation.
+        seconds_of_speech, seconds_of_recordings, sentences_measured, sentences_trained_on, words: amount of data.
     """
     numbers: dict[str, Any] = {}
     for kind in KINDS:
@@ -128,9 +129,7 @@ def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
     return {
         **numbers,
         "max_step_hits": reasons["max_decoder_steps"],
-        "stop_reasons": {
-            reason: reasons[reason] for reason in (*STOP_REASONS[1:], STOP_REASONS[0])
-        },  # the one to avoid last
+        "stop_reasons": {reason: reasons[reason] for reason in sorted(STOP_REASONS, key=severity)},
         "alignment_score_free_running": float(np.mean([each.utterance.alignment_score for each in results])),
         "rtf": sum(each.utterance.seconds for each in results) / seconds,
         "seconds_of_speech": seconds,
@@ -142,7 +141,7 @@ def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
 
 
 def table(metrics: dict[str, Any]) -> str:
-    """The numbers of `summary` and the losses of `src.evaluation.evaluate` for people, in Markdown."""
+    """Format `summary` and the losses of `src.evaluation.validation.evaluate` as Markdown tables."""
 
     def cells(name: str, form: str, factor: float = 1) -> list[str]:
         values = [metrics.get(name + SUFFIXES[kind]) for kind in KINDS]

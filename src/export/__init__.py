@@ -1,1 +1,1 @@
-"""Trained networks as files for inference: MINDIR, ONNX, AIR."""
+"""Export of trained networks for inference: MINDIR, ONNX and AIR files."""

@@ -1,7 +1,7 @@
-"""What a format's module says about each of its files, and what the description beside one says."""
+"""Exported files: what each format declares about a file, and the description (JSON) beside it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class TensorSpec(NamedTuple):
-    """An input or output. Sizes that are texts are dynamic; the same text means the same size."""
+    """An input or output of a file. A size given as a name is dynamic; equal names mean equal sizes."""
 
     dtype: str
     shape: tuple[int | str, ...]
@@ -25,19 +25,21 @@ class TensorSpec(NamedTuple):
 
 @dataclass
 class Artifact:
-    """One file.
+    """One exported file, and the network in memory that it is compared with.
 
     Attributes:
-        name: its stem.
-        inputs: by name, in order.
-        outputs: by name, in order.
-        write: puts the file where it is told.
-        live: what the network in memory makes of inputs.
-        reload: makes of the path of a file what turns inputs into outputs; None if nothing here can.
-        examples: inputs to compare the two on, of more than one size where sizes are dynamic.
+        name: stem of the file's name.
+        inputs: specs by name, in order.
+        outputs: specs by name, in order.
+        write: writes the file to a path.
+        reference: runs the network in memory: inputs -> outputs.
+        reload: loads a file: path -> a function from inputs to outputs. None if MindSpore cannot read the format.
+        examples: inputs of the comparison, of more than one size where sizes are dynamic.
         limit: largest relative difference allowed.
-        config: that of the network, overrides included.
-        notes: whatever else belongs into the description.
+        config: configuration of the network, overrides included.
+        notes: further entries of the description.
+        scales: smallest magnitude that differences of an output are relative to, by name; for values such as
+            probabilities, which can all be tiny.
     """
 
     name: str
@@ -50,39 +52,43 @@ class Artifact:
     limit: float
     config: Config
     notes: dict[str, Any] = field(default_factory=dict)
+    scales: dict[str, float] = field(default_factory=dict)
 
 
 def description_of(path: Path) -> Path:
-    """Where the description of a file lies. It has the whole name in its own, as formats share stems."""
+    """Path of a file's description: the file's whole name and `.json`, as files of several formats share a stem."""
     return path.with_name(f"{path.name}.json")
 
 
 def read_described(path: Path) -> tuple[bytes, dict[str, Any]]:
-    """The content of a file that export.py has written, and its description.
+    """Read a file written by export.py, and its description.
 
     Raises:
         InputError: one of the two cannot be read, or they do not belong together.
     """
-    beside = description_of(path)
+    description_path = description_of(path)
     try:
-        description = json.loads(beside.read_text(encoding="utf-8"))
+        description = json.loads(description_path.read_text(encoding="utf-8"))
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror}); export.py writes it") from error
     except ValueError as error:
-        raise InputError(f"{beside}: is no description by export.py") from error
+        raise InputError(f"{description_path}: is not a description by export.py; export again") from error
     if not isinstance(description, dict) or description.get("sha256") != sha256_of(content):
-        raise InputError(f"{path}: is damaged, or not the file that {beside.name} describes")
+        raise InputError(f"{path}: is damaged, or not the file that {description_path.name} describes; export again")
     return content, description
 
 
-def relative_difference(found: Arrays, expected: Arrays) -> float:
-    """The largest difference of two sets of arrays, each as a share of the largest magnitude in the expected array."""
+def relative_difference(found: Arrays, expected: Arrays, scales: Mapping[str, float] | None = None) -> float:
+    """Largest difference between two sets of arrays, relative to the largest magnitude in each expected array.
+
+    It is infinite if shapes differ or a difference is not finite. For `scales` see `Artifact`.
+    """
     worst = 0.0
     for name, values in expected.items():
         if found[name].shape != values.shape:
             return float("inf")
-        scale = max(np.abs(values).max(), np.finfo(np.float32).tiny)
+        scale = max(np.abs(values).max(), (scales or {}).get(name, 0), np.finfo(np.float32).tiny)
         difference = np.abs(found[name].astype(np.float64) - values).max() / scale
         worst = max(worst, float(difference) if np.isfinite(difference) else float("inf"))
     return worst

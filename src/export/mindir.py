@@ -1,36 +1,39 @@
-"""The MINDIR files, or on Ascend AIR files, of both networks."""
+"""MINDIR files of both networks, and AIR files, which only Ascend can write."""
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from src.config import Config
 from src.errors import InputError
 from src.export.artifact import Arrays, Artifact, TensorSpec, read_described
 from src.export.cells import SpectralSubtraction, Tacotron2Export, WaveGlowExport
-from src.models.sampling import latents, prenet_dropout_mask
+from src.models.sampling import item_seed, latents, prenet_dropout_mask
 from src.models.tacotron2.model import Tacotron2
 from src.models.tacotron2.stopping import STOP_REASONS
 from src.models.waveglow.denoiser import Denoiser
 from src.models.waveglow.model import WaveGlow
 
 LIMIT = 1e-5
-FIXED_FRAMES = 400  # of the mel spectrogram that an AIR file takes, which has no dynamic sizes
+FIXED_FRAMES = 400  # of the mel spectrogram for an AIR file, which cannot have dynamic sizes
 SET_INPUTS = (
     "a GraphCell takes texts of different lengths only after set_inputs; src.export.mindir.load_mindir does that"
 )
 
 
 def load_mindir(path: str | Path) -> nn.GraphCell:
-    """A MINDIR file as a cell that takes all sizes which the description beside it calls dynamic.
+    """Load a MINDIR file as a cell that takes every size which its description calls dynamic.
 
-    Without `set_inputs` MindSpore compiles for each size anew, and 2.10 fails at the second size of a graph with loops.
+    Without `set_inputs`, MindSpore compiles anew for each size; 2.10 fails at the second size of a graph with loops.
 
     Raises:
-        InputError: a file or description that is missing or damaged. MindSpore reads the file by its path, so again after this check.
+        InputError: the file or its description is missing or damaged. MindSpore opens the path again after this check.
     """
     specs = read_described(Path(path))[1]["inputs"]
     return _load(Path(path), {spec.pop("name"): TensorSpec(**spec) for spec in specs})
@@ -43,7 +46,7 @@ def _load(path: Path, inputs: dict[str, TensorSpec]) -> nn.GraphCell:
 
 
 def placeholders(inputs: dict[str, TensorSpec]) -> list[Tensor]:
-    """Tensors without content that have the sizes of `inputs`."""
+    """Empty tensors with the shapes of `inputs`, None for dynamic sizes."""
     shapes = [[size if isinstance(size, int) else None for size in spec.shape] for spec in inputs.values()]
     return [
         Tensor(shape=shape, dtype=getattr(ms, spec.dtype)) for spec, shape in zip(inputs.values(), shapes, strict=True)
@@ -51,37 +54,16 @@ def placeholders(inputs: dict[str, TensorSpec]) -> list[Tensor]:
 
 
 def tacotron2_artifacts(reference: Tacotron2, max_symbols: int, fixed: bool) -> list[Artifact]:
-    """The file of a Tacotron 2. `fixed`: no dynamic sizes."""
-    speaker, model = Tacotron2Export(reference, max_symbols), reference.config.model
-    n_symbols, n_steps = speaker.max_symbols, model.max_decoder_steps
-    inputs = {
-        "text": TensorSpec(
-            "int32",
-            (1, n_symbols if fixed else "symbols"),
-            f"symbol ids, at most {n_symbols}; what is more is not spoken",
-        ),
-        "text_lengths": TensorSpec("int32", (1,), "symbols of the text; what follows them is padding"),
-    }
-    if speaker.draws:
-        share = f"{1 - model.prenet_dropout:g}"
-        meaning = (
-            f"dropout of the prenet: 0, or with probability {share} 1 / {share}; see src.models.sampling.prenet_keep"
-        )
-        inputs["dropout_mask"] = TensorSpec("float32", speaker.dropout_mask_shape, meaning)
-    outputs = {
-        "mel": TensorSpec(
-            "float32",
-            (1, reference.n_mels, n_steps * reference.reduction_factor),
-            "mel spectrogram, 0 from its length on",
-        ),
-        "mel_lengths": TensorSpec("int32", (1,), "frames of the mel spectrogram"),
-        "alignments": TensorSpec(
-            "float32", (1, n_steps, n_symbols), "attention weights of each decoder step, 0 after the last step"
-        ),
-        "stop_reasons": TensorSpec(
-            "int32", (1,), f"why it ended: {', '.join(f'{i} {reason}' for i, reason in enumerate(STOP_REASONS))}"
-        ),
-    }
+    """The one file of a Tacotron 2.
+
+    Args:
+        reference: the network in memory.
+        max_symbols: of the longest text; see `Tacotron2Export`.
+        fixed: without dynamic sizes, as AIR needs it.
+    """
+    cell, model = Tacotron2Export(reference, max_symbols), reference.config.model
+    n_symbols = cell.max_symbols
+    inputs, outputs = _tacotron2_inputs(cell, fixed), _tacotron2_outputs(cell)
     random = np.random.default_rng(0)
 
     def example(length: int) -> Arrays:
@@ -89,11 +71,9 @@ def tacotron2_artifacts(reference: Tacotron2, max_symbols: int, fixed: bool) -> 
         if fixed:
             text = np.pad(text, ((0, 0), (0, n_symbols - length)))
         arrays = {"text": text, "text_lengths": np.array([length], np.int32)}
-        return arrays | (
-            {"dropout_mask": prenet_dropout_mask(model, [(0, 0)], speaker.dropout_mask_shape[0])}
-            if speaker.draws
-            else {}
-        )
+        if cell.has_dropout:
+            arrays["dropout_mask"] = prenet_dropout_mask(model, [item_seed(0, 0)], cell.n_steps)
+        return arrays
 
     def speak(arrays: Arrays) -> Arrays:
         text = np.pad(arrays["text"], ((0, 0), (0, n_symbols - arrays["text"].shape[1])))
@@ -106,25 +86,45 @@ def tacotron2_artifacts(reference: Tacotron2, max_symbols: int, fixed: bool) -> 
         whole["stop_reasons"][:] = [STOP_REASONS.index(reason) for reason in speech.stop_reasons]
         return whole
 
-    lengths = [min(7, n_symbols), min(40, n_symbols)]
+    examples = [example(min(length, n_symbols)) for length in (7, 40)]
     notes = {"max_symbols": n_symbols, "loading": SET_INPUTS}
-    return [
-        _artifact(
-            reference.config,
-            "tacotron2",
-            speaker,
-            inputs,
-            outputs,
-            speak,
-            [example(length) for length in lengths],
-            fixed,
-            notes,
+    return [_artifact(reference.config, "tacotron2", cell, inputs, outputs, speak, examples, fixed, notes)]
+
+
+def _tacotron2_inputs(cell: Tacotron2Export, fixed: bool) -> dict[str, TensorSpec]:
+    n_symbols = cell.max_symbols
+    meaning = f"symbol ids, at most {n_symbols}; further ones are not spoken"
+    inputs = {
+        "text": TensorSpec("int32", (1, n_symbols if fixed else "symbols"), meaning),
+        "text_lengths": TensorSpec("int32", (1,), "symbols of the text; padding follows them"),
+    }
+    if cell.has_dropout:
+        share = f"{1 - cell.net.config.model.prenet_dropout:g}"
+        meaning = (
+            f"dropout mask of the prenet: 1 / {share} with probability {share}, otherwise 0; "
+            "see src.models.sampling.prenet_dropout_mask"
         )
-    ]
+        inputs["dropout_mask"] = TensorSpec("float32", cell.dropout_mask_shape, meaning)
+    return inputs
+
+
+def _tacotron2_outputs(cell: Tacotron2Export) -> dict[str, TensorSpec]:
+    net, n_steps = cell.net, cell.n_steps
+    mel = (1, net.n_mels, n_steps * net.reduction_factor)
+    alignments = (1, n_steps, cell.max_symbols)
+    reasons = ", ".join(f"{code} {reason}" for code, reason in enumerate(STOP_REASONS))
+    return {
+        "mel": TensorSpec("float32", mel, "mel spectrogram, 0 beyond its length"),
+        "mel_lengths": TensorSpec("int32", (1,), "frames of the mel spectrogram"),
+        "alignments": TensorSpec(
+            "float32", alignments, "attention weights of each decoder step, 0 after the last step"
+        ),
+        "stop_reasons": TensorSpec("int32", (1,), f"why the speech ended: {reasons}"),
+    }
 
 
 def waveglow_artifacts(reference: WaveGlow, fixed: bool) -> list[Artifact]:
-    """The files of a WaveGlow, itself and its denoiser; `fixed` as above."""
+    """The files of a WaveGlow and of its denoiser; `reference` and `fixed` as in `tacotron2_artifacts`."""
     audio, model = reference.config.audio, reference.config.model
     n_positions = audio.hop_length // model.n_group
     frames = FIXED_FRAMES if fixed else "frames"
@@ -135,7 +135,8 @@ def waveglow_artifacts(reference: WaveGlow, fixed: bool) -> list[Artifact]:
         "noise": TensorSpec(
             "float32",
             (1, model.n_group, FIXED_FRAMES * n_positions if fixed else "positions"),
-            f"normal values, {n_positions} positions for each frame, times sigma ({model.sigma:g} by default); channels in order of use",
+            f"normal values, {n_positions} positions for each frame, times sigma ({model.sigma:g} by default); "
+            "channels in order of use",
         ),
     }
     wav = TensorSpec("float32", (1, samples), f"{audio.hop_length} samples for each frame")
@@ -159,24 +160,30 @@ def waveglow_artifacts(reference: WaveGlow, fixed: bool) -> list[Artifact]:
     def denoise(arrays: Arrays) -> Arrays:
         return {"denoised": denoiser(arrays["audio"][0], float(arrays["strength"][0]))[None]}
 
-    strength = TensorSpec("float32", (1,), "how much of the network's own hum is taken off, such as 0.01")
-    voice = _artifact(
-        reference.config,
-        "waveglow",
-        WaveGlowExport(reference),
-        inputs,
-        {"audio": wav},
-        sound,
-        [example(n) for n in sizes],
-        fixed,
-    )
-    inputs, cell = {"audio": wav, "strength": strength}, SpectralSubtraction(denoiser)
-    return [voice, _artifact(reference.config, "denoiser", cell, inputs, {"denoised": wav}, denoise, spoken, fixed)]
+    config, examples = reference.config, [example(n) for n in sizes]
+    strength = TensorSpec("float32", (1,), "how much of the network's own hum is removed, such as 0.01")
+    denoiser_inputs, cell = {"audio": wav, "strength": strength}, SpectralSubtraction(denoiser)
+    return [
+        _artifact(config, "waveglow", WaveGlowExport(reference), inputs, {"audio": wav}, sound, examples, fixed),
+        _artifact(config, "denoiser", cell, denoiser_inputs, {"denoised": wav}, denoise, spoken, fixed),
+    ]
 
 
-def _artifact(config, name, cell, inputs, outputs, reference, examples, fixed, notes=None) -> Artifact:  # noqa: ANN001
+def _artifact(
+    config: Config,
+    name: str,
+    cell: nn.Cell,
+    inputs: dict[str, TensorSpec],
+    outputs: dict[str, TensorSpec],
+    reference: Callable[[Arrays], Arrays],
+    examples: list[Arrays],
+    fixed: bool,
+    notes: dict[str, Any] | None = None,
+) -> Artifact:
+    """Complete an artifact by how MindSpore writes `cell` and loads the file."""
+
     def write(path: Path) -> None:
-        with tempfile.TemporaryDirectory() as folder:  # as MindSpore takes no path that has spaces or accents
+        with tempfile.TemporaryDirectory() as folder:  # MindSpore refuses paths with spaces or accents
             file = Path(folder) / path.name
             ms.export(cell, *placeholders(inputs), file_name=str(file), file_format="AIR" if fixed else "MINDIR")
             if not file.is_file():
@@ -184,7 +191,7 @@ def _artifact(config, name, cell, inputs, outputs, reference, examples, fixed, n
             file.chmod(0o644)
             shutil.move(file, path)
 
-    def reload(path: Path):
+    def reload(path: Path) -> Callable[[Arrays], Arrays]:
         loaded = _load(path, inputs)
 
         def run(arrays: Arrays) -> Arrays:

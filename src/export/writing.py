@@ -1,4 +1,4 @@
-"""From a checkpoint to verified files with their descriptions, put in place one by one once all of them are verified."""
+"""Writing a network as files for inference, each with a description, once all of them are verified."""
 
 import json
 from importlib.metadata import version
@@ -9,9 +9,9 @@ from typing import Any, Literal
 import src
 from src import runtime
 from src.audio import mel_signature
-from src.checkpoint import load_checkpoint
+from src.checkpoint import Checkpoint, load_checkpoint
+from src.config import imported, network_of
 from src.errors import InputError
-from src.export import mindir
 from src.export.artifact import Artifact, description_of, relative_difference
 from src.files import sha256_of
 from src.models.factory import create_model
@@ -20,7 +20,7 @@ FileFormat = Literal["MINDIR", "ONNX", "AIR"]
 
 
 class ExportMismatch(RuntimeError):
-    """A file does not give what the network gives."""
+    """An exported file whose outputs differ from the network's."""
 
 
 def export(
@@ -31,22 +31,22 @@ def export(
     max_symbols: int | None = None,
     verify: bool = True,
 ) -> list[tuple[Path, float | None]]:
-    """Write the files of a network and a description beside each, under its name with `.json` behind.
+    """Write the files of a network, and beside each its description as `.json`.
 
     Args:
-        checkpoint: of either network.
+        checkpoint: of any registered network.
         overrides: configuration values by dotted key.
-        max_symbols: longest text of a MINDIR or AIR file of Tacotron 2, which cuts off what is more; by default
-            `text.max_sentence_length`, though numbers are spelled out. Rounded up to a multiple of 32.
-        verify: run each file on fixed inputs and compare; not done for AIR, which MindSpore does not read back.
+        max_symbols: longest text of a MINDIR or AIR file of Tacotron 2, which cuts off longer ones. Rounded up to a
+            multiple of 32; by default `text.max_sentence_length`, although cleaned texts may be longer.
+        verify: run each file on fixed inputs and compare. AIR files are not verified, as MindSpore cannot read them.
 
     Returns:
-        Each file, in place, with its largest relative difference to the network, None if unverified.
+        The files and the largest relative difference of each to the network, None if unverified.
 
     Raises:
-        InputError: unusable checkpoint or overrides, a checkpoint that changes meanwhile, a folder that cannot be written, AIR elsewhere
-            than on Ascend, packages missing.
-        NotTheSame: a file differs from the network by more than its limit; nothing is left in `output_dir` then.
+        InputError: unusable checkpoint or overrides, a checkpoint that changes meanwhile, a folder that cannot be
+            written, AIR without an Ascend, missing packages.
+        ExportMismatch: a file differs from the network by more than its limit; then `output_dir` is left as it was.
     """
     runtime.setup()
     if file_format == "AIR":
@@ -54,54 +54,65 @@ def export(
     checkpoint, output_dir = Path(checkpoint), Path(output_dir)
     digest = sha256_of(checkpoint)
     loaded = load_checkpoint(checkpoint)
-    if max_symbols is not None and (loaded.config.model.name != "tacotron2" or file_format == "ONNX"):
+    if max_symbols is not None and (network_of(loaded.config).kind != "acoustic" or file_format == "ONNX"):
         raise InputError(
             "--max_symbols is for MINDIR and AIR files of Tacotron 2; others take texts and mels of any length"
         )
-    artifacts = make_artifacts(checkpoint, file_format, overrides, max_symbols)
-    if sha256_of(checkpoint) != digest:  # it was read more than once
+    artifacts = make_artifacts(loaded, file_format, overrides, max_symbols)
+    if sha256_of(checkpoint) != digest:  # hash and content must belong together
         raise InputError(f"{checkpoint}: has changed while it was exported; run this again when nothing writes to it")
     origin = {"file": checkpoint.name, "sha256": digest, "step": loaded.step}
     try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=output_dir, prefix=".export") as aside:
-            done = []
-            for artifact in artifacts:
-                file = Path(aside) / f"{artifact.name}.{file_format.lower()}"
-                artifact.write(file)
-                difference = _verified(artifact, file) if verify and artifact.reload else None
-                text = json.dumps(
-                    describe(artifact, file, file_format, origin, difference, overrides or {}),
-                    indent=2,
-                    ensure_ascii=False,
-                )
-                description = description_of(file)
-                description.write_text(text + "\n", encoding="utf-8")
-                done.append((file, description, difference))
-            for file, description, _ in done:
-                (output_dir / description.name).unlink(missing_ok=True)  # never beside a file that it does not describe
-                file.replace(output_dir / file.name)
-                description.replace(output_dir / description.name)
+        return _write_all(artifacts, file_format, output_dir, origin, overrides or {}, verify)
     except OSError as error:
         raise InputError(f"{output_dir}: cannot be written ({error.strerror})") from error
+
+
+def _write_all(
+    artifacts: list[Artifact],
+    file_format: FileFormat,
+    output_dir: Path,
+    origin: dict[str, Any],
+    overrides: dict[str, Any],
+    verify: bool,
+) -> list[tuple[Path, float | None]]:
+    """Write and verify all files in a temporary folder, then move them into `output_dir`."""
+    output_dir.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=output_dir, prefix=".export") as temporary:
+        done = []
+        for artifact in artifacts:
+            file = Path(temporary) / f"{artifact.name}.{file_format.lower()}"
+            artifact.write(file)
+            difference = _verified(artifact, file) if verify and artifact.reload else None
+            content = describe(artifact, file, file_format, origin, difference, overrides)
+            description = description_of(file)
+            description.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            done.append((file, description, difference))
+        for file, description, _ in done:
+            (output_dir / description.name).unlink(missing_ok=True)  # never beside a file that it does not describe
+            file.replace(output_dir / file.name)
+            description.replace(output_dir / description.name)
     return [(output_dir / file.name, difference) for file, _, difference in done]
 
 
 def make_artifacts(
-    checkpoint: str | Path, file_format: FileFormat, overrides: dict[str, Any] | None, max_symbols: int | None
+    checkpoint: Checkpoint, file_format: FileFormat, overrides: dict[str, Any] | None, max_symbols: int | None
 ) -> list[Artifact]:
-    """The files that a network has in a format."""
-    net = create_model(checkpoint=checkpoint, overrides=overrides)
-    name, fixed = net.config.model.name, file_format == "AIR"
-    if file_format == "ONNX":
-        from src.export.onnx import artifacts as onnx_artifacts  # noqa: PLC0415  (needs packages that nothing else does)
+    """Return the files that a network has in a format.
 
-        return {"tacotron2": onnx_artifacts.tacotron2_artifacts, "waveglow": onnx_artifacts.waveglow_artifacts}[name](
-            net
-        )
-    if name == "tacotron2":
-        return mindir.tacotron2_artifacts(net, max_symbols or net.config.text.max_sentence_length, fixed)
-    return mindir.waveglow_artifacts(net, fixed)
+    Raises:
+        InputError: the network has none in it; packages missing.
+    """
+    net = create_model(checkpoint=checkpoint, overrides=overrides)
+    network = network_of(net.config)
+    if file_format not in network.exporters:
+        raise InputError(f"{checkpoint.path}: a {network.name} cannot be written as {file_format}")
+    options: dict[str, Any] = {}
+    if file_format != "ONNX":
+        options["fixed"] = file_format == "AIR"
+        if network.kind == "acoustic":
+            options["max_symbols"] = max_symbols or net.config.text.max_sentence_length
+    return imported(network.exporters[file_format])(net, **options)
 
 
 def describe(
@@ -112,7 +123,7 @@ def describe(
     difference: float | None,
     overrides: dict[str, Any],
 ) -> dict[str, Any]:
-    """What the `.json` beside `file` says; `origin` is what it says of the checkpoint."""
+    """Return the description of `file` for the `.json` beside it; `origin` describes the checkpoint."""
     config = artifact.config
     return {
         "file": file.name,
@@ -134,9 +145,10 @@ def describe(
 
 def _verified(artifact: Artifact, file: Path) -> float:
     run = artifact.reload(file)
-    difference = max(relative_difference(run(example), artifact.reference(example)) for example in artifact.examples)
+    difference = max(
+        relative_difference(run(example), artifact.reference(example), artifact.scales) for example in artifact.examples
+    )
     if not difference <= artifact.limit:
-        raise ExportMismatch(
-            f"{file.name}: differs from the network by {difference:.1e}, more than {artifact.limit:.0e}; nothing was written"
-        )
+        found = f"differs from the network by {difference:.1e}, more than {artifact.limit:.0e}"
+        raise ExportMismatch(f"{file.name}: {found}; nothing was written")
     return difference

@@ -1,4 +1,4 @@
-"""What is published at MindSpore Hub: a card, the checkpoint it names, and the code."""
+"""Bundles for MindSpore Hub: a card, the checkpoint it names, and the code."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ from typing import Any
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.errors import InputError
 from src.files import sha256_of
-from src.hub.card import CARDS, check_card
+from src.hub.card import cards, check_card
 from src.models.factory import create_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,35 +24,37 @@ ASSET = """asset:
 
 
 def make_bundle(checkpoint: str | Path, output_dir: str | Path, overrides: dict[str, Any] | None = None) -> Path:
-    """Write the card of a checkpoint's network, the checkpoint and the code folder into `output_dir`, which may hold the other network's.
+    """Write the card of a checkpoint's network, the checkpoint and the code folder into `output_dir`.
 
-    The card is the repository's, with date and asset filled in. Its asset-link is in the folder of the one it had, or else in
-    `checkpoints/` of the repository that repo-link names; the file's name ends in the first eight digits of its hash. A checkpoint from
-    training is written anew, without the optimiser's state and the position in the data; any other is copied byte for byte. What a bundle
-    of the same network was there before is replaced, with its checkpoint unless this is the one to publish.
+    The folder may already hold the bundle of another network. An earlier bundle of the same network is replaced, with
+    its checkpoint unless that is the one to publish.
+
+    The card is the repository's, with date and asset filled in. Its asset-link keeps the folder of the one it had;
+    without one it points to `checkpoints/` of the repository that repo-link names. The file's name ends in the first
+    eight digits of its hash. A checkpoint from training is rewritten without the optimiser's state and the position in
+    the data; any other is copied byte for byte.
 
     Args:
-        overrides: configuration values by dotted key that the published checkpoint shall carry in place of its own.
+        overrides: configuration values by dotted key that replace those in the published checkpoint.
 
     Returns:
         The card.
 
     Raises:
-        InputError: a checkpoint that does not load strictly, or changes meanwhile; a card that Hub would refuse; an output folder that
-            holds other code.
+        InputError: a checkpoint that does not load strictly, or changes meanwhile; a card that Hub would refuse; an
+            output folder that holds other code.
     """
     checkpoint, output_dir = Path(checkpoint), Path(output_dir)
     _check_place(output_dir)
     checked = sha256_of(checkpoint)
     loaded = load_checkpoint(checkpoint)
-    net = create_model(checkpoint=str(checkpoint), overrides=overrides)
-    template = ROOT / CARDS[loaded.config.model.name]
+    net = create_model(checkpoint=loaded, overrides=overrides)
+    template = ROOT / cards()[loaded.config.model.name]
     header = check_card(template)
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
-        # Everything is made aside and then moved, the card last: it never names what is not there.
-        with TemporaryDirectory(dir=output_dir, prefix=".bundle") as aside:
-            scratch = Path(aside)
+        with TemporaryDirectory(dir=output_dir, prefix=".bundle") as temporary:
+            scratch = Path(temporary)
             published = scratch / "published.ckpt"
             shutil.copyfile(checkpoint, published)
             if sha256_of(published) != checked:
@@ -64,25 +66,28 @@ def make_bundle(checkpoint: str | Path, output_dir: str | Path, overrides: dict[
             sha256 = sha256_of(published)
             name = _published_name(checkpoint, sha256)
             card = scratch / template.name
-            card.write_text(
-                _filled_in(template.read_text(encoding="utf-8"), f"{_asset_folder(header)}/{name}", sha256),
-                encoding="utf-8",
-            )
+            text = _filled_in(template.read_text(encoding="utf-8"), f"{_asset_folder(header)}/{name}", sha256)
+            card.write_text(text, encoding="utf-8")
             check_card(card)
             shutil.copytree(ROOT / CODE, scratch / CODE, ignore=shutil.ignore_patterns("__pycache__"))
-            former = _former_checkpoint(output_dir / card.name)
-            published.replace(output_dir / name)
-            if (output_dir / CODE).exists():
-                (output_dir / CODE).rename(scratch / "former")
-            (scratch / CODE).rename(output_dir / CODE)
-            for file in ("LICENSE", "requirements.txt"):
-                shutil.copyfile(ROOT / file, output_dir / file)
-            card = card.replace(output_dir / card.name)
-            if former and former.is_file() and former.name != name and not former.samefile(checkpoint):
-                former.unlink()
-            return card
+            return _put_in_place(scratch, output_dir, card, name, checkpoint)
     except OSError as error:
         raise InputError(f"{output_dir}: the bundle cannot be written ({error})") from error
+
+
+def _put_in_place(scratch: Path, output_dir: Path, card: Path, name: str, checkpoint: Path) -> Path:
+    """Move the bundle from `scratch` to `output_dir`, the card last, so that it never names a missing file."""
+    former = _former_checkpoint(output_dir / card.name)
+    (scratch / "published.ckpt").replace(output_dir / name)
+    if (output_dir / CODE).exists():
+        (output_dir / CODE).rename(scratch / "former")
+    (scratch / CODE).rename(output_dir / CODE)
+    for file in ("LICENSE", "requirements.txt"):
+        shutil.copyfile(ROOT / file, output_dir / file)
+    card = card.replace(output_dir / card.name)
+    if former and former.is_file() and former.name != name and not former.samefile(checkpoint):
+        former.unlink()
+    return card
 
 
 def _check_place(output_dir: Path) -> None:
@@ -100,7 +105,7 @@ def _published_name(checkpoint: Path, sha256: str) -> str:
 
 
 def _former_checkpoint(card: Path) -> Path | None:
-    """Where the checkpoint is that a bundle made before has put beside its card."""
+    """Return the path of the checkpoint that an earlier bundle put beside its card."""
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     named = re.search(r"^ +asset-link: <\S*/([\w.-]+-([0-9a-f]{8})\.ckpt)>\n +asset-sha256: \"\2", text, re.MULTILINE)
     return card.with_name(named[1]) if named else None
@@ -113,7 +118,7 @@ def _asset_folder(header: dict[str, Any]) -> str:
 
 
 def _filled_in(card: str, link: str, sha256: str) -> str:
-    """`card` with today's date, and this asset in place of those it may have."""
+    """Return the text of `card` with today's date and this asset in place of its own."""
     card = re.sub(r"^update-time: .*$", f"update-time: {date.today()}", card, count=1, flags=re.MULTILINE)
     card = re.sub(r"^asset:.*\n(?:[ -].*\n|\n)*", "", card, count=1, flags=re.MULTILINE)
     return re.sub(

@@ -1,4 +1,4 @@
-"""Cards of MindSpore Hub: what they must look like, and the checkpoint that one names."""
+"""Cards of MindSpore Hub: their form, and the checkpoint that a card names."""
 
 import re
 from http.client import HTTPException
@@ -8,10 +8,10 @@ from urllib.request import urlopen
 
 import yaml
 
+from src.config import NETWORKS
 from src.errors import InputError, some_of
 from src.files import sha256_of, write_atomically
 
-CARDS = {"tacotron2": "hub_meta.md", "waveglow": "hub_meta_waveglow.md"}
 KEYS = (
     *(
         "model-name",
@@ -27,7 +27,6 @@ KEYS = (
 )
 ASSET_KEYS = ("file-format", "asset-link", "asset-sha256")
 CHOICES = {  # key: what separates several values, what each may be
-    "model-name": (None, tuple(CARDS)),
     "module-type": (None, ("audio", "audio-TTS")),
     "train-dataset": (
         "_",
@@ -40,8 +39,13 @@ ASSET_LINK = r"<https://[\w./%~-]+/[\w.-]+\.ckpt>"
 COLONS = ("repo-link", "asset")  # the only keys with a colon in their values
 
 
+def cards() -> dict[str, str]:
+    """Return the file names of the repository's cards by network."""
+    return {name: network.card for name, network in NETWORKS.items() if network.card}
+
+
 def read_header(card: str | Path) -> dict[str, Any]:
-    """What the header of a card says.
+    """Read the header of a card.
 
     Raises:
         InputError: no such file; not exactly two lines that start with `---`; no YAML between them.
@@ -58,16 +62,16 @@ def read_header(card: str | Path) -> dict[str, Any]:
 
 
 def check_card(card: str | Path) -> dict[str, Any]:
-    """Make sure that a card is one that MindSpore Hub takes, with or without an asset. Returns its header.
+    """Make sure that MindSpore Hub takes a card, with or without an asset. Returns its header.
 
     Raises:
-        InputError: what is wrong with it.
+        InputError: the card is refused; names the problems.
     """
     header = read_header(card)
     if missing := [key for key in KEYS if key not in header]:
         raise InputError(f"{card}: lacks {some_of(missing)}")
     problems = [f"{key} is no key that a card of this project has" for key in header if key not in (*KEYS, "asset")]
-    for key, (separator, allowed) in CHOICES.items():
+    for key, (separator, allowed) in {**CHOICES, "model-name": (None, tuple(cards()))}.items():
         values = str(header[key]).split(separator)
         problems += [f"{key} '{value}' is not one of {', '.join(allowed)}" for value in values if value not in allowed]
     if not isinstance(header["fine-tunable"], bool):
@@ -100,7 +104,7 @@ def check_card(card: str | Path) -> dict[str, Any]:
 
 
 def find_card(folder: str | Path, network: str, code: str) -> Path | None:
-    """The card of `network` in `folder`, by whatever name, whose repo-link ends in `code`; None if there is none.
+    """Find the card of `network` in `folder` whose repo-link ends in `code`, under any file name. None if there is none.
 
     Raises:
         InputError: there are several.
@@ -108,9 +112,8 @@ def find_card(folder: str | Path, network: str, code: str) -> Path | None:
     cards = sorted(Path(folder).glob("*.md"))
     found = [card for card in cards if _is_of(card.read_text(encoding="utf-8", errors="replace"), network, code)]
     if len(found) > 1:
-        raise InputError(
-            f"{folder}: several cards are of {network}: {', '.join(card.name for card in found)}; leave one of them there"
-        )
+        names = ", ".join(card.name for card in found)
+        raise InputError(f"{folder}: several cards are of {network}: {names}; leave one of them there")
     return found[0] if found else None
 
 
@@ -121,13 +124,14 @@ def _is_of(card: str, network: str, code: str) -> bool:
 
 
 def verified_checkpoint(card: str | Path) -> Path | None:
-    """The checkpoint that a card names, after its sha256 was compared with the card's; None if the card names none.
+    """Return the checkpoint that a card names, once its sha256 agrees with the card's. None if the card names none.
 
-    It lies beside the card or in the folder `checkpoints` there; otherwise it is fetched from the card's asset-link. Hub takes a path
-    and no content: who reads the file reads it again, and must trust that nobody has changed it since.
+    The file lies beside the card or in the folder `checkpoints` there; otherwise it is fetched from the card's
+    asset-link. Hub takes a path and not the content, so the file is read again later: nobody may change it in between.
 
     Raises:
-        InputError: the hashes differ (names both); the file is not there and cannot be fetched; an asset without link or sha256.
+        InputError: the hashes differ (names both); the file is missing and cannot be fetched; an asset without link or
+            sha256.
     """
     card = Path(card)
     assets = read_header(card).get("asset") or []
@@ -157,12 +161,12 @@ def verified_checkpoint(card: str | Path) -> Path | None:
 
 
 def shipped_voice() -> Path:
-    """The checkpoint that this project's own card of Tacotron 2 names, as `verified_checkpoint` finds it.
+    """Return the verified checkpoint that this project's own card of Tacotron 2 names.
 
     Raises:
         InputError: the card names none, or its checkpoint cannot be used.
     """
-    card = Path(__file__).resolve().parents[2] / CARDS["tacotron2"]
+    card = Path(__file__).resolve().parents[2] / cards()["tacotron2"]
     try:
         checkpoint = verified_checkpoint(card)
     except InputError as error:

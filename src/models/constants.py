@@ -1,7 +1,8 @@
-"""Constants of graphs, made by functions that MindSpore calls while it compiles: arguments must be known then, and given by position.
+"""Constants of graphs, made by functions that MindSpore calls while it compiles.
 
-NumPy inside a graph would make them, too. But then arrays are among the values that MindSpore 2.10 compares with each other again and
-again, and compilation grows with their size: a training step of 16 clips took 22 s to compile for 200 frames and 36 s for 800.
+Their arguments must be known then and be given by position. NumPy inside a graph would make constants too, but as
+arrays, which MindSpore 2.10 compares with each other again and again, so that compilation grows with their size: a
+training step of 16 clips took 22 s to compile for 200 frames and 36 s for 800.
 """
 
 import mindspore as ms
@@ -29,17 +30,23 @@ def repeated(n_rows: int, n: int) -> Tensor:
 
 @ms.constexpr
 def unfold_index(n_time: int, kernel_size: int, dilation: int) -> Tensor:
-    """What stands around each of n_time positions, as `unfold` gathers it from a padded sequence: int32 (n_time * kernel_size,)."""
+    """Indices into the padded sequence by which `unfold` gathers the taps of each position.
+
+    int32 (n_time * kernel_size,), tap by tap.
+    """
     return Tensor((np.arange(n_time)[:, None] + dilation * np.arange(kernel_size)).reshape(-1).astype(np.int32))
 
 
 @ms.constexpr
 def unfold_backward_index(n_time: int, kernel_size: int) -> Tensor:
-    """For each position and tap k, the row of a gradient of `unfold_index` (dilation 1) in which this position is tap k, or one behind
-    the last row where there is none: int32 (n_time * kernel_size,)."""
-    seen_by = np.arange(n_time)[:, None] - np.arange(kernel_size) + kernel_size // 2  # position whose tap k is this one
-    inside = (seen_by >= 0) & (seen_by < n_time)
-    index = np.where(inside, seen_by * kernel_size + np.arange(kernel_size), n_time * kernel_size)
+    """Indices that gather the gradient of `unfold` (dilation 1) position by position: int32 (n_time * kernel_size,).
+
+    For position t and tap k, the index is the row of the gradient in which t is tap k. Where there is none, it is one
+    beyond the last row.
+    """
+    centre = np.arange(n_time)[:, None] - np.arange(kernel_size) + kernel_size // 2  # the position whose tap k is t
+    inside = (centre >= 0) & (centre < n_time)
+    index = np.where(inside, centre * kernel_size + np.arange(kernel_size), n_time * kernel_size)
     return Tensor(index.reshape(-1).astype(np.int32))
 
 

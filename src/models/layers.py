@@ -1,39 +1,47 @@
-"""The layers both networks are built from. All of them keep channels last, (B, T, C), and weights as [in, out].
+"""Layers that both networks are built from. All of them keep channels last, (B, T, C), and weights as [in, out].
 
-A convolution is a gather of shifted frames and one matrix product: on CPU this is far faster than the Conv2D kernel that
-`nn.Conv1d` uses, and matrix products are what the accelerators are best at.
+A convolution gathers shifted frames and multiplies once: on CPU this is far faster than the Conv2D kernel that
+`nn.Conv1d` uses, and matrix products are what accelerators do best.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from src import runtime
-from src.models.ops import broadcast_last, broadcast_rows, depend, dropout_mask_from_output, parameter_view, unfold
+from src.models.ops import (
+    broadcast_last,
+    broadcast_rows,
+    depend,
+    dropout_mask_from_output,
+    parameter_view,
+    tanh,
+    unfold,
+)
 from src.models.precision import MixedPrecision, cast, to_float32
 
 PYTORCH_BATCH_NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.9
 Activation = Literal["linear", "relu", "tanh"]
 ACTIVATIONS = {"linear": ops.identity, "relu": ops.relu, "tanh": ops.tanh}
-INITIAL_GAINS = {"linear": 1.0, "relu": 2**0.5, "tanh": 5 / 3}  # of weights before these activations
+INITIAL_GAINS = {"linear": 1.0, "relu": 2**0.5, "tanh": 5 / 3}  # of initial weights before these activations
 
 
 def xavier_uniform(shape: tuple[int, ...], fan_in: int, fan_out: int, gain: float = 1.0) -> Tensor:
-    """Float32 values of `shape` drawn from NumPy's global generator, as in Glorot & Bengio 2010, eq. 16."""
+    """Initial weights, float32 of `shape`, by Glorot & Bengio 2010, eq. 16, from NumPy's global generator."""
     bound = gain * np.sqrt(6.0 / (fan_in + fan_out))
     return Tensor(np.random.uniform(-bound, bound, shape).astype(np.float32))
 
 
 def uniform(shape: tuple[int, ...], bound: float) -> Tensor:
-    """Float32 values of `shape` drawn evenly from [-bound, bound] by NumPy's global generator."""
+    """Initial weights, float32 of `shape`, uniform in [-bound, bound], from NumPy's global generator."""
     return Tensor(np.random.uniform(-bound, bound, shape).astype(np.float32))
 
 
 class Product(MixedPrecision):
-    """x (N, n_in), weight [n_in, n_out] -> (N, n_out)."""
+    """Matrix product of x (N, n_in) and weight [n_in, n_out] -> (N, n_out)."""
 
     def construct(self, x: Tensor, weight: Tensor) -> Tensor:
         return self.cast_output(ops.MatMul()(self.cast_operand(x), self.cast_operand(weight)))
@@ -46,7 +54,7 @@ class Product(MixedPrecision):
 
 
 class AddBias(nn.Cell):
-    """x (N, C) + bias [C], as x's type."""
+    """Sum of x (N, C) and bias [C], in x's type."""
 
     def construct(self, x: Tensor, bias: Tensor) -> Tensor:
         return ops.BiasAdd()(x, cast(bias, x.dtype))
@@ -57,7 +65,7 @@ class AddBias(nn.Cell):
 
 
 class Linear(nn.Cell):
-    """x W + b over the last axis: (..., n_in) -> (..., n_out)."""
+    """Linear layer x W + b over the last axis: (..., n_in) -> (..., n_out)."""
 
     def __init__(self, n_in: int, n_out: int, bias: bool = True, gain: float = 1.0):
         super().__init__()
@@ -75,7 +83,10 @@ class Linear(nn.Cell):
 
 
 class Convolution(MixedPrecision):
-    """x (B, T, n_in), weight [kernel_size * n_in, n_out] -> (B * T, n_out); keeps x alone for its gradient, not the gathered taps."""
+    """Convolution of x (B, T, n_in) with weight [kernel_size * n_in, n_out] -> (B * T, n_out).
+
+    It keeps only x for its gradient, not the gathered taps.
+    """
 
     def __init__(self, dilation: int = 1):
         super().__init__()
@@ -89,12 +100,12 @@ class Convolution(MixedPrecision):
         n_batch, n_time, n_in = x.shape
         n_out = weight.shape[1]
         kernel_size = weight.shape[0] // n_in
-        # Without the dependence the graph would find that it has had the neighbourhood before, and keep that, kernel_size times x.
+        # Without `depend` the graph would reuse the taps of the forward pass, and so keep kernel_size times x.
         x_operand, weight_operand = depend(self.cast_operand(x), dout), depend(self.cast_operand(weight), dout)
         dout = self.cast_operand(dout)
         dweight = ops.MatMul(transpose_a=True)(unfold(x_operand, kernel_size, self.dilation), dout)
-        dout = depend(dout, dweight)  # one neighbourhood at a time
-        # By x: the same convolution over dout, with the taps in reverse order and in and out exchanged.
+        dout = depend(dout, dweight)  # the taps of one array at a time
+        # dx is the same convolution of dout, with the taps in reverse order and in and out exchanged.
         taps = ops.Unstack(0)(weight_operand.reshape(kernel_size, n_in, n_out))
         reversed_weight = ops.Concat(1)(taps[::-1])  # [n_in, kernel_size * n_out]
         columns = unfold(dout.reshape(n_batch, n_time, n_out), kernel_size, self.dilation)
@@ -103,10 +114,12 @@ class Convolution(MixedPrecision):
 
 
 class Conv1d(nn.Cell):
-    """Convolution that keeps the length: (B, T, n_in) -> (B, T, n_out). Row k * n_in + i of `weight` is tap k, channel i.
+    """Convolution that keeps the length: (B, T, n_in) -> (B, T, n_out).
+
+    Row k * n_in + i of `weight` is tap k, channel i.
 
     Raises:
-        ValueError: even kernel size, which has no middle.
+        ValueError: the kernel size is even and so has no middle.
     """
 
     def __init__(self, n_in: int, n_out: int, kernel_size: int, gain: float = 1.0):
@@ -127,9 +140,11 @@ class Conv1d(nn.Cell):
 
 
 class BatchNorm(nn.Cell):
-    """Batch normalisation (Ioffe & Szegedy 2015) of (B, T, C) whose training statistics leave padded positions out and are those of
-    the batches of all ranks together, then an activation and, while training, dropout. The three belong together because their
-    common gradient needs less memory."""
+    """Batch normalisation (Ioffe & Szegedy 2015) of (B, T, C), then an activation and, while training, dropout.
+
+    The training statistics leave out padded positions; with `sync_batch_norm` they are those of all ranks' batches
+    together. Normalisation, activation and dropout are one layer because their joint gradient needs less memory.
+    """
 
     def __init__(self, n_channels: int, activation: Activation = "linear", dropout: float = 0.0):
         super().__init__()
@@ -139,7 +154,7 @@ class BatchNorm(nn.Cell):
         self.moving_variance = Parameter(
             Tensor(np.ones(n_channels, np.float32)), name="moving_variance", requires_grad=False
         )
-        self.activate = ACTIVATIONS[activation]
+        self.activation, self.activate = activation, ACTIVATIONS[activation]
         self.normalize = MaskedNormalization(activation, dropout)
         self.assign = ops.Assign()
 
@@ -151,9 +166,8 @@ class BatchNorm(nn.Cell):
             return y
         rows = x.reshape(-1, x.shape[2])
         scale = self.gamma * ops.rsqrt(self.moving_variance + PYTORCH_BATCH_NORM_EPS)
-        y = self.activate(
-            ops.BiasAdd()(rows * broadcast_rows(scale, rows.shape[0]), self.beta - self.moving_mean * scale)
-        )
+        y = ops.BiasAdd()(rows * broadcast_rows(scale, rows.shape[0]), self.beta - self.moving_mean * scale)
+        y = tanh(y, True) if self.activation == "tanh" else self.activate(y)
         return (y * broadcast_last(mask.reshape(-1, 1), x.shape[2])).reshape(x.shape)
 
     def _update(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
@@ -165,64 +179,73 @@ class BatchNorm(nn.Cell):
 
 
 class MaskedNormalization(nn.Cell):
-    """dropout(activation((x - mean) / sqrt(variance + eps) * gamma + beta)) over the real positions of (B, T, C), with its own gradient.
+    """Training step of `BatchNorm`, with its own gradient, over the real positions of (B, T, C).
 
-    Automatic differentiation would keep many arrays of the size of x; this keeps x and the result, which tells by its zeros what
-    dropout took. Also returns mean and biased variance (C,) and the number of positions, through which no gradient flows. Float32
-    inside; y is of x's type.
+    y = dropout(activation((x - mean) / sqrt(variance + eps) * gamma + beta)). Automatic differentiation would keep many
+    arrays of the size of x. This keeps x and y, whose zeros show what dropout took. Mean, biased variance (C,) and the
+    number of positions are returned too; no gradient flows through them. Float32 inside; y has x's type.
     """
 
     def __init__(self, activation: Activation, dropout: float):
         super().__init__()
         self.activation, self.dropout = activation, dropout
         self.activate = ACTIVATIONS[activation]
-        self.sum_over_ranks = runtime.all_reduce()
+        self.sum_over_ranks: Callable[[Tensor], Tensor] = ops.identity
 
     def construct(self, x: Tensor, mask: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         shape, dtype = x.shape, x.dtype
-        x = to_float32(x).reshape(
-            -1, shape[2]
-        )  # (B * T, C): sums over one leading axis are many times as fast as over two
+        # (B * T, C): a sum over one leading axis is many times as fast as over two.
+        x = to_float32(x).reshape(-1, shape[2])
         count = ops.maximum(self.sum_over_ranks(mask.sum()), Tensor(1.0, ms.float32))
-        everywhere = broadcast_last(mask.reshape(-1, 1), x.shape[1])
-        mean = self.sum_over_ranks((x * everywhere).sum(0)) / count
-        centred = ops.BiasAdd()(x, -mean) * everywhere
+        full_mask = broadcast_last(mask.reshape(-1, 1), x.shape[1])
+        mean = self.sum_over_ranks((x * full_mask).sum(0)) / count
+        centred = ops.BiasAdd()(x, -mean) * full_mask
         variance = self.sum_over_ranks((centred * centred).sum(0)) / count
         scale = gamma * ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
-        y = self.activate(ops.BiasAdd()(centred * broadcast_rows(scale, x.shape[0]), beta)) * everywhere
+        y = self.activate(ops.BiasAdd()(centred * broadcast_rows(scale, x.shape[0]), beta)) * full_mask
         return ops.dropout(cast(y, dtype).reshape(shape), self.dropout, True), mean, variance, count
 
     def bprop(self, x, mask, gamma, beta, out, dout):  # noqa: ANN001, ANN201
         y, mean, variance, count = out
         dy, shape, dtype = dout[0], x.shape, x.dtype
-        # Without the dependence the graph would keep what it has spread and centred in the forward pass.
+        # Without `depend` the graph would keep the broadcast mask and the centred x of the forward pass.
         x, mask, mean, variance = depend(x, dy), depend(mask, dy), depend(mean, dy), depend(variance, dy)
         x, y, dy = (to_float32(array).reshape(-1, shape[2]) for array in (x, depend(y, dy), dy))
-        everywhere = broadcast_last(mask.reshape(-1, 1), x.shape[1])
+        full_mask = broadcast_last(mask.reshape(-1, 1), x.shape[1])
         if self.activation == "tanh":
             undropped = y * (1 - self.dropout)
             dy = dy * (1 - undropped * undropped)
-        # y is 0 where nothing passed. A kept value that is exactly 0 (a channel constant over the batch) counts as dropped too.
+        # y is 0 where nothing passed. A kept value that is exactly 0 counts as dropped (its channel is constant).
         dy = dy * (
-            dropout_mask_from_output(y, self.dropout) if self.activation == "relu" or self.dropout > 0 else everywhere
+            dropout_mask_from_output(y, self.dropout) if self.activation == "relu" or self.dropout > 0 else full_mask
         )
-        # Ioffe & Szegedy 2015, sec. 3, the derivatives by gamma, beta and x put together.
+        # Ioffe & Szegedy 2015, sec. 3, with the derivatives by gamma, beta and x combined.
         scale = ops.rsqrt(variance + PYTORCH_BATCH_NORM_EPS)
-        normalized = ops.BiasAdd()(x, -mean) * broadcast_rows(
-            scale, x.shape[0]
-        )  # not 0 at padding, unlike all it meets
+        # Not 0 at padding, but everything that it is multiplied by is.
+        normalized = ops.BiasAdd()(x, -mean) * broadcast_rows(scale, x.shape[0])
         dbeta = dy.sum(0)
         dgamma = (dy * normalized).sum(0)
         through_mean, through_variance = self.sum_over_ranks(dbeta) / count, self.sum_over_ranks(dgamma) / count
         dx = ops.BiasAdd()(dy - normalized * broadcast_rows(through_variance, x.shape[0]), -through_mean)
-        dx = dx * broadcast_rows(gamma * scale, x.shape[0]) * everywhere
+        dx = dx * broadcast_rows(gamma * scale, x.shape[0]) * full_mask
         return cast(dx, dtype).reshape(shape), ops.zeros_like(mask), dgamma, dbeta
 
 
-class ConvBatchNorm(nn.Cell):
-    """What encoder and postnet stack: convolution, batch normalisation, activation, dropout.
+def sync_batch_norm(net: nn.Cell, sum_over_ranks: Callable[[Tensor], Tensor]) -> None:
+    """Make every batch normalisation in `net` take its training statistics over the batches of all ranks.
 
-    (B, T, n_in) -> (B, T, n_out), 0 at padding.
+    Args:
+        sum_over_ranks: an operator for graphs that sums a tensor over the ranks.
+    """
+    for _, cell in net.cells_and_names():
+        if isinstance(cell, MaskedNormalization):
+            cell.sum_over_ranks = sum_over_ranks
+
+
+class ConvBatchNorm(nn.Cell):
+    """Convolution, batch normalisation, activation, dropout: (B, T, n_in) -> (B, T, n_out), 0 at padding.
+
+    Encoder and postnet are stacks of these.
     """
 
     def __init__(self, n_in: int, n_out: int, kernel_size: int, activation: Activation, dropout: float):

@@ -1,4 +1,4 @@
-"""Small operations that networks are built of."""
+"""Small operations that the networks are built of, in the forms that suit MindSpore's CPU kernels and graph memory."""
 
 import mindspore as ms
 from mindspore import Tensor, ops
@@ -6,95 +6,51 @@ from mindspore import Tensor, ops
 from src.models.constants import identities, ones, positions, repeated, unfold_backward_index, unfold_index
 from src.models.precision import cast, to_float32
 
+TRANSPOSED_ROWS = 128  # rows per product in `transpose_weight`, whose work grows with their number
+
+matmul = ops.MatMul()
+transposed_matmul = ops.MatMul(transpose_a=True)
+matmul_transposed = ops.MatMul(transpose_b=True)
+add_bias = ops.BiasAdd()
+transpose = ops.Transpose()
+concat_last = ops.Concat(-1)
+concat_rows = ops.Concat(0)
+unstack = ops.Unstack(0)  # copies whole steps, where indexing goes through a slow strided slice on CPU
+scatter_update = ops.ScatterUpdate()
+# The graph orders weight gradients last, because only the update needs them, and holds their inputs until then.
+# Depend makes it compute them on the way.
+depend = ops.Depend()
+
+
+# Broadcasting
+
 
 def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """x broadcast to `shape` by an operator of its own.
+    """Broadcast x to `shape` by an operator of its own.
 
-    An arithmetic operator that broadcasts by itself is slower on CPU, and its kernel keeps index tables four times the size of
-    its output for as long as the graph lives. So does division by a number (multiply by its reciprocal), comparison with one, and
-    `where`; a transposition keeps twice its size.
+    An arithmetic operator that broadcasts implicitly is slower on CPU, and its kernel keeps index tables of four times
+    its output's size for as long as the graph lives. The same holds for division by a number (multiply by its
+    reciprocal), comparison with one, and `where`. A transposition keeps twice its size.
     """
     return ops.broadcast_to(x, shape)
 
 
 def broadcast_last(x: Tensor, n: int) -> Tensor:
-    """x (..., 1) broadcast to (..., n) by a product with ones, as on CPU the operator of `broadcast_to` goes element by element there."""
+    """Broadcast x (..., 1) to (..., n) by a product with ones: `broadcast_to` goes element by element there on CPU."""
     return ops.MatMul()(x.reshape(-1, 1), cast(ones((1, n)), x.dtype)).reshape((*x.shape[:-1], n))
 
 
 def broadcast_rows(x: Tensor, n: int) -> Tensor:
-    """Repeat x (C,) as each of n rows: (n, C). A product with ones, as on CPU `broadcast_to` is several times slower."""
+    """Repeat x (C,) in n rows, (n, C), by a product with ones: `broadcast_to` is several times slower on CPU."""
     return ops.MatMul()(cast(ones((n, 1)), x.dtype), x.reshape(1, -1))
 
 
 def repeat_rows(x: Tensor, n: int) -> Tensor:
-    """x (N, C) with n copies of each row, one after the other: (N * n, C)."""
+    """Repeat each row of x (N, C) n times in a row: (N * n, C)."""
     return ops.gather(x, repeated(x.shape[0], n), 0)
 
 
-def dropout_mask_from_output(y: Tensor, dropout: float) -> Tensor:
-    """The factors of dropout, float32, that y (any shape) has met: those it took are 0, so the factors themselves need not be kept."""
-    return y.astype(ms.bool_).astype(ms.float32) * (1 / (1 - dropout))
-
-
-# Left to itself the graph computes gradients of weights at the very end, since nothing but the update needs them, and keeps
-# what they are made of until then. Depend has them computed on the way.
-depend = ops.Depend()
-
-
-def parameter_view(parameter: Tensor) -> Tensor:
-    """The parameter through a view. The update must wait for all that reads a parameter, and the graph keeps the outputs of
-    what it waits for: here that is the view, which has no memory of its own, and not the large output of a product.
-
-    In a loop the view is a copy: layers that may stand in one do without it in evaluation, where nothing is updated."""
-    return ops.Squeeze(0)(ops.ExpandDims()(parameter, 0))
-
-
-def unfold(x: Tensor, kernel_size: int, dilation: int = 1) -> Tensor:
-    """x (B, T, C) -> (B * T, kernel_size * C): at each position what stands around it, tap by tap, 0 beyond the edges.
-
-    Neighbouring taps are `dilation` positions apart.
-    """
-    n_batch, n_time, n_channels = x.shape
-    edge = ops.zeros((n_batch, kernel_size // 2 * dilation, n_channels), x.dtype)
-    padded = ops.Concat(1)((edge, x, edge))
-    return ops.gather(padded, unfold_index(n_time, kernel_size, dilation), 1).reshape(
-        n_batch * n_time, kernel_size * n_channels
-    )
-
-
-def unfold_backward(dcolumns: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The gradient of `unfold` for x of `shape` (B, T, C): dcolumns (B * T, kernel_size * C) -> (B, T, C)."""
-    n_batch, n_time, n_channels = shape
-    kernel_size = dcolumns.shape[1] // n_channels
-    taps = dcolumns.reshape(n_batch, n_time * kernel_size, n_channels)
-    taps = ops.Concat(1)((taps, ops.zeros((n_batch, 1, n_channels), taps.dtype)))
-    gathered = ops.gather(taps, unfold_backward_index(n_time, kernel_size), 1).reshape(
-        n_batch * n_time, kernel_size * n_channels
-    )
-    return ops.MatMul()(gathered, identities(n_channels, kernel_size)).reshape(shape)
-
-
-def length_mask(lengths: Tensor, n_time: int) -> Tensor:
-    """Float32 (B, n_time), 1 before each item's length and 0 from there on; `lengths` is int32 (B,)."""
-    return (positions(n_time) < lengths.reshape(-1, 1)).astype(ms.float32)
-
-
-def last_mask(lengths: Tensor, n_time: int) -> Tensor:
-    """Float32 (B, n_time), 1 at each item's last position; `lengths` is int32 (B,)."""
-    return (positions(n_time) == lengths.reshape(-1, 1) - 1).astype(ms.float32)
-
-
-TRANSPOSED = 128  # rows at once: the work grows with their number
-matmul = ops.MatMul()
-transpose = ops.Transpose()
-add_bias = ops.BiasAdd()
-transposed_matmul = ops.MatMul(transpose_a=True)
-matmul_transposed = ops.MatMul(transpose_b=True)
-concat_last = ops.Concat(-1)
-concat_rows = ops.Concat(0)
-unstack = ops.Unstack(0)  # copies whole steps, where indexing goes through a slow strided slice on CPU
-scatter_update = ops.ScatterUpdate()
+# Matrix products
 
 
 def matmul_fp32(x: Tensor, weight: Tensor) -> Tensor:
@@ -108,17 +64,21 @@ def matmul_fp32_transposed(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def matmul_state(state: Tensor, weight_t: Tensor) -> Tensor:
-    """A state (B, n_in) times a weight that is given as [n_out, n_in]: (B, n_out), multiplied in the weight's type, as float32.
+    """state (B, n_in) times weight_t [n_out, n_in] transposed, multiplied in the weight's type: float32 (B, n_out).
 
-    On CPU few rows on the left of a wide weight take twice the time that a tall weight takes on the left of few columns.
+    On CPU this order, a tall weight on the left of few columns, takes half the time of few rows on the left of a wide
+    weight.
     """
     return to_float32(transpose(matmul_transposed(weight_t, cast(state, weight_t.dtype)), (1, 0)))
 
 
 def transpose_weight(weight: Tensor) -> Tensor:
-    """[M, N] -> [N, M] as products with the identity, which are exact: on CPU `ops.Transpose` keeps tables of twice the weight's size."""
+    """Transpose [M, N] to [N, M] by products with the identity, which are exact.
+
+    On CPU `ops.Transpose` keeps tables of twice the weight's size.
+    """
     n_rows = weight.shape[0]
-    n_parts = n_rows // TRANSPOSED if n_rows % TRANSPOSED == 0 else 1
+    n_parts = n_rows // TRANSPOSED_ROWS if n_rows % TRANSPOSED_ROWS == 0 else 1
     identity = cast(identities(n_rows // n_parts), weight.dtype)
     columns = ()
     for rows in ops.Split(0, n_parts)(weight):
@@ -126,38 +86,113 @@ def transpose_weight(weight: Tensor) -> Tensor:
     return concat_last(columns)
 
 
-def full(shape: tuple[int, ...], value: float, after: Tensor, dtype: ms.Type = ms.float32) -> Tensor:
-    """`value` everywhere, made when the graph runs, as soon as it has `after`, any tensor that is not a constant.
+# Masks
 
-    `ops.full` of a known shape is a constant, which the graph holds as long as it lives, and which must not be written in place.
+
+def tanh(x: Tensor, exact: bool) -> Tensor:
+    """Hyperbolic tangent of x.
+
+    MindSpore's `Tanh` on CPU is off by 1e-4 near |x| = 5 and exactly 1 beyond. `exact` computes 2 sigmoid(2 x) - 1 instead,
+    which is right to 2e-6 and takes 2.7 times as long: for evaluation and inference, not for the loops of training.
+    """
+    return 2 * ops.sigmoid(2 * x) - 1 if exact else ops.tanh(x)
+
+
+def length_mask(lengths: Tensor, n_time: int) -> Tensor:
+    """Mask of real positions, float32 (B, n_time): 1 before each item's length, 0 from there on; lengths int32 (B,)."""
+    return (positions(n_time) < lengths.reshape(-1, 1)).astype(ms.float32)
+
+
+def last_mask(lengths: Tensor, n_time: int) -> Tensor:
+    """Mask of each item's last position, float32 (B, n_time); lengths int32 (B,)."""
+    return (positions(n_time) == lengths.reshape(-1, 1) - 1).astype(ms.float32)
+
+
+def dropout_mask_from_output(y: Tensor, dropout: float) -> Tensor:
+    """Recover the dropout mask, float32, from the output y of any shape.
+
+    Dropped values are 0, so the mask itself need not be stored.
+    """
+    return y.astype(ms.bool_).astype(ms.float32) * (1 / (1 - dropout))
+
+
+# Convolution
+
+
+def unfold(x: Tensor, kernel_size: int, dilation: int = 1) -> Tensor:
+    """Gather the taps of a convolution at each position: x (B, T, C) -> (B * T, kernel_size * C), 0 beyond the edges.
+
+    Neighbouring taps are `dilation` positions apart.
+    """
+    n_batch, n_time, n_channels = x.shape
+    edge = ops.zeros((n_batch, kernel_size // 2 * dilation, n_channels), x.dtype)
+    padded = ops.Concat(1)((edge, x, edge))
+    return ops.gather(padded, unfold_index(n_time, kernel_size, dilation), 1).reshape(
+        n_batch * n_time, kernel_size * n_channels
+    )
+
+
+def unfold_backward(dcolumns: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Gradient of `unfold` (dilation 1) for x of `shape` (B, T, C): dcolumns (B * T, kernel_size * C) -> (B, T, C)."""
+    n_batch, n_time, n_channels = shape
+    kernel_size = dcolumns.shape[1] // n_channels
+    taps = dcolumns.reshape(n_batch, n_time * kernel_size, n_channels)
+    taps = ops.Concat(1)((taps, ops.zeros((n_batch, 1, n_channels), taps.dtype)))
+    gathered = ops.gather(taps, unfold_backward_index(n_time, kernel_size), 1).reshape(
+        n_batch * n_time, kernel_size * n_channels
+    )
+    return ops.MatMul()(gathered, identities(n_channels, kernel_size)).reshape(shape)
+
+
+# Sequences in rows, step after step: (T * B, C)
+
+
+def as_steps(x: Tensor, n_batch: int, n_steps: int) -> Tensor:
+    """Reshape rows (T * B, C) to (n_steps, B, C) without the steps that `whole_blocks` appended."""
+    steps = x.reshape(-1, n_batch, x.shape[1])
+    return steps if steps.shape[0] == n_steps else steps[:n_steps]
+
+
+def one_step_later(x: Tensor, n_batch: int) -> Tensor:
+    """Shift rows x (T * B, C) by one step; the first step is 0."""
+    return concat_rows((ops.zeros((n_batch, x.shape[1]), x.dtype), x[:-n_batch]))
+
+
+def take_rows(x: Tensor, at: Tensor) -> Tensor:
+    """The row of x (N, ...) at index `at`, (...), or its rows at indices (M,), (M, ...)."""
+    return ops.gather(x, at, 0)
+
+
+def write_rows(x: Tensor, at: Tensor, values: Tensor) -> Tensor:
+    """Write `values` (M, ...) to the rows of x (N, ...) at indices (M,), in place and by several threads.
+
+    x must not be a constant and not be read again. `x[t] = value` would copy all of x in every iteration of a loop.
+    """
+    return scatter_update(x, at, values)
+
+
+# Memory of the graph
+
+
+def full(shape: tuple[int, ...], value: float, after: Tensor, dtype: ms.Type = ms.float32) -> Tensor:
+    """A buffer of `shape` filled with `value` while the graph runs, once it has computed `after`.
+
+    `ops.full` of a known shape is a constant, which the graph holds as long as it lives, and which must not be written
+    in place. For the same reason `after` must not be a constant.
     """
     return ops.FillV2()(shape, depend(Tensor(value, dtype), after))
 
 
 def zeros(shape: tuple[int, ...], after: Tensor, dtype: ms.Type = ms.float32) -> Tensor:
-    """Zeros, otherwise as `full`."""
+    """A buffer of zeros, otherwise as `full`."""
     return full(shape, 0, after, dtype)
 
 
-def as_steps(x: Tensor, n_batch: int, n_steps: int) -> Tensor:
-    """Rows (T * B, C) -> (n_steps, B, C), without the steps that were appended."""
-    steps = x.reshape(-1, n_batch, x.shape[1])
-    return steps if steps.shape[0] == n_steps else steps[:n_steps]
+def parameter_view(parameter: Tensor) -> Tensor:
+    """A view of the parameter, which saves memory while training.
 
-
-def take_rows(x: Tensor, at: Tensor) -> Tensor:
-    """The part of x (N, ...) that stands at index `at`, or at indices (M,): (...) or (M, ...)."""
-    return ops.gather(x, at, 0)
-
-
-def write_rows(x: Tensor, at: Tensor, values: Tensor) -> Tensor:
-    """x (N, ...), which is no constant and not read again, with `values` (M, ...) at indices (M,).
-
-    They are written in place, and by several threads; `x[t] = value` would copy all of x, in every iteration of a loop.
+    The update waits for everything that reads a parameter, and the graph keeps the outputs of what it waits for. Of a
+    view that is nothing; of a product it would be the large result. In a loop the view is a copy, so layers that may
+    stand in one read the parameter itself in evaluation, where nothing is updated.
     """
-    return scatter_update(x, at, values)
-
-
-def one_step_later(x: Tensor, n_batch: int) -> Tensor:
-    """What each step finds from the step before: rows x (T * B, C) one step later, 0 at the first."""
-    return concat_rows((ops.zeros((n_batch, x.shape[1]), x.dtype), x[:-n_batch]))
+    return ops.Squeeze(0)(ops.ExpandDims()(parameter, 0))

@@ -1,4 +1,7 @@
-"""What is drawn at random when speaking: by the host's generator, so that a seed means the same speech on every backend and file format."""
+"""Random numbers of speech: the prenet's dropout and WaveGlow's latents.
+
+NumPy draws them on the host, so that a seed means the same speech on every backend and in every file format.
+"""
 
 from collections.abc import Sequence
 
@@ -6,22 +9,33 @@ import numpy as np
 
 from src.config import Tacotron2Config
 
-Seed = int | tuple[int, ...]
+Seed = int | tuple[int, int]  # of one stream
+
+
+def item_seed(seed: int, position: int) -> tuple[int, int]:
+    """The seed of the stream that belongs to item `position` of a batch, or to sentence `position` of a line.
+
+    Its stream is `numpy.random.default_rng((seed, position))`. Each item has a stream of its own, so its speech depends
+    neither on the batch size nor on the other items. A sentence alone is item 0.
+    """
+    return seed, position
 
 
 def prenet_dropout_mask(model: Tacotron2Config, seeds: Sequence[Seed], n_steps: int) -> np.ndarray:
-    """Dropout factors of the prenet, float32 (n_steps, B, 2 * prenet_dim), from a stream for each of the `seeds`.
+    """Dropout mask of the prenet, float32 (n_steps, B, 2 * prenet_dim), one stream for each of the B `seeds`.
 
-    Those of the first steps do not depend on how many there are.
+    A longer mask begins with the shorter one of the same seeds.
     """
-    keep_share = 1.0 - model.prenet_dropout
+    keep_probability = 1.0 - model.prenet_dropout
     shape = n_steps, 2 * model.prenet_dim
     drawn = np.stack([np.random.default_rng(seed).random(shape, np.float32) for seed in seeds], 1)
-    return (drawn < keep_share).astype(np.float32) / np.float32(keep_share)
+    return (drawn < keep_probability).astype(np.float32) / np.float32(keep_probability)
 
 
 def latents(seed: int, n_batch: int, n_time: int, n_group: int) -> np.ndarray:
-    """Standard normal values for WaveGlow, float32 (B, T, n_group), position by position from a stream for each item."""
-    return np.stack(
-        [np.random.default_rng((seed, item)).standard_normal((n_time, n_group), np.float32) for item in range(n_batch)]
-    )
+    """Standard normal latents for WaveGlow, float32 (B, T, n_group), one stream for each item.
+
+    A longer array begins with the shorter one of the same seed.
+    """
+    streams = [np.random.default_rng(item_seed(seed, item)) for item in range(n_batch)]
+    return np.stack([stream.standard_normal((n_time, n_group), np.float32) for stream in streams])

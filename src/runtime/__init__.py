@@ -1,7 +1,7 @@
-"""The only room that knows devices, modes, seeds and the other processes of a run."""
+"""Devices, execution mode, seeds, and the other processes of a run; nothing else in `src` knows of these."""
 
 from src.runtime.child import can_fork, in_child, run_in_child
-from src.runtime.device import need_ascend, setup
+from src.runtime.device import jit, jit_level, need_ascend, setup
 from src.runtime.ranks import (
     all_reduce,
     assert_equal,
@@ -21,6 +21,8 @@ __all__ = [
     "first_rank_first",
     "gather",
     "in_child",
+    "jit",
+    "jit_level",
     "meet_ranks",
     "need_ascend",
     "rank",

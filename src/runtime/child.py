@@ -1,4 +1,4 @@
-"""Work in a copy of this process."""
+"""Work done in a child process, a fork of this one."""
 
 import contextlib
 import ctypes
@@ -21,23 +21,29 @@ Result = TypeVar("Result")
 
 
 def can_fork() -> bool:
-    """Whether a copy of this process can go on by itself: on Linux, with one rank, no device that two processes would share, and no
-    threads but those of linear algebra, which know how to be copied. MindSpore starts its threads with the first operator that runs."""
+    """Return whether a fork of this process would work.
+
+    It does on Linux, with one rank, without a device that two processes would share, and without threads other than
+    those of linear algebra, which handle forks. MindSpore starts its threads when the first operator runs.
+    """
     if world_size() > 1 or threading.active_count() > 1 or ms.get_context("device_target") != "CPU":
         return False
     names = {path.read_text() for path in Path("/proc/self/task").glob("*/comm")}
-    return len(names) == 1  # threads of MindSpore's have names of their own
+    return len(names) == 1  # MindSpore's threads have names of their own
 
 
 def run_in_child(work: Callable[[], None]) -> bool:
-    """Do `work` in a copy of this process and wait for it; the copy ends with this one. Returns whether it came to its end."""
+    """Do `work` in a fork of this process and wait for it. Returns whether it succeeded.
+
+    The child is killed if this process ends.
+    """
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            with contextlib.suppress(OSError, AttributeError):  # other systems have no such call
+            with contextlib.suppress(OSError, AttributeError):  # not Linux
                 ctypes.CDLL(None).prctl(LINUX_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the parent says what there is to say
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the parent reports errors
             work()
             code = 0
         finally:
@@ -46,29 +52,29 @@ def run_in_child(work: Callable[[], None]) -> bool:
 
 
 def in_child(function: Callable[..., Result], *first: Any) -> Callable[..., Result]:
-    """`function`, computed by a copy of this process, which has no use for MindSpore there.
+    """Wrap `function` so that a fork of this process computes it; `function` must not use MindSpore.
 
-    The copy begins at once with `function(*first)`, for which nobody waits: it loads what it needs beside what happens here. Where a
-    process cannot be copied (see `can_fork`), this is `function` as it is. What `function` raises is raised here; what cannot be pickled
-    ends the copy. One call at a time; after one that was interrupted, no other.
+    The child first runs `function(*first)`, so that it loads what it needs while this process goes on; nobody waits for
+    the result. Where a fork would not work (see `can_fork`), `function` itself is returned. What `function` raises is
+    raised here. Results that cannot be pickled end the child. Only one call may run at a time, and none after a call
+    that was interrupted.
 
     Raises:
-        ChildProcessError: when called, if the copy has ended, as when the system was out of memory.
+        ChildProcessError: when called, if the child has ended, for example because the system was out of memory.
     """
     if not can_fork():
         return function
     context = multiprocessing.get_context("fork")
-    here, there = context.Pipe()
-    child = context.Process(
-        target=_answer, args=(function, first, there, here), daemon=True
-    )  # daemon: it ends with this process
+    parent_end, child_end = context.Pipe()
+    arguments = (function, first, child_end, parent_end)
+    child = context.Process(target=_answer, args=arguments, daemon=True)  # daemon: it ends with this process
     child.start()
-    there.close()
+    child_end.close()
 
     def ask(*args: Any, **kwargs: Any) -> Result:
         try:
-            here.send((args, kwargs))
-            answer, error, trace = here.recv()
+            parent_end.send((args, kwargs))
+            answer, error, trace = parent_end.recv()
         except (EOFError, ConnectionError):
             child.join()
             raise ChildProcessError(
@@ -81,17 +87,19 @@ def in_child(function: Callable[..., Result], *first: Any) -> Callable[..., Resu
     return ask
 
 
-def _answer(function: Callable[..., Any], first: tuple[Any, ...], there: Connection, here: Connection) -> None:
-    """The copy's part of `in_child`, until the other end of the pipe is closed, if only because the process that has it is gone."""
-    here.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent is the one to say so
-    with contextlib.suppress(Exception):  # a call with a use will raise it again
+def _answer(
+    function: Callable[..., Any], first: tuple[Any, ...], child_end: Connection, parent_end: Connection
+) -> None:
+    """Answer the calls of `in_child` in the child, until the parent closes its end of the pipe or is gone."""
+    parent_end.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; the parent reports it
+    with contextlib.suppress(Exception):  # a call that somebody waits for will raise it again
         function(*first)
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
-            args, kwargs = there.recv()
+            args, kwargs = child_end.recv()
             try:
                 reply = function(*args, **kwargs), None, ""
             except Exception as error:
                 reply = None, error, traceback.format_exc()
-            there.send(reply)
+            child_end.send(reply)

@@ -1,7 +1,7 @@
-"""Compiled graphs that come from another process: from an earlier start of the program, or from a child that only compiles.
+"""Graphs compiled by another process: by an earlier run of the program, or by a child that only compiles.
 
-MindSpore 2.10 stays with the first cache folder that it was told and numbers the graphs in it by the order of their compilation. So both
-ways hold for the first use in a process only; whatever comes later is compiled where it is needed.
+MindSpore 2.10 sticks to the first cache folder that it was given, and numbers the graphs in it by the order of their
+compilation. So both ways work only for the first use in a process; later graphs are compiled where they are used.
 """
 
 import contextlib
@@ -18,37 +18,38 @@ from pathlib import Path
 import mindspore as ms
 
 from src.runtime.child import can_fork, run_in_child
+from src.runtime.device import jit_level
 
-KEPT = 30  # graphs, of some megabytes each; the longest unused ones go
-SCRIPT = Path(
-    sys.argv[0]
-).resolve()  # the script that MindSpore reads when it uses its cache, whatever sys.argv says later
+KEPT = 30  # graphs, of some megabytes each; the least recently used are deleted
+# The script, which MindSpore reads when it uses its cache; sys.argv may change later.
+SCRIPT = Path(sys.argv[0]).resolve()
 _uses = itertools.count()  # of MindSpore's cache in this process
 
 
 @contextlib.contextmanager
 def graph_cache(key: str) -> Iterator[None]:
-    """A graph compiled inside is loaded from the cache, or compiled and kept there.
+    """Context manager: a graph compiled inside is loaded from the user's cache, or compiled and kept there.
 
-    The cache is `$XDG_CACHE_HOME/tacotron2-mindspore` (`~/.cache/...`), or the folder that the environment variable GRAPH_CACHE names;
-    `GRAPH_CACHE=off` does without, and so does a folder that cannot be written, or Python without a script.
+    The cache is the folder named by the environment variable GRAPH_CACHE, by default
+    `$XDG_CACHE_HOME/tacotron2-mindspore` (`~/.cache/...`). Without effect if GRAPH_CACHE is `off`, if the folder cannot
+    be written, or if Python runs without a script.
 
     Args:
-        key: all that the graph depends on beside this code, the script that runs, MindSpore and the device.
+        key: everything that the graph depends on, other than this code, the script, MindSpore and the device.
     """
     folder = _folder()
     aside = _make_aside(folder) if next(_uses) == 0 and folder and SCRIPT.is_file() else None
     if not aside:
         yield
         return
-    facts = (key, _code_sha256(), ms.__version__, ms.get_context("device_target"), str(SCRIPT))
-    # A folder for each, as MindSpore looks at code alone: it would take a graph for that of another shape or configuration.
+    facts = (key, _code_sha256(), ms.__version__, ms.get_context("device_target"), jit_level(), str(SCRIPT))
+    # One folder per graph: MindSpore compares only code, and would mix up graphs of different shapes or configurations.
     graph = folder / hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
     known = graph.is_dir()
     try:
         ms.set_context(enable_compile_cache=True, compile_cache_path=str(graph if known else aside))
         yield
-        with contextlib.suppress(OSError):  # somebody else may have put it there, or taken it away
+        with contextlib.suppress(OSError):  # another process may have added or deleted it
             if not known:
                 aside.rename(graph)
             graph.touch()
@@ -56,7 +57,7 @@ def graph_cache(key: str) -> Iterator[None]:
             for old in sorted(ours, key=lambda path: path.stat().st_mtime)[:-KEPT]:
                 shutil.rmtree(old, ignore_errors=True)
     except BaseException:
-        shutil.rmtree(graph, ignore_errors=True)  # should it be to blame, the next start is without it
+        shutil.rmtree(graph, ignore_errors=True)  # it may be the cause; the next run compiles anew
         raise
     finally:
         ms.set_context(enable_compile_cache=False)
@@ -64,10 +65,10 @@ def graph_cache(key: str) -> Iterator[None]:
 
 
 def compile_aside(compile_graphs: Callable[[], None]) -> None:
-    """Have a child process compile what `compile_graphs` compiles, then load that here by the same calls.
+    """Compile graphs in a child process, then load them here by the same calls.
 
-    MindSpore's compiler does not give back hundreds of megabytes per graph; the child takes them with it. Where a process cannot be
-    copied (see `src.runtime.child.can_fork`), or has used the cache before, the graphs are compiled here.
+    MindSpore's compiler keeps hundreds of megabytes per graph, which are freed when the child ends. Where a fork would
+    not work (see `src.runtime.child.can_fork`), or the process has used the cache before, the graphs are compiled here.
     """
     if next(_uses) > 0 or not SCRIPT.is_file() or not can_fork():
         compile_graphs()
@@ -75,7 +76,7 @@ def compile_aside(compile_graphs: Callable[[], None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         try:
             ms.set_context(enable_compile_cache=True, compile_cache_path=folder)
-            run_in_child(compile_graphs)  # should it fail, it does so here again, with an error to show
+            run_in_child(compile_graphs)  # if it fails, the next line shows the error
             compile_graphs()
         finally:
             ms.set_context(enable_compile_cache=False)
@@ -90,7 +91,7 @@ def _folder() -> Path | None:
 
 
 def _make_aside(folder: Path) -> Path | None:
-    """A fresh folder in `folder`, where a graph is written before it gets its name."""
+    """Make a fresh folder in `folder`, in which a graph is written before it gets its name."""
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=folder, prefix=".new"))

@@ -1,4 +1,4 @@
-"""Ctrl-C and `kill` as a request to stop at a good moment."""
+"""Ctrl-C and `kill` as requests to stop at a good moment."""
 
 import os
 import signal
@@ -6,9 +6,9 @@ from types import FrameType, TracebackType
 
 
 class Interruption:
-    """While entered, the first SIGINT or SIGTERM only sets `signal`; the second one has its usual effect.
+    """Context manager in which the first SIGINT or SIGTERM only sets `signal`; the second has its usual effect.
 
-    Once a graph has run, SIGINT comes as SIGTERM: MindSpore puts a handler of its own in place of Python's, which sends that.
+    Once a graph has run, SIGINT arrives as SIGTERM: MindSpore replaces Python's handler by one that sends SIGTERM.
     """
 
     def __init__(self):
@@ -24,5 +24,5 @@ class Interruption:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = signal.Signals(number)
-        os.write(2, b"\nstopping after this step; once more stops at once\n")  # print may not be entered twice
+        os.write(2, b"\nstopping after this step; once more stops at once\n")  # print is not reentrant
         self.__exit__(None, None, None)

@@ -1,4 +1,4 @@
-"""Texts of many threads spoken by one, as MindSpore wants it; the others watch how far they are."""
+"""A queue of texts: many threads add texts and ask how far they are; one thread speaks, as MindSpore requires."""
 
 import math
 import secrets
@@ -19,48 +19,49 @@ import numpy as np
 
 from src.errors import InputError
 from src.models.tacotron2.model import Tacotron2
-from src.synthesis.synthesis import Line, padded_length, save, synthesise
+from src.synthesis.output import save
+from src.synthesis.synthesis import Line, compile_generate, padded_length, synthesise
 from src.synthesis.vocoder import Vocoder
 from src.text import speakable_sentences
 
 MOST_WAITING = 8  # texts
-KEPT = 16  # texts that are done with
-PATIENCE = 120  # seconds without a question after which a text is given up; browsers let hidden pages ask once a minute
+KEPT = 16  # finished texts
+PATIENCE = 120  # seconds without a question until a text is given up; browsers let hidden pages ask once a minute
 FINISHED = ("done", "failed", "stopped")
-UNEXPECTED = "something went wrong; the server's terminal tells what"
+UNEXPECTED = "something went wrong; the server's terminal shows the error"
 FIRST_TEXT = "This is the first sentence, which nobody will hear."
 
 
 class Stopped(Exception):
-    """Nobody waits for the text any more."""
+    """The end of a job that nobody waits for any more."""
 
 
 @dataclass
 class Job:
-    """A text on its way to speech."""
+    """A text to be spoken, its progress and its result."""
 
     text: str
     seed: int
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
-    stage: str = "waiting"  # then compiling, speaking, vocoder, drawing, in the end one of FINISHED
-    done: int = 0  # sentences, in this stage
+    stage: str = "waiting"  # then compiling, speaking, vocoder, drawing; at the end one of FINISHED
+    done: int = 0  # sentences of this stage
     total: int = 0
     error: str = ""
     result: dict[str, Any] = field(default_factory=dict)
-    files: dict[str, bytes] = field(default_factory=dict)  # the sound as .wav, mel and alignment as .png
-    asked: float = field(default_factory=time.monotonic)  # when somebody last wanted to know
+    files: dict[str, bytes] = field(default_factory=dict)  # ".wav": the sound; ".png": mel and alignment
+    asked: float = field(default_factory=time.monotonic)  # when its progress was last asked for
     stop: bool = False
 
     @property
     def unwanted(self) -> bool:
-        """Somebody has stopped it, or nobody has asked for it in a while."""
+        """Return whether it was stopped, or nobody has asked for it for `PATIENCE` seconds."""
         return self.stop or time.monotonic() - self.asked > PATIENCE
 
     def report(self, stage: str, done: int, total: int) -> None:
-        """Go on to a stage.
+        """Note the progress.
 
         Raises:
-            Stopped: it is unwanted.
+            Stopped: the job is unwanted.
         """
         if self.unwanted:
             raise Stopped
@@ -68,24 +69,22 @@ class Job:
 
 
 class SpeechQueue:
-    """Texts that wait, the one that is being spoken, and the last ones that were.
+    """The jobs: those that wait, the one being spoken, and the last finished ones.
 
     Args:
-        net: speaks; touched by no thread but the one that calls `work`.
-        vocoder: makes a vocoder for a seed.
+        net: used only by the thread that calls `work`.
+        vocoder: makes the vocoder for a seed.
     """
 
     def __init__(self, net: Tacotron2, vocoder: Callable[[int], Vocoder]):
-        self.config, self.preparing = (
-            net.config,
-            "speaks its first sentence",
-        )  # what keeps texts waiting, if not other texts
-        self._net, self._vocoder = net, lru_cache(1)(vocoder)  # a denoiser takes a while to make
+        self.config = net.config
+        self.preparing = "speaks its first sentence"  # why texts wait, apart from other texts; empty if they do not
+        self._net, self._vocoder = net, lru_cache(1)(vocoder)  # making a denoiser takes a while
         self._jobs: dict[str, Job] = {}  # oldest first
         self._changed, self._until = threading.Condition(), bool
 
     def add(self, text: str, seed: int) -> Job | None:
-        """Have a text spoken; None if too many are waiting. Of texts that are done with, the oldest are forgotten."""
+        """Add a text; returns None if too many are waiting. The oldest finished jobs are forgotten."""
         with self._changed:
             if len(self._waiting()) >= MOST_WAITING:
                 return None
@@ -98,29 +97,31 @@ class SpeechQueue:
             return job
 
     def get(self, name: str) -> Job | None:
-        """The text of this id, for somebody who wants to know of it."""
+        """Return the job with this id, if it is known, and note that somebody asks for it."""
         with self._changed:
             if job := self._jobs.get(name):
                 job.asked = time.monotonic()
             return job
 
     def ahead(self, job: Job) -> int:
-        """How many texts come before a job."""
+        """Number of texts to be spoken before a job."""
         with self._changed:
             before = list(self._jobs.values())
             return sum(each.stage not in FINISHED for each in before[: before.index(job)]) if job in before else 0
 
     def stop(self, job: Job) -> None:
-        """Give a job up: at once if it waits, otherwise after the sentence that is being spoken."""
+        """Stop a job: at once if it waits, otherwise after the current sentence."""
         with self._changed:
             job.stop = True
             self._waiting()
 
     def work(self, until: Callable[[], object]) -> None:
-        """Speak something, so that everything is compiled once; then what comes, and compile for other lengths while nothing comes.
+        """Speak a first sentence, so that everything is compiled once; then speak what is added.
+
+        While no text waits, compile for sentences of other lengths.
 
         Args:
-            until: asked before each sentence and, while nothing is computed, once a second; whether to return.
+            until: called before each sentence, and every second while nothing is computed; a true result ends the work.
 
         Raises:
             InputError: the network's output cannot be used.
@@ -136,10 +137,10 @@ class SpeechQueue:
                 self._attempt(job)
             elif lengths:
                 self.preparing = f"compiles for sentences of up to {lengths[0]} symbols"
-                self._net.compile_generate(1, lengths.pop(0))
+                compile_generate(self._net, 1, lengths.pop(0))
 
     def _next(self, seconds: float) -> Job | None:
-        """The job that has waited longest, if there is one within so many seconds."""
+        """Return the job that has waited longest; None if there is none within `seconds`."""
         with self._changed:
             if seconds and not self._waiting():
                 self._changed.wait(seconds)
@@ -163,12 +164,12 @@ class SpeechQueue:
             job.stage = "stopped"
         except InputError as error:
             job.error, job.stage = str(error), "failed"
-        except Exception:  # whatever it was, the next text may be spoken
+        except Exception:  # the next text may work
             traceback.print_exc()
             job.error, job.stage = UNEXPECTED, "failed"
 
     def _speak(self, job: Job) -> None:
-        """Batches of one take few graphs, and one hears of each sentence."""
+        """Speak one sentence at a time, which takes few graphs and shows the progress sentence by sentence."""
         vocoder, calls = self._vocoder(job.seed), count(-1)
 
         def report(stage: str, done: int, total: int) -> None:
@@ -177,7 +178,7 @@ class SpeechQueue:
             job.report(stage, done, total)
 
         def reporting(mel: np.ndarray) -> np.ndarray:
-            if (done := next(calls)) >= 0:  # the first call is there to load what is needed
+            if (done := next(calls)) >= 0:  # the first call only warms the vocoder up
                 report("vocoder", done, job.total)
             return vocoder(mel)
 
@@ -186,10 +187,10 @@ class SpeechQueue:
             (utterance,) = synthesise(self._net, [Line(1, job.text)], reporting, job.seed, batch_size=1, report=report)
         report("drawing", job.total, job.total)
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph")  # that the picture's font lacks
-            row = save(utterance, Path(folder), "speech", self.config.audio)
+            warnings.filterwarnings("ignore", "Glyph")  # characters that the picture's font lacks
+            row = save(utterance, Path(folder), "speech", self.config)
             job.files = {suffix: Path(folder, f"speech{suffix}").read_bytes() for suffix in (".wav", ".png")}
-        ours = Path(__file__).parents[1]
+        ours = Path(__file__).parents[1]  # src; warnings of other packages are not for users
         notes = dict.fromkeys(str(each.message) for each in caught if Path(each.filename).is_relative_to(ours))
-        beside = {"seed": job.seed, "max_decoder_steps": self.config.model.max_decoder_steps, "notes": list(notes)}
-        job.result = {name: row[name] for name in ("text", "seconds", "real_time_factor", "sentences")} | beside
+        settings = {"seed": job.seed, "max_decoder_steps": self.config.model.max_decoder_steps, "notes": list(notes)}
+        job.result = {name: row[name] for name in ("text", "seconds", "real_time_factor", "sentences")} | settings

@@ -1,34 +1,32 @@
-"""Text to speech: lines of text -> sentences -> batches -> mel -> waveform, and everything back together line by line."""
+"""Text to speech: lines of text -> sentences -> batches -> mel -> waveform, joined again line by line."""
 
-import io
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from mindspore import Tensor
 from tqdm import tqdm
 
-from src.audio import save_wav, silent_mel
-from src.config import AudioConfig, Config
-from src.errors import InputError, quote
-from src.files import write_atomically
+from src.audio import limit_peaks, silent_mel
+from src.config import Config
+from src.errors import InputError, diverged, quote
+from src.files import read_text
+from src.models.sampling import Seed, item_seed
 from src.models.tacotron2.model import Tacotron2
-from src.plotting import save_alignment_and_mel
+from src.models.tacotron2.stopping import severity
+from src.runtime.graph_cache import graph_cache
 from src.synthesis.vocoder import SILENT_FRAMES, Vocoder
-from src.text import prepare_input_sequence, speakable_sentences
+from src.text import encode_texts, speakable_sentences
 
-BATCH_SIZE = 8  # sentences spoken at once, which takes less time than one by one
+BATCH_SIZE = 8  # sentences spoken at once, which is faster than one by one
 WINDOW = 16 * BATCH_SIZE  # sentences that are sorted by length and held in memory together
-SHORTEST_TEXT = 32  # texts are padded to this or a power of two times it, so that few graphs are compiled
+SHORTEST_TEXT = 32  # texts are padded to this times a power of two, so that few graphs are compiled
 
-
-Report = Callable[
-    [str, int, int], None
-]  # takes "compiling" or "speaking", how many batches are done, how many there are
+Report = Callable[[str, int, int], None]  # "compiling" or "speaking", number of batches done, number of batches
 
 
 class Line(NamedTuple):
@@ -39,7 +37,7 @@ class Line(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A part of a line that the network speaks in one go."""
+    """A piece of a line that the network speaks at once: a sentence, or a part of a long one."""
 
     line: int  # index of the line
     position: int  # in the line, from 0
@@ -47,13 +45,14 @@ class Piece(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    """What the network made of a piece."""
+    """A spoken piece."""
 
     text: str
+    symbols: list[str]  # as the network read them
     mel: np.ndarray  # [n_mels, frames]
     alignment: np.ndarray  # [decoder steps, symbols]
     stop_reason: str  # "gate", "attention" or "max_decoder_steps"
-    seconds: float  # of computing: its share of its batch's time, by frames
+    seconds: float  # of computing: the batch's time, shared in proportion to frames
 
     @property
     def alignment_score(self) -> float:
@@ -68,19 +67,20 @@ class Utterance:
     line: Line
     sentences: list[Sentence]
     mel: np.ndarray  # float32 [n_mels, frames], the pauses included
-    wav: np.ndarray  # float32 [frames * hop_length]
-    seconds: float  # of computing by network and vocoder; compilation is left out, but for what WaveGlow compiles at its first longer mels
+    wav: np.ndarray  # float32 [frames * hop_length], peaks limited to [-1, 1]
+    peak: float  # largest magnitude before that
+    pause: int  # frames of silence between two sentences
+    # Of computing by network and vocoder, without compilation, except what WaveGlow compiles at its first longer mels.
+    seconds: float
 
     @property
     def stop_reason(self) -> str:
-        """The most worrying one of its sentences'."""
-        return max(
-            (sentence.stop_reason for sentence in self.sentences), key=("gate", "attention", "max_decoder_steps").index
-        )
+        """The most worrying stop reason of its sentences."""
+        return max((sentence.stop_reason for sentence in self.sentences), key=severity)
 
     @property
     def alignment(self) -> np.ndarray:
-        """The alignments of the sentences one after the other, [decoder steps, symbols]."""
+        """Alignments of the sentences one after another, [decoder steps, symbols]."""
         sizes = np.array([sentence.alignment.shape for sentence in self.sentences])
         joined = np.zeros(sizes.sum(0), np.float32)
         for sentence, (step, symbol) in zip(self.sentences, sizes.cumsum(0) - sizes, strict=True):
@@ -95,17 +95,12 @@ class Utterance:
 
 
 def read_lines(path: str | Path) -> tuple[list[Line], list[int]]:
-    """The lines of a text file, numbered as an editor does, and the numbers of blank ones between them, which are left out.
+    """Read the lines of a text file, numbered from 1, and the numbers of the blank lines between them.
 
     Raises:
         InputError: no such file, not UTF-8, no text in it.
     """
-    try:
-        texts = Path(path).read_text(encoding="utf-8-sig").rstrip().split("\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    texts = read_text(path).rstrip().split("\n")
     lines = [Line(number, text.strip()) for number, text in enumerate(texts, 1)]
     if not lines[-1].text:
         raise InputError(f"{path}: there is no text in it")
@@ -113,12 +108,12 @@ def read_lines(path: str | Path) -> tuple[list[Line], list[int]]:
 
 
 def speakable_pieces(line: Line, config: Config) -> list[str]:
-    """A line in pieces for the network. One without a letter or phoneme, such as a row of dots, has no sound and is left out.
+    """Split a line into pieces for the network, without those that hold no letter or phoneme, such as a row of dots.
 
     Raises:
-        InputError: nothing of the line can be spoken; names it.
+        InputError: no piece is left; names the line.
     """
-    pieces = speakable_sentences(line.text, config.text)
+    pieces = speakable_sentences(line.text, config.text, f"line {line.number}")
     if not pieces:
         raise InputError(f"line {line.number}: nothing of {quote(line.text)} can be spoken")
     return pieces
@@ -135,14 +130,16 @@ def synthesise(
 ) -> Iterator[Utterance]:
     """Speak `lines`, one utterance each, in their order.
 
-    Long lines are spoken sentence by sentence. Sentences of similar length share a batch, wherever they come from, and each has its
-    own stream of random numbers, drawn from `seed` and its position in its line: what a line sounds like does not depend on the others.
+    Lines are spoken sentence by sentence. Sentences of similar length share a batch, whichever line they come from.
+    Each has its own random stream, from `seed` and its position in the line, so a line sounds the same whatever the
+    others are.
 
     Args:
         vocoder: turns the log mel of a sentence into its waveform.
         progress: show a progress bar over the batches.
-        batch_size: sentences spoken at once. 1 takes the fewest graphs; what a sentence sounds like does not depend on it.
-        report: called before each batch is compiled for, if that was not done in this call, and before it is spoken; may raise to stop.
+        batch_size: sentences spoken at once. 1 takes the fewest graphs; the sound does not depend on it.
+        report: called before a batch shape is compiled for the first time in this call, and before each batch is
+            spoken; may raise to stop.
 
     Raises:
         InputError: nothing of a line can be spoken, the network's output is not finite, or the vocoder refuses it.
@@ -152,7 +149,9 @@ def synthesise(
         for i, line in enumerate(lines)
         for position, text in enumerate(speakable_pieces(line, net.config))
     ]
-    ids, lengths = (value.asnumpy() for value in prepare_input_sequence([piece.text for piece in pieces], net.config))
+    ids, lengths = encode_texts(
+        [piece.text for piece in pieces], net.config, [lines[piece.line].number for piece in pieces]
+    )
     plan = plan_batches(pieces, lengths, batch_size)
     total = sum(map(len, plan))
     shapes, done = set(), 0
@@ -164,19 +163,16 @@ def synthesise(
                 if text.shape not in shapes:
                     report("compiling", done, total)
                     bar.set_postfix_str(f"compiling for {text.shape[0]} texts of up to {text.shape[1]} symbols")
-                    net.compile_generate(*text.shape)
-                    if not shapes:
-                        vocoder(
-                            silent_mel(SILENT_FRAMES, net.config.audio)
-                        )  # untimed; one that loads elsewhere has done so meanwhile
+                    compile_generate(net, *text.shape)
+                    if not shapes:  # warm the vocoder up untimed; one in another process has loaded meanwhile
+                        vocoder(silent_mel(SILENT_FRAMES, net.config.audio))
                     shapes.add(text.shape)
                     bar.set_postfix_str("")
                 report("speaking", done, total)
-                seeds = [(seed, pieces[i].position) for i in batch]
-                members = list(dict.fromkeys(batch))  # repeats that fill the batch stand at its end
-                spoken |= zip(
-                    members, _speak(net, [pieces[i].text for i in members], text, lengths[batch], seeds), strict=True
-                )
+                seeds = [item_seed(seed, pieces[i].position) for i in batch]
+                members = list(dict.fromkeys(batch))  # without the repeats at its end, which only fill the batch
+                sentences = _speak(net, [pieces[i].text for i in members], text, lengths[batch], seeds)
+                spoken |= zip(members, sentences, strict=True)
                 bar.update()
                 done += 1
             for i, members in itertools.groupby(sorted(spoken), key=lambda member: pieces[member].line):
@@ -184,9 +180,12 @@ def synthesise(
 
 
 def plan_batches(pieces: Sequence[Piece], lengths: np.ndarray, batch_size: int = BATCH_SIZE) -> list[list[list[int]]]:
-    """Which pieces are spoken together: windows of whole lines, which bound the memory, and in them batches of similar length.
+    """Group pieces into windows of whole lines, which bound the memory, and each window into batches of similar length.
 
-    All batches have one size, so that graphs are shared; what is missing to the last of a window is filled with repeats of one piece.
+    All batches have one size, so that they share graphs; the last batch of a window is filled with repeats of a piece.
+
+    Returns:
+        Windows of batches of indices into `pieces`.
     """
     windows: list[list[int]] = [[]]
     for i, piece in enumerate(pieces):
@@ -203,43 +202,14 @@ def plan_batches(pieces: Sequence[Piece], lengths: np.ndarray, batch_size: int =
     return plan
 
 
-def save(utterance: Utterance, output_dir: Path, name: str, audio: AudioConfig) -> dict[str, Any]:
-    """Write `{name}.wav`, `{name}_mel.npy` and `{name}.png`, and return what a summary says about the utterance.
-
-    Raises:
-        InputError: a file cannot be written.
-    """
-    save_wav(output_dir / f"{name}.wav", utterance.wav, audio.sample_rate)
-    mel = io.BytesIO()
-    np.save(mel, utterance.mel)
-    write_atomically(output_dir / f"{name}_mel.npy", mel.getvalue())
-    save_alignment_and_mel(output_dir / f"{name}.png", utterance.mel, utterance.alignment, utterance.line.text, audio)
-    seconds = len(utterance.wav) / audio.sample_rate
-    return {
-        "line": utterance.line.number,
-        "wav": f"{name}.wav",
-        "mel": f"{name}_mel.npy",
-        "picture": f"{name}.png",
-        "text": utterance.line.text,
-        "frames": utterance.mel.shape[1],
-        "seconds": seconds,
-        "stop_reason": utterance.stop_reason,
-        "alignment_score": utterance.alignment_score,
-        "real_time_factor": utterance.seconds / seconds,
-        "sentences": [
-            {
-                "text": each.text,
-                "frames": each.mel.shape[1],
-                "stop_reason": each.stop_reason,
-                "alignment_score": each.alignment_score,
-            }
-            for each in utterance.sentences
-        ],
-    }
+def compile_generate(net: Tacotron2, n_batch: int, length: int) -> None:
+    """Compile what `net.generate` runs for texts (n_batch, length), or load it from the user's cache of graphs."""
+    with graph_cache(net.generate_key(n_batch, length)):
+        net.compile_generate(n_batch, length)
 
 
 def padded_length(length: int) -> int:
-    """What texts of up to `length` symbols are padded to; a graph is compiled for each."""
+    """Length to which texts of up to `length` symbols are padded; a graph is compiled for each such length."""
     padded = SHORTEST_TEXT
     while padded < length:
         padded *= 2
@@ -253,9 +223,9 @@ def _pad(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def _speak(
-    net: Tacotron2, texts: list[str], text: np.ndarray, lengths: np.ndarray, seeds: list[tuple[int, int]]
+    net: Tacotron2, texts: list[str], text: np.ndarray, lengths: np.ndarray, seeds: Sequence[Seed]
 ) -> list[Sentence]:
-    """Speak a batch [B, L], of which the first `texts` are wanted; they share its time."""
+    """Speak a batch [B, L]. Only the first items, those of `texts`, are wanted; they share the batch's time."""
     began = time.perf_counter()
     speech = net.generate(Tensor(text), Tensor(lengths), seeds)
     seconds = time.perf_counter() - began
@@ -265,12 +235,12 @@ def _speak(
     steps = frames // net.config.model.reduction_factor
     for mel, sentence in zip(mels, texts, strict=True):
         if not np.isfinite(mel).all():
-            raise InputError(
-                f"the network's output for {quote(sentence)} is not finite: its weights have diverged, take an earlier checkpoint"
-            )
+            raise diverged(f"the network's output for {quote(sentence)} is not finite")
+    symbols = net.config.text.symbols
     return [
         Sentence(
             texts[i],
+            [symbols[symbol] for symbol in text[i, : lengths[i]]],
             mels[i, :, : frames[i]],
             alignments[i, : steps[i], : lengths[i]],
             speech.stop_reasons[i],
@@ -282,9 +252,8 @@ def _speak(
 
 def _join(line: Line, sentences: list[Sentence], vocoder: Vocoder, config: Config) -> Utterance:
     audio = config.audio
-    pause = round(
-        config.text.sentence_pause * audio.sample_rate / audio.hop_length
-    )  # frames, so that mel and wav stay in step
+    # In whole frames, so that mel and wav stay in step.
+    pause = round(config.text.sentence_pause * audio.sample_rate / audio.hop_length)
     silence = np.zeros(pause * audio.hop_length, np.float32)
     began = time.perf_counter()
     try:
@@ -292,6 +261,6 @@ def _join(line: Line, sentences: list[Sentence], vocoder: Vocoder, config: Confi
     except InputError as error:
         raise InputError(f"line {line.number}: {error}") from error
     seconds = time.perf_counter() - began + sum(sentence.seconds for sentence in sentences)
-    mel = np.concatenate([part for sentence in sentences for part in (silent_mel(pause, audio), sentence.mel)][1:], 1)
-    wav = np.concatenate([part for each in wavs for part in (silence, each)][1:])
-    return Utterance(line, sentences, mel, wav, seconds)
+    mel = np.concatenate([each for sentence in sentences for each in (silent_mel(pause, audio), sentence.mel)][1:], 1)
+    wav = np.concatenate([each for spoken in wavs for each in (silence, spoken)][1:])
+    return Utterance(line, sentences, mel, limit_peaks(wav), float(np.abs(wav).max()), pause, seconds)

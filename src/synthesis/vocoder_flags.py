@@ -1,4 +1,4 @@
-"""The vocoder on the command line of what speaks: its flags, what is wrong with them, and the vocoder that they describe."""
+"""The vocoder on the command line: its flags, their checks, and the vocoder that they describe."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ import numpy as np
 from src import runtime
 from src.audio import griffin_lim, silent_mel
 from src.cli import CommandLine, amount
-from src.config import AudioConfig
+from src.config import AudioConfig, network_of
 from src.errors import InputError
 from src.models.factory import create_model
 from src.synthesis.vocoder import SILENT_FRAMES, Vocoder, check_signature, griffin_lim_vocoder, waveglow_vocoder
 
 if TYPE_CHECKING:
-    from mindspore import nn  # at run time `src` comes first, which quiets it
+    from mindspore import nn  # at run time `src` comes first and quiets its log
 
 NAMES = ("vocoder", "waveglow_checkpoint", "sigma", "denoiser_strength")
 
 
 def add_vocoder_flags(command: CommandLine) -> None:
-    """Let `command` take a flag for each of `NAMES`; those not given are None."""
+    """Add a flag to `command` for each of `NAMES`. Flags that are not given are None."""
     command.add_argument(
         "--vocoder",
         choices=["griffinlim", "waveglow"],
-        help="what turns mel spectrograms into sound (default: waveglow with --waveglow_checkpoint, otherwise griffinlim)",
+        help="vocoder, mel spectrogram to sound (default: waveglow with --waveglow_checkpoint, otherwise griffinlim)",
     )
-    command.add_argument("--waveglow_checkpoint", type=Path, help="the vocoder's network")
+    command.add_argument("--waveglow_checkpoint", type=Path, help="checkpoint of the vocoder's network")
     command.add_argument(
         "--sigma",
         type=amount,
-        help="of WaveGlow: standard deviation of the noise that becomes sound (default: its own)",
+        help="WaveGlow: standard deviation of the noise that is turned into sound (default: its own)",
     )
     command.add_argument(
         "--denoiser_strength",
         type=amount,
-        help="of WaveGlow: how much of its own hum is taken off, such as 0.01 (default: 0)",
+        help="WaveGlow: how much of its own hum is removed, such as 0.01 (default: 0)",
     )
 
 
@@ -48,7 +48,7 @@ def check_vocoder_flags(arguments: Namespace, copying: bool = False) -> None:
     """Make sure that the flags fit together.
 
     Args:
-        copying: copy synthesis, which may take its audio settings from WaveGlow's checkpoint and still use Griffin-Lim.
+        copying: in copy synthesis, WaveGlow's checkpoint may give the audio settings for Griffin-Lim.
 
     Raises:
         InputError: they do not.
@@ -63,9 +63,11 @@ def check_vocoder_flags(arguments: Namespace, copying: bool = False) -> None:
 
 
 def griffin_lim_aside(arguments: Namespace) -> Callable[..., np.ndarray]:
-    """`griffin_lim`, by a process of its own where the flags mean it: that one loads librosa while this one compiles.
+    """Return `griffin_lim`, computed in a child process if the flags choose it.
 
-    To be called before a network is made, which starts MindSpore's threads: then no process can be copied.
+    The child loads librosa while this process compiles.
+
+    Call this before a network is built, which starts MindSpore's threads: after that a process cannot be copied.
     """
     if arguments.waveglow_checkpoint:
         return griffin_lim
@@ -75,23 +77,23 @@ def griffin_lim_aside(arguments: Namespace) -> Callable[..., np.ndarray]:
 def vocoder_for(
     net: nn.Cell, arguments: Namespace, compute: Callable[..., np.ndarray] = griffin_lim
 ) -> tuple[Callable[[int], Vocoder], dict[str, Any]]:
-    """The vocoder for the mel spectrograms of `net`, which in copy synthesis is WaveGlow itself.
+    """Return the vocoder for the mel spectrograms of `net`, which may be the vocoder's network in copy synthesis.
 
     Args:
-        compute: of Griffin-Lim, see `griffin_lim_vocoder`.
+        compute: the function that runs Griffin-Lim, see `griffin_lim_vocoder`.
 
     Returns:
-        What makes it for a seed, and what a summary says of it.
+        A function that makes the vocoder for a seed, and the vocoder's entries of a summary.
 
     Raises:
-        InputError: WaveGlow's checkpoint cannot be used, or is of other mel spectrograms than `net`.
+        InputError: WaveGlow's checkpoint cannot be used, or its mel spectrograms differ from those of `net`.
     """
     path = arguments.waveglow_checkpoint
     if arguments.vocoder == "griffinlim" or not path:
         return functools.partial(griffin_lim_vocoder, net.config.audio, compute=compute), {"vocoder": "griffinlim"}
-    waveglow = net if net.config.model.name == "waveglow" else create_model(checkpoint=path, overrides={})
-    if waveglow.config.model.name != "waveglow":
-        raise InputError(f"{path}: is a {waveglow.config.model.name}, no WaveGlow")
+    waveglow = net if network_of(net.config).kind == "vocoder" else create_model(checkpoint=path)
+    if network_of(waveglow.config).kind != "vocoder":
+        raise InputError(f"{path}: is a {waveglow.config.model.name}, no vocoder")
     check_signature(path, waveglow.config.audio, arguments.checkpoint, net.config.audio)
     sigma = waveglow.config.model.sigma if arguments.sigma is None else arguments.sigma
     strength = arguments.denoiser_strength or 0.0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.errors import InputError
+from src.files import read_text
 
 PAD = "_"  # id 0 fills the end of short texts in a batch and never comes from text
 PUNCTUATION = "-!'(),.:;? "
@@ -20,7 +21,10 @@ _ENGLISH_148 = (  # "@" tells the phoneme B from the letter B
     *LETTERS,
     *(f"@{phoneme}" for phoneme in ARPABET),
 )
-_TABLES = {"english_148": _ENGLISH_148}
+_TABLES = {
+    "english_148": _ENGLISH_148,
+    "model_zoo_149": (*_ENGLISH_148, "~"),  # of MindSpore's model zoo, whose texts end with ~
+}
 SYMBOLS: list[str] = list(_ENGLISH_148)
 
 
@@ -56,12 +60,7 @@ def read_symbols(path: str | Path) -> list[str]:
     Raises:
         InputError: the file cannot be read, or is no such list.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    text = read_text(path)
     try:
         symbols = json.loads(text)
     except ValueError:

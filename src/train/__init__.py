@@ -1,1 +1,1 @@
-"""Training: the step as one graph, what is fed to it, and the loop around it."""
+"""Training: the loop, the optimiser step as one graph, and a task for each network."""

@@ -1,4 +1,7 @@
-"""log.jsonl: one JSON object per line, each step at most once however often the run was resumed; if wanted, the same for TensorBoard."""
+"""The log of a training run, `log.jsonl`: one JSON object per line, each step at most once after any resumes.
+
+TensorBoard events repeat it on request.
+"""
 
 import json
 import math
@@ -11,10 +14,10 @@ from src.train.tensorboard import Events
 
 
 class TrainingLog:
-    """Appends rows to `path`; every row carries `step` and `skipped_steps`, which together tell where in the run it was written.
+    """Rows in the file `path`. Each has `step` and `skipped_steps`, which together tell when in the run it was written.
 
     Args:
-        tensorboard: write events into the folder `tensorboard` beside `path` too. Before the first row, `cut` must have been called.
+        tensorboard: also write events into the folder `tensorboard` beside `path`. `cut` must be called before any row.
 
     Raises:
         InputError: `tensorboard` without tensorboardX.
@@ -25,7 +28,7 @@ class TrainingLog:
         self.events = Events(self.path.parent / "tensorboard") if tensorboard else None
 
     def write(self, **row: Any) -> None:
-        """Append one row; JSON knows no NaN or infinity, so those become null.
+        """Append one row. JSON has no NaN or infinity, so they become null.
 
         Raises:
             InputError: the file cannot be written (disk full).
@@ -43,12 +46,12 @@ class TrainingLog:
             self.events.scalars(row)
 
     def show(self, picture: Path, step: int) -> None:
-        """Let TensorBoard show the PNG file `<name>-<step>.png`."""
+        """Show the PNG file `<name>-<step>.png` in TensorBoard."""
         if self.events:
             self.events.picture(picture, step)
 
     def rows(self) -> list[dict[str, Any]]:
-        """All complete rows; the last line of a killed run may be half a row, which is left out."""
+        """All complete rows. The last line of a killed run may be half a row, which is left out."""
         rows = []
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines() if self.path.exists() else []:
             try:
@@ -58,8 +61,8 @@ class TrainingLog:
         return rows
 
     def cut(self, step: int, skipped_steps: int) -> None:
-        """Drop what a killed run logged after its checkpoint at `step`, because the resumed run logs it again."""
-        kept = [row for row in self.rows() if (row["step"], row["skipped_steps"]) <= (step, skipped_steps)]
-        write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+        """Drop the rows that a killed run logged after its checkpoint at `step`: the resumed run logs them again."""
+        rows = [row for row in self.rows() if (row["step"], row["skipped_steps"]) <= (step, skipped_steps)]
+        write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows).encode())
         if self.events:
             self.events.start(step + 1)

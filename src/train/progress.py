@@ -1,4 +1,4 @@
-"""Where a training run is, how fast it goes, and how it ended."""
+"""Progress of a training run: its position, its speed and its end."""
 
 import dataclasses
 import signal
@@ -9,44 +9,43 @@ from pathlib import Path
 from src.checkpoint import Checkpoint
 from src.config import TrainConfig
 
-STEPS_UNTIL_LARGER_SCALE = (
-    2000  # without an overflow (Micikevicius et al. 2018, sec. 3.2, "dynamic loss scaling" in their code)
-)
-LARGEST_SCALE = 2.0**24  # what saturates instead of overflowing would let it grow for ever
+# Without an overflow (Micikevicius et al. 2018, sec. 3.2, "dynamic loss scaling" in their code).
+STEPS_UNTIL_LARGER_SCALE = 2000
+LARGEST_SCALE = 2.0**24  # devices that saturate instead of overflowing would let it grow for ever
 
 
 @dataclass
 class Progress:
-    """Where a run is. Saved in each checkpoint, so that a resumed run starts with the very next batch."""
+    """Position of a run, saved in each checkpoint so that a resumed run starts with the very next batch."""
 
     step: int = 0  # optimiser steps taken
     epoch: int = 0
-    batch: int = 0  # batches of this epoch that were used
+    batch: int = 0  # number of batches of this epoch that were used
     skipped_steps: int = 0  # steps of the whole run whose loss or gradient was not finite
-    bad_steps_in_a_row: int = 0  # without those that a smaller loss scale may mend
+    bad_steps_in_a_row: int = 0  # not counting those that a smaller loss scale may mend
     best_val_loss: float | None = None
     loss_scale: float | None = None  # None in float32
-    good_steps: int = 0  # since the loss scale was changed
+    good_steps: int = 0  # since the last change of the loss scale
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint) -> "Progress":
-        """As `checkpoint` has it."""
+        """The progress saved in `checkpoint`."""
         state = {"step": checkpoint.step, "epoch": checkpoint.epoch, **checkpoint.extra}
         return cls(**{field.name: state[field.name] for field in dataclasses.fields(cls) if field.name in state})
 
     def scale_losses(self, config: TrainConfig) -> None:
-        """Begin with a loss scale, or do without, as the precision asks for."""
+        """Set the loss scale that the precision needs: none in float32, else the restored or configured one."""
         if config.amp == "O0":
             self.loss_scale = None
         elif self.loss_scale is None:
             self.loss_scale, self.good_steps = config.loss_scale, 0
 
     def begin_epoch(self) -> None:
-        """The next batch is the first of a new epoch."""
+        """Begin a new epoch with the next batch."""
         self.epoch, self.batch = self.epoch + 1, 0
 
     def count_good(self) -> None:
-        """A step was taken; the loss scale doubles after many of them in a row."""
+        """Count a step that was taken; the loss scale doubles after many of them in a row."""
         self.step += 1
         self.bad_steps_in_a_row = 0
         self.good_steps += 1
@@ -54,7 +53,7 @@ class Progress:
             self.loss_scale, self.good_steps = min(2 * self.loss_scale, LARGEST_SCALE), 0
 
     def count_bad(self) -> str:
-        """A step was skipped; the loss scale halves, while there is one above 1. Returns what to tell the user."""
+        """Count a skipped step; a loss scale above 1 is halved. Returns the counts as a text for the user."""
         self.skipped_steps += 1
         if self.loss_scale is not None and self.loss_scale > 1:
             self.loss_scale, self.good_steps = self.loss_scale / 2, 0
@@ -65,35 +64,38 @@ class Progress:
 
 @dataclass
 class Outcome:
-    """How a run ended."""
+    """End of a run."""
 
     progress: Progress
     checkpoint: Path  # the newest
-    finished: bool = True  # all steps done, or the target reached; not: stopped by a signal or by train.max_hours
+    finished: bool = True  # all steps are done or the target is reached; false after a signal or train.max_hours
     stopped_by: signal.Signals | None = None
 
 
 class Speed:
-    """Time and frames of the steps since the last row of the log, without validations and checkpoints."""
+    """Time and frames of the steps since the last logged one, without validations and checkpoints."""
 
     def __init__(self):
         self.reset()
         self.resume()
 
     def reset(self) -> None:
-        """Begin a new row of the log."""
+        """Begin a new measurement."""
         self.seconds, self.waited, self.frames, self.steps = 0.0, 0.0, 0, 0
 
     def resume(self) -> None:
-        """The clock runs from here."""
+        """Start the clock, after a validation or a checkpoint."""
         self.began = time.perf_counter()
 
     def got_data(self) -> None:
-        """The batches of this step are there. Making the network anew, when its reduction factor falls, counts as waiting too."""
+        """Count the time until the batches of this step arrived as waiting.
+
+        Building the network anew, when its reduction factor falls, counts as waiting too.
+        """
         self.waited += time.perf_counter() - self.began
 
     def count(self, frames: float) -> None:
-        """A step over `frames` mel frames of this rank is over."""
+        """Count a finished step over `frames` mel frames of this rank."""
         self.last = time.perf_counter() - self.began  # seconds of this step
         self.seconds += self.last
         self.frames, self.steps = self.frames + frames, self.steps + 1
@@ -110,5 +112,5 @@ class Speed:
 
     @property
     def frames_per_second(self) -> float:
-        """Real mel frames trained on per second."""
+        """Mel frames per second, padding not counted."""
         return self.frames / self.seconds

@@ -1,4 +1,4 @@
-"""Training goes from a large reduction factor to smaller ones, and takes its weights along (Wang et al. 2017, sec. 3.3, for r itself)."""
+"""Falling reduction factor: training continues with the same weights (Wang et al. 2017, sec. 3.3, for r itself)."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from src.config import Config
 
 
 def reduced(config: Config, step: int) -> Config:
-    """The configuration of a run that began with `config` as it is from `step` on: with the reduction factor of then, and what follows."""
+    """Configuration at `step` of a run that began with `config`: its reduction factor then, and the falls to come."""
     steps = config.train.reduction_steps
     begun = [begin for begin in steps if begin <= step]
     if not begun:
@@ -23,12 +23,13 @@ def reduced(config: Config, step: int) -> Config:
 
 
 def with_reduction_factor(checkpoint: Checkpoint, config: Config) -> Checkpoint:
-    """`checkpoint` of a Tacotron 2 with all that depends on the reduction factor cut down to that of `config`, moments of Adam too.
+    """Cut the weights of a Tacotron 2, and Adam's moments, down to the reduction factor of `config`.
 
-    Of the frames of a step, the prenet goes on hearing the last ones, and the projection speaking the first ones. A checkpoint that
-    has the factor already, or a smaller one, comes back as it is.
+    Of the frames of a decoder step, the prenet keeps the inputs for the last ones, and the projection the outputs for
+    the first ones. A checkpoint with that factor or a smaller one is returned as it is.
     """
-    if config.model.name != "tacotron2" or checkpoint.config.model.reduction_factor <= config.model.reduction_factor:
+    factors = [getattr(each.model, "reduction_factor", 1) for each in (checkpoint.config, config)]
+    if factors[0] <= factors[1]:
         return checkpoint
     n_frame = config.audio.n_mels * config.model.reduction_factor
 

@@ -1,4 +1,4 @@
-"""The numbered checkpoints of a training run: which there are, the newest that can be read, and which may go."""
+"""Numbered checkpoints in a training run's folder: list them, load the newest readable one, delete old ones."""
 
 import re
 import warnings
@@ -10,15 +10,15 @@ from src.errors import InputError
 
 
 def numbered(output_dir: str | Path) -> list[Path]:
-    """The checkpoints `<network>-<step>.ckpt` of a training run, oldest first."""
+    """Checkpoints `<network>-<step>.ckpt` of a training run, oldest first."""
     steps = {path: re.fullmatch(r"\w+-(\d+)", path.stem) for path in Path(output_dir).glob("*.ckpt")}
     return sorted((path for path, step in steps.items() if step), key=lambda path: int(steps[path][1]))
 
 
 def latest(output_dir: str | Path) -> Checkpoint:
-    """The newest checkpoint of a training run that can be read.
+    """Load the newest readable checkpoint of a training run.
 
-    Newer ones that are damaged are renamed to `<name>.damaged`, so that `prune` does not count them, and named in a warning.
+    Newer damaged ones are renamed to `<name>.damaged`, so that `prune` does not count them, with a warning.
 
     Raises:
         InputError: there is none, or a damaged one cannot be renamed.

@@ -1,4 +1,4 @@
-"""What changes with the step: plain functions of it, evaluated on the host and fed to the compiled step."""
+"""Values that change with the step: functions evaluated on the host, whose results the compiled step takes."""
 
 import math
 
@@ -6,11 +6,14 @@ from src.config import TrainConfig
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """Adam's learning rate at `step` (0 is the first): `train.lr` after a linear warm-up, then as `train.schedule` says.
+    """Learning rate at `step` (the first is 0): a linear warm-up to `train.lr`, then the schedule of `train.schedule`.
 
-    constant: `lr`. step: times `anneal_factor` at each of `anneal_steps`. exponential: from `decay_start` on, times `decay_rate`
-    in every `decay_steps` steps (Shen et al. 2018, sec. 3.1, with the defaults). inverse_sqrt: `lr` sqrt(`warmup_steps` / step)
-    (Vaswani et al. 2017, eq. 3). The last three do not fall below `min_lr`.
+    constant: `lr`.
+    step: times `anneal_factor` at each of `anneal_steps`.
+    exponential: times `decay_rate` per `decay_steps` steps from `decay_start` on (Shen et al. 2018, sec. 3.1, with the
+        defaults).
+    inverse_sqrt: `lr` sqrt(`warmup_steps` / step) (Vaswani et al. 2017, eq. 3).
+    The last three do not fall below `min_lr`.
     """
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
@@ -25,7 +28,7 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 
 
 def guided_attention_weight(step: int, config: TrainConfig) -> float:
-    """Weight of the guided-attention loss at `step`: constant, or falling as exp(-step / decay steps) once the alignment has begun."""
+    """Weight of the guided-attention loss at `step`, falling as exp(-step / decay steps), or constant if they are 0."""
     if config.guided_attention_decay_steps == 0:
         return config.guided_attention
     return config.guided_attention * math.exp(-step / config.guided_attention_decay_steps)

@@ -1,4 +1,7 @@
-"""One optimiser step as one graph: forward, backward, all-reduce, clip, update. Several batches a step are two graphs."""
+"""An optimiser step as one graph: forward, backward, all-reduce, clip, update.
+
+A step over several batches takes two graphs, one per batch and one at the end.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -12,77 +15,74 @@ from src.config import TrainConfig
 from src.models.precision import set_precision
 from src.runtime.graph_cache import compile_aside
 
-# A for loop over parameters, of which WaveGlow has hundreds, would nest the graph as deep as MindSpore allows.
+# A for loop over WaveGlow's hundreds of parameters would nest the graph as deep as MindSpore allows.
 for_each, partial = ops.HyperMap(), ops.Partial()
 assign = ops.Assign()
+BUCKET = (
+    2**23
+)  # gradient values that ranks reduce at once, 32 MB: large enough for the links, and the first go while others are computed
 
 
 class StepResult(NamedTuple):
-    """What a step measured, before its update."""
+    """Measurements of a step, before its update."""
 
-    losses: tuple[float, ...]  # what `forward` returned, as means over batches and ranks
+    losses: tuple[float, ...]  # results of `forward`, as means over batches and ranks
     grad_norm: float  # global norm before clipping
-    updated: bool  # False: loss or gradient was not finite, and weights, moments, counters and batch-norm statistics are as they were
+    # False: loss or gradient was not finite. Weights, moments, counters and batch-norm statistics are as before then.
+    updated: bool
 
     @property
     def loss(self) -> float:
-        """What is minimised."""
+        """The loss that is minimised."""
         return self.losses[0]
 
 
 class Graph(nn.Cell):
-    """A function as a graph of its own; `parameters` are those that it uses, by whose names a graph from a cache finds them."""
+    """A function as a graph of its own. A graph from a cache finds the function's `parameters` by their names."""
 
     def __init__(self, function: Callable[..., tuple[Tensor, ...]], parameters: Sequence[Parameter]):
         super().__init__(auto_prefix=False)
         self.function = function
-        self.parameters = [
-            {parameter.name: parameter for parameter in parameters}
-        ]  # in a list: they are others' parameters
+        # In a list, because as an attribute they would become this cell's own.
+        self.parameters = [{parameter.name: parameter for parameter in parameters}]
 
     def parameters_dict(self, recurse: bool = True) -> dict[str, Parameter]:
-        """As given."""
+        """The parameters given to the constructor, by name."""
         return self.parameters[0]
 
     def construct(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """What the function returns."""
+        """Call the function."""
         return self.function(*inputs)
 
 
 class TrainStep:
-    """Trains `net` by Adam with an L2 penalty (Kingma & Ba 2015; Shen et al. 2018, sec. 2.2) in the precision `config.amp`. Compiles once
-    per batch shape.
+    """Trains `net` by Adam with an L2 penalty (Kingma & Ba 2015; Shen et al. 2018, sec. 2.2).
 
-    With several ranks all of them make the same step at the same time: the gradient is the mean of theirs.
+    The precision is `config.amp`. It compiles once per batch shape. With several ranks, all of them take the same step
+    at the same time, with the mean of their gradients.
 
     Args:
-        net: whose parameters are trained.
-        forward: runs `net` on the tensors of a batch and returns scalars, the first of which is minimised.
+        net: the network to train.
+        forward: runs `net` on the tensors of a batch and returns scalars; the first is minimised.
     """
 
+    # One long function, because the graphs are closures over the same parameters.
     def __init__(self, net: nn.Cell, forward: Callable[..., tuple[Tensor, ...]], config: TrainConfig):
         weights = net.trainable_params()
         self.net = net
         set_precision(net, config.amp)
-        # All arguments are given because Adam's defaults are announced to change.
-        self.optimizer = optimizer = nn.Adam(
-            weights,
-            learning_rate=config.lr,
-            beta1=0.9,
-            beta2=0.999,
-            eps=1e-8,
-            use_locking=False,
-            use_nesterov=False,
-            weight_decay=config.weight_decay,
-            loss_scale=1.0,
-            use_amsgrad=False,
-        )
+        self.optimizer = optimizer = adam(weights, config)
         max_norm, sum_over_ranks = config.grad_clip, runtime.all_reduce()
         n_ranks = runtime.world_size()
+        sum_gradients = (
+            gradient_sum(sum_over_ranks, [weight.size for weight in weights]) if n_ranks > 1 else ops.identity
+        )
         statistics = ParameterTuple([parameter for parameter in net.get_parameters() if not parameter.requires_grad])
         self._accumulates = config.accumulate > 1
         sums = ParameterTuple([_zeros_like(weight, "gradient") for weight in weights] if self._accumulates else [])
-        kept = ParameterTuple([_zeros_like(statistic, "kept") for statistic in statistics] if self._accumulates else [])
+        saved = ParameterTuple(
+            [_zeros_like(statistic, "saved") for statistic in statistics] if self._accumulates else []
+        )
 
         def scaled(scale: Tensor, *inputs: Tensor):
             losses = forward(*inputs)
@@ -91,10 +91,10 @@ class TrainStep:
         value_and_gradient = ms.value_and_grad(scaled, None, optimizer.parameters, has_aux=True)
 
         def update(lr: Tensor, scale: Tensor, losses: tuple[Tensor, ...], gradients: tuple[Tensor, ...]):
-            """Step by this rank's `gradients` of its losses times `scale` and those of the others, if all is finite."""
-            mean_losses, summed = (), for_each(sum_over_ranks, gradients)
-            for loss in losses:
-                mean_losses += (sum_over_ranks(loss) / n_ranks,)
+            """Sum the ranks' gradients of losses times `scale`, and take the step if all is finite."""
+            mean_losses, summed = losses, sum_gradients(gradients)
+            if n_ranks > 1:
+                mean_losses = ops.Unstack(0)(sum_over_ranks(ops.Stack(0)(losses)) / n_ranks)
             scale = scale * n_ranks
             norm = global_norm(summed) / scale
             finite = ops.logical_and(ops.isfinite(mean_losses[0]), ops.isfinite(norm))
@@ -117,25 +117,25 @@ class TrainStep:
             (_, losses), gradients = value_and_gradient(scale, *inputs)
             return (ops.depend(losses[0], for_each(partial(_add_share, share), sums, gradients)), *losses[1:])
 
-        @ms.jit
+        @runtime.jit
         def finish(lr: Tensor, scale: Tensor, *losses: Tensor):
             losses, norm, finite = update(lr, scale, losses, tuple(sums))
-            for statistic, value in zip(statistics, kept):  # noqa: B905
+            for statistic, value in zip(statistics, saved):  # noqa: B905
                 assign(statistic, ops.where(finite, statistic, value))
             return (*losses, norm, finite)
 
-        @ms.jit
+        @runtime.jit
         def begin():
-            for statistic, value in zip(statistics, kept):  # noqa: B905
+            for statistic, value in zip(statistics, saved):  # noqa: B905
                 assign(value, statistic)
             return ops.depend(Tensor(True), for_each(_empty, sums))  # a graph that returns nothing would call Python
 
-        everything = [*net.get_parameters(), *optimizer.get_parameters(), *sums, *kept]
+        everything = [*net.get_parameters(), *optimizer.get_parameters(), *sums, *saved]
         self._step, self._accumulate = Graph(step, everything), Graph(accumulate, everything)
         self._begin, self._finish = begin, finish
 
     def compile(self, batches: Sequence[tuple[Tensor, ...]]) -> None:
-        """Compile a graph for each shape of batches, of which one is given each; otherwise the first batch of its shape does it."""
+        """Compile a graph for each batch shape, given an example of each; otherwise the first batch of a shape does."""
         self.net.set_train(True)
         graph, number = self._accumulate if self._accumulates else self._step, Tensor(1.0, ms.float32)
 
@@ -146,11 +146,11 @@ class TrainStep:
         compile_aside(compile_graphs)
 
     def __call__(self, batches: Sequence[tuple[Tensor, ...]], lr: float, scale: float = 1.0) -> StepResult:
-        """One step on the mean over `batches`, each given as what `forward` takes.
+        """Take a step on the mean loss over `batches`.
 
         Args:
-            batches: one, unless `train.accumulate` is above 1.
-            scale: what losses are multiplied by before the gradient is taken, and gradients divided by before they are used.
+            batches: inputs of `forward` for each batch; one batch, unless `train.accumulate` is above 1.
+            scale: loss scale; gradients are divided by it before they are used.
         """
         self.net.set_train(True)
         lr, scale = Tensor(lr, ms.float32), Tensor(scale, ms.float32)
@@ -167,13 +167,68 @@ class TrainStep:
         return StepResult(tuple(losses), norm, bool(updated.asnumpy()))
 
 
+def adam(weights: Sequence[Parameter], config: TrainConfig) -> nn.Adam:
+    """Adam with L2 penalty; all arguments are given because MindSpore's defaults are announced to change."""
+    return nn.Adam(
+        weights,
+        learning_rate=config.lr,
+        beta1=0.9,
+        beta2=0.999,
+        eps=1e-8,
+        use_locking=False,
+        use_nesterov=False,
+        weight_decay=config.weight_decay,
+        loss_scale=1.0,
+        use_amsgrad=False,
+    )
+
+
+def plan_buckets(sizes: Sequence[int], most: int = BUCKET) -> list[tuple[int, int]]:
+    """Cut a list of tensors into runs of at most `most` values (a larger tensor is one of its own), given their sizes.
+
+    Returns the first and the end index of each.
+    """
+    ends, filled = [], 0
+    for i, size in enumerate(sizes):
+        if i > 0 and filled + size > most:
+            ends.append(i)
+            filled = 0
+        filled += size
+    return list(zip([0, *ends], [*ends, len(sizes)], strict=True))
+
+
+def gradient_sum(
+    sum_over_ranks: Callable[[Tensor], Tensor], sizes: Sequence[int], most: int = BUCKET
+) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
+    """A function for graphs that sums gradients of these sizes over the ranks, a few buckets in place of one reduction for each."""
+    buckets = [(first, end, tuple(sizes[first:end])) for first, end in plan_buckets(sizes, most)]
+
+    def sum_gradients(gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        summed = ()
+        for first, end, lengths in buckets:
+            bucket = gradients[first:end]
+            flat = sum_over_ranks(ops.Concat(0)(for_each(_flat, bucket)))
+            summed += for_each(_as_shaped, ops.split(flat, lengths), bucket)
+        return summed
+
+    return sum_gradients
+
+
+def _flat(gradient: Tensor) -> Tensor:
+    return gradient.reshape(-1)
+
+
+def _as_shaped(flat: Tensor, gradient: Tensor) -> Tensor:
+    return flat.reshape(gradient.shape)
+
+
 def global_norm(gradients: tuple[Tensor, ...]) -> Tensor:
     """Euclidean norm of all gradients as one vector; not finite if any of their values is not."""
     return ops.sqrt(ops.AddN()(for_each(_sum_of_squares, gradients)))
 
 
 def clip_by_norm(gradients: tuple[Tensor, ...], norm: Tensor, max_norm: float, scale: Tensor) -> tuple[Tensor, ...]:
-    """All gradients divided by `scale`, and scaled down by one factor if their global `norm` without it is above `max_norm`
+    """Gradients divided by `scale`, and scaled down together if their global `norm` after that is above `max_norm`
     (Pascanu et al. 2013, algorithm 1)."""
     factor = max_norm / ops.maximum(norm, Tensor(max_norm, ms.float32)) / scale
     return for_each(partial(_times, factor), gradients)
@@ -185,9 +240,8 @@ def _times(factor: Tensor, gradient: Tensor) -> Tensor:
 
 def _sum_of_squares(gradient: Tensor) -> Tensor:
     n_columns = gradient.shape[-1] if gradient.shape else 1
-    return (
-        gradient.reshape(-1, n_columns).square().sum(0).sum()
-    )  # on CPU a sum over two axes at once takes several times as long
+    # One axis after the other: on CPU, a sum over two axes at once takes several times as long.
+    return gradient.reshape(-1, n_columns).square().sum(0).sum()
 
 
 def _add_share(share: Tensor, total: Parameter, gradient: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Training Tacotron 2: its batches, its losses, and teacher-forced validation over clips that training does not see."""
+"""Training of Tacotron 2: batches, losses, and teacher-forced validation on clips of their own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,10 +27,10 @@ class Tacotron2Task:
         self.config = config
 
     def initialise(self, net: nn.Cell, corpus: Corpus) -> None:
-        """Nothing: all of it is learnt."""
+        """Do nothing: Tacotron 2 takes nothing from the data before its first step."""
 
     def batches(self, corpus: Corpus) -> Batches:
-        """Whole clips, in batches of similar length."""
+        """Batches of whole clips of similar length."""
         data, train = self.config.data, self.config.train
         buckets = plan_buckets(
             corpus.text_lengths, corpus.mel_lengths, data.n_buckets, self.config.model.reduction_factor
@@ -39,21 +39,22 @@ class Tacotron2Task:
         return Batches(corpus, train.batch_size, buckets, train.seed, True, *ranks, workers=data.workers)
 
     def inputs(self, batch: Batch, step: int) -> tuple[Tensor, ...]:
-        """What `forward` takes at optimiser step `step`."""
+        """Inputs of the function of `forward` at optimiser step `step`."""
         weight = Tensor(guided_attention_weight(step, self.config.train), ms.float32)
         return (*map(Tensor, (batch.text, batch.text_lengths, batch.mel, batch.mel_lengths)), weight)
 
     def forward(self, net: nn.Cell) -> Callable[..., tuple[Tensor, ...]]:
-        """The function of the network's inputs that training minimises the first result of."""
-        return teacher_forced(net, Tacotron2Loss(self.config, over_ranks=True))
+        """A function of `inputs` that returns the `losses`; training minimises the first."""
+        loss = Tacotron2Loss(self.config, sum_over_ranks=runtime.all_reduce(), n_ranks=runtime.world_size())
+        return teacher_forced(net, loss)
 
     def validator(self, net: nn.Cell, corpus: Corpus) -> "Validator":
-        """What measures the network on `corpus`."""
+        """The validator of `net` on `corpus`."""
         settings = self.config.train.batch_size, self.config.model.reduction_factor, self.config.data.workers
         return Validator(net, Tacotron2Loss(self.config), corpus, *settings)
 
     def save_example(self, validation: "Validation", folder: Path, step: int | None = None) -> Path:
-        """Draw alignment and mel of a clip into `folder`, in a file named after the step of a training run, and return its path."""
+        """Draw alignment and mel of a clip in a file named after the step. Returns its path."""
         clip = validation.example
         when, suffix = ("", "") if step is None else (f", step {step}", f"-{step}")
         picture = folder / f"alignment-and-mel{suffix}.png"
@@ -64,7 +65,7 @@ class Tacotron2Task:
 
 
 def teacher_forced(net: nn.Cell, loss: nn.Cell) -> Callable[..., tuple[Tensor, ...]]:
-    """A batch and the weight of guided attention -> loss, mel loss, gate loss, guided-attention loss."""
+    """A function: a batch, weight of guided attention -> loss, mel loss, gate loss, guided-attention loss."""
 
     def forward(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor, guided_weight: Tensor):
         return loss(net(text, text_lengths, mel, mel_lengths), mel, mel_lengths, text_lengths, guided_weight)
@@ -73,7 +74,7 @@ def teacher_forced(net: nn.Cell, loss: nn.Cell) -> Callable[..., tuple[Tensor, .
 
 
 class Example(NamedTuple):
-    """One clip as the network speaks it with the teacher's help."""
+    """A clip as the network speaks it, teacher forced."""
 
     id: str
     mel: np.ndarray  # [n_mels, frames], after the postnet
@@ -82,14 +83,13 @@ class Example(NamedTuple):
 
 
 class Validation(NamedTuple):
-    """Means over all real frames or decoder steps, which do not depend on how clips are batched and shared out to ranks."""
+    """Means over all real frames or decoder steps; they do not depend on the batches and the number of ranks."""
 
-    loss: float  # mel and gate loss; guided attention is left out, so that values compare while its weight changes
+    loss: float  # mel and gate loss, without guided attention, whose weight changes with the step
     mel_loss: float
     gate_loss: float
-    alignment_score: (
-        float  # mean over decoder steps of the largest attention weight: 1 is a sharp alignment, 1 / text length none
-    )
+    # Mean over decoder steps of the largest attention weight: 1 is a sharp alignment, 1 / text length is none.
+    alignment_score: float
     example: Example  # always the same clip
     measured: dict[str, int]  # frames and clips
 
@@ -98,16 +98,16 @@ class Validation(NamedTuple):
 
     @property
     def numbers(self) -> dict[str, float]:
-        """As the log names them."""
+        """The means by their names in the log."""
         losses = {f"val_{name}": getattr(self, name) for name in ("loss", "mel_loss", "gate_loss")}
         return {**losses, "alignment_score": self.alignment_score}
 
 
 class Validator:
-    """Validates `net` on a corpus, of which each rank takes its share. All batches have one shape, so one graph is compiled.
+    """Validates `net` on a corpus; the ranks share it. All batches have one shape, so one graph is compiled.
 
     Args:
-        net: called as `net(text, text_lengths, mel, mel_lengths)`; put in evaluation mode.
+        net: called as `net(text, text_lengths, mel, mel_lengths)`, in evaluation mode.
         loss: called as `loss(outputs, mel, mel_lengths, text_lengths, guided_weight)` -> loss, mel loss, gate loss, ...
     """
 
@@ -119,7 +119,7 @@ class Validator:
         ranks = runtime.rank(), runtime.world_size()
         self.batches = Batches(corpus, min(batch_size, len(corpus)), buckets, 0, False, *ranks, workers=workers)
 
-        @ms.jit
+        @runtime.jit
         def forward(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor):
             outputs = net(text, text_lengths, mel, mel_lengths)
             _, mel_loss, gate_loss, _ = loss(outputs, mel, mel_lengths, text_lengths, Tensor(0.0, ms.float32))
@@ -128,7 +128,7 @@ class Validator:
         self._forward = forward
 
     def __call__(self) -> Validation:
-        """One pass over the corpus."""
+        """Measure one pass over the corpus."""
         self.net.set_train(False)
         frames = decoder_steps = 0
         mel_loss = gate_loss = attention = 0.0

@@ -1,4 +1,4 @@
-"""Events for TensorBoard, by tensorboardX, which is imported only if they are wanted."""
+"""Events for TensorBoard, by tensorboardX, which is imported only on request."""
 
 import struct
 import time
@@ -9,9 +9,9 @@ from src.errors import InputError
 
 
 class Events:
-    """Scalars and pictures of a run; every start of it begins a new file in `folder`.
+    """Scalars and pictures of a run; each start of the run begins a new file in `folder`.
 
-    The files are written without tensorboardX's SummaryWriter: its thread ends when the disk is full, and its queue then waits for ever.
+    tensorboardX's SummaryWriter is not used: its thread ends when the disk is full, and its queue then waits for ever.
 
     Raises:
         InputError: tensorboardX is not installed.
@@ -28,14 +28,13 @@ class Events:
         self.folder, self._package = Path(folder), tensorboardX
 
     def start(self, first_step: int) -> None:
-        """Begin a file. What earlier ones hold of `first_step` and later is purged, because it comes again.
+        """Begin a file. It purges the events of earlier files from `first_step` on, because they come again.
 
         Raises:
             InputError: the file cannot be written.
         """
-        self._path = (
-            self.folder / f"events.out.tfevents.{time.time_ns()}"
-        )  # TensorBoard reads them in the order of their names
+        # TensorBoard reads the files in the order of their names.
+        self._path = self.folder / f"events.out.tfevents.{time.time_ns()}"
         try:
             self.folder.mkdir(exist_ok=True)
             self._file = self._package.RecordWriter(str(self._path))
@@ -47,7 +46,7 @@ class Events:
     def scalars(self, row: dict[str, Any]) -> None:
         """Write the numbers of a row of the log.
 
-        Rows of skipped batches and of compilations are left out, as a resumed run may come by the same step once more.
+        Rows of skipped batches and compilations are left out, since a resumed run may pass the same step again.
         """
         counters = {"step"} if "lr" in row else {"step", "epoch", "skipped_steps"}
         values = {tag: value for tag, value in row.items() if isinstance(value, int | float) and tag not in counters}

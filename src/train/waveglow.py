@@ -1,11 +1,10 @@
-"""Training WaveGlow: random segments, their negative log-likelihood, and the likelihood and sound of clips that training does not see."""
+"""Training of WaveGlow: random segments, their negative log-likelihood, and validation on clips of their own."""
 
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 from tqdm import tqdm
@@ -20,9 +19,9 @@ from src.models.waveglow.initialisation import fit_to_data
 from src.models.waveglow.loss import WaveGlowLoss
 from src.plotting import save_mels
 
-EXAMPLE_SECONDS = 3  # of a clip that each validation turns into sound
-FITTED_CLIPS, FITTED_SECONDS = 64, 10  # at most, that a fresh network's scales come from
-FEWEST_SEGMENTS = 16  # that a validation measures; less would tell little
+EXAMPLE_SECONDS = 3  # of the clip that each validation turns into sound
+FITTED_CLIPS, FITTED_SECONDS = 64, 10  # at most, to initialise a fresh network from
+FEWEST_SEGMENTS = 16  # of a validation; fewer would mean little
 
 
 class WaveGlowTask:
@@ -34,7 +33,7 @@ class WaveGlowTask:
         self.config = config
 
     def initialise(self, net: nn.Cell, corpus: Corpus) -> None:
-        """Scales and correlations of the beginnings of some clips from everywhere in the corpus."""
+        """Fit the scales and correlations of a fresh network to the beginnings of clips from all over the corpus."""
         clips = np.unique(np.linspace(0, len(corpus) - 1, FITTED_CLIPS).astype(int)).tolist()
         longest = FITTED_SECONDS * self.config.audio.sample_rate
         wavs = [decode(wav)[:longest] for (wav,) in corpus.stream(clips, self.config.data.workers, ["wav"])]
@@ -42,25 +41,18 @@ class WaveGlowTask:
         fit_to_data(net, np.concatenate(mels, 1), np.concatenate(wavs))
 
     def batches(self, corpus: Corpus) -> Segments:
-        """One segment of each clip."""
+        """Batches of segments, one from each clip per epoch."""
         train = self.config.train
         ranks = runtime.rank(), runtime.world_size()
-        return Segments(
-            corpus,
-            train.batch_size,
-            self.config.audio,
-            train.segment_length,
-            train.seed,
-            *ranks,
-            workers=self.config.data.workers,
-        )
+        settings = train.batch_size, self.config.audio, train.segment_length, train.seed
+        return Segments(corpus, *settings, *ranks, workers=self.config.data.workers)
 
     def inputs(self, batch: SegmentBatch, step: int) -> tuple[Tensor, ...]:
-        """What `forward` takes; the same at every step."""
+        """Inputs of the function of `forward`; they do not depend on `step`."""
         return Tensor(batch.mel), Tensor(batch.audio)
 
     def forward(self, net: nn.Cell) -> Callable[..., tuple[Tensor, ...]]:
-        """Mel and audio -> the loss and its three terms: it is z_loss - log_s - log_det, each per sample."""
+        """A function: mel, audio -> loss, z_loss, log_s, log_det, each per sample; loss = z_loss - log_s - log_det."""
         loss = WaveGlowLoss(self.config.train.sigma)
 
         def forward(mel: Tensor, audio: Tensor):
@@ -71,18 +63,18 @@ class WaveGlowTask:
         return forward
 
     def validator(self, net: nn.Cell, corpus: Corpus) -> "Validator":
-        """What measures the network on `corpus`."""
+        """The validator of `net` on `corpus`."""
         return Validator(net, self.forward(net), corpus, self.config)
 
     def save_example(self, validation: "Validation", folder: Path, step: int | None = None) -> Path:
-        """Write what a clip sounds like, and its mel beneath that of the recording, in files named after the step of a training run.
+        """Write the sound of a clip, and a picture of its mel and the recording's, in files named after the step.
 
         Returns:
-            The picture of the mels.
+            The picture.
         """
         clip, audio = validation.example, self.config.audio
         when, suffix = ("", "") if step is None else (f", step {step}", f"-{step}")
-        wav = np.clip(np.nan_to_num(clip.wav), -1, 1)  # whatever an unready network says, its training goes on
+        wav = np.clip(np.nan_to_num(clip.wav), -1, 1)  # an untrained network may give anything
         save_wav(folder / f"sample{suffix}.wav", wav, audio.sample_rate)
         mels = {"generated": mel_spectrogram(wav, audio), "recording": clip.mel}
         picture = folder / f"mel{suffix}.png"
@@ -91,11 +83,11 @@ class WaveGlowTask:
 
 
 class Example(NamedTuple):
-    """The beginning of a clip, and what the network made of its mel."""
+    """The beginning of a clip, and the sound that the network makes from its mel."""
 
     id: str
-    mel: np.ndarray  # [n_mels, frames]
-    wav: np.ndarray  # [frames * hop_length]
+    mel: np.ndarray  # [n_mels, frames], of the recording
+    wav: np.ndarray  # [frames * hop_length], of the network
 
 
 class Validation(NamedTuple):
@@ -113,14 +105,15 @@ class Validation(NamedTuple):
 
     @property
     def numbers(self) -> dict[str, float]:
-        """As the log names them."""
+        """The means by their names in the log."""
         return {f"val_{name}": getattr(self, name) for name in WaveGlowTask.losses}
 
 
 class Validator:
-    """Validates `net` on one segment of each clip, or on several if clips are few: always the same ones, shared out to the ranks.
+    """Validates `net` on one segment of each clip, or on several if clips are few.
 
-    They pass one by one, and those that only fill up an epoch are left out, so that none counts twice.
+    The segments are always the same, and the ranks share them. They are taken one by one, without those that only fill
+    an epoch up, so that none counts twice.
     """
 
     def __init__(self, net: nn.Cell, forward: Callable[..., tuple[Tensor, ...]], corpus: Corpus, config: Config):
@@ -129,16 +122,15 @@ class Validator:
         self.segments = Segments(
             corpus, 1, config.audio, config.train.segment_length, 0, *ranks, workers=config.data.workers
         )
-        self._forward = ms.jit(forward)
+        self._forward = runtime.jit(forward)
 
     def __call__(self) -> Validation:
-        """One pass over the corpus."""
+        """Measure one pass over the corpus."""
         self.net.set_train(False)
         sums, rank, n_ranks = np.zeros(len(WaveGlowTask.losses)), runtime.rank(), runtime.world_size()
         n_epochs = math.ceil(FEWEST_SEGMENTS / len(self.corpus))
-        with tqdm(
-            total=n_epochs * len(self.segments), desc="validation", leave=False, dynamic_ncols=True, disable=None
-        ) as bar:
+        total = n_epochs * len(self.segments)
+        with tqdm(total=total, desc="validation", leave=False, dynamic_ncols=True, disable=None) as bar:
             for epoch in range(n_epochs):
                 for step, batch in enumerate(self.segments.epoch(epoch)):
                     if step * n_ranks + rank < len(self.corpus):
@@ -147,9 +139,8 @@ class Validator:
                     bar.update()
         n_segments = n_epochs * len(self.corpus)
         means = (np.array(runtime.total(*sums)) / n_segments).tolist()
-        return Validation(
-            *means, self._example(), {"samples": n_segments * self.segments.length, "clips": len(self.corpus)}
-        )
+        measured = {"samples": n_segments * self.segments.length, "clips": len(self.corpus)}
+        return Validation(*means, self._example(), measured)
 
     def _example(self) -> Example:
         audio = self.config.audio
@@ -157,7 +148,7 @@ class Validator:
         wav = decode(wav)[: EXAMPLE_SECONDS * audio.sample_rate]
         mel = mel_spectrogram(wav, audio)
         try:
-            made = self.net.infer(Tensor(mel[None])).asnumpy()[0]
-        except InputError:  # a network that cannot be inverted; its training goes on
-            made = np.full(mel.shape[1] * audio.hop_length, np.nan, np.float32)
-        return Example(self.corpus.ids[0], mel, made)
+            sound = self.net.infer(Tensor(mel[None])).asnumpy()[0]
+        except InputError:  # the network cannot be inverted yet; training continues
+            sound = np.full(mel.shape[1] * audio.hop_length, np.nan, np.float32)
+        return Example(self.corpus.ids[0], mel, sound)

@@ -1,4 +1,4 @@
-"""Speech from the ONNX files that export.py writes: numpy and onnxruntime, no MindSpore."""
+"""Speech from the ONNX files of export.py, with numpy and onnxruntime, without MindSpore."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,9 +8,9 @@ import numpy as np
 
 from src.audio import silent_mel
 from src.config import load_config
-from src.errors import InputError, quote
+from src.errors import InputError, diverged, quote
 from src.export.artifact import read_described
-from src.models.sampling import Seed, latents, prenet_dropout_mask
+from src.models.sampling import Seed, item_seed, latents, prenet_dropout_mask
 from src.models.tacotron2.stopping import (
     NOT_STOPPED,
     RESTING_WEIGHT,
@@ -26,13 +26,13 @@ try:
 except ImportError as error:
     raise InputError("speaking with ONNX files takes onnxruntime: pip install onnxruntime") from error
 
-# What can be chosen when speaking; all else is in the files.
+# Keys that can be overridden when speaking; the files fix all others.
 FREE = {f"model.{key}" for key in ("max_decoder_steps", "gate_threshold", "attention_stop_frames", "prenet_dropout")}
 FREE |= {"text.sentence_pause", "text.max_sentence_length", "audio.griffinlim_iterations", "audio.griffinlim_power"}
 
 
 class Spoken(NamedTuple):
-    """What free running gives for a batch; each item is 0 from its own length on."""
+    """Result of free-running inference for a batch; each item is zero beyond its own length."""
 
     mel: np.ndarray  # float32 (B, n_mels, T)
     mel_lengths: np.ndarray  # int32 (B,), frames
@@ -41,7 +41,7 @@ class Spoken(NamedTuple):
 
 
 class OnnxFile:
-    """One model: takes its inputs by name, gives its outputs by name."""
+    """A model in an ONNX file: inputs by name -> outputs by name."""
 
     def __init__(self, content: bytes):
         options = onnxruntime.SessionOptions()
@@ -54,10 +54,12 @@ class OnnxFile:
 
 
 class OnnxTacotron2:
-    """The three files of a Tacotron 2 in a folder; `config` and `generate` are those of `src.models.tacotron2.model.Tacotron2`.
+    """Tacotron 2 from its three files in a folder.
+
+    `config` and `generate` correspond to those of `src.models.tacotron2.model.Tacotron2`.
 
     Raises:
-        InputError: files that are missing, damaged or not of one export; overrides of what is fixed in them.
+        InputError: files that are missing, damaged or of different exports; overrides of keys that the files fix.
     """
 
     def __init__(self, folder: str | Path, overrides: dict[str, Any] | None = None):
@@ -66,7 +68,7 @@ class OnnxTacotron2:
         )
 
     def generate(self, text: np.ndarray, text_lengths: np.ndarray, seeds: Sequence[Seed]) -> Spoken:
-        """Speak texts int32 (B, L) of lengths (B,), with dropout drawn from a seed for each."""
+        """Speak texts int32 (B, L) of lengths (B,); the dropout of each is drawn from its own seed."""
         model, audio = self.config.model, self.config.audio
         r, n_batch, length = model.reduction_factor, len(text), text.shape[1]
         attention_stop_steps = -(-model.attention_stop_frames // r)
@@ -110,13 +112,13 @@ class OnnxTacotron2:
 def speak(
     net: OnnxTacotron2, text: str, vocoder: Callable[[np.ndarray], np.ndarray], seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
-    """Speak a text sentence by sentence, each with the stream of random numbers that eval.py gives it.
+    """Speak a text sentence by sentence, each with the random stream that eval.py gives it.
 
     Args:
         vocoder: turns a log mel [n_mels, frames] into its waveform.
 
     Returns:
-        Waveform [samples] and mel [n_mels, frames] with the pauses, and for each sentence its text, frames and why it stopped.
+        Waveform [samples] and mel [n_mels, frames], pauses included; text, frames and stop reason of each sentence.
 
     Raises:
         InputError: nothing of the text can be spoken, or the network's output is not finite.
@@ -129,9 +131,11 @@ def speak(
     silence = np.zeros(pause * audio.hop_length, np.float32), silent_mel(pause, audio)
     wavs, mels, sentences = [], [], []
     for position, piece in enumerate(pieces):
-        mel, mel_lengths, _, stop_reasons = net.generate(*encode_texts([piece], net.config), [(seed, position)])
+        mel, mel_lengths, _, stop_reasons = net.generate(
+            *encode_texts([piece], net.config), [item_seed(seed, position)]
+        )
         if not np.isfinite(mel).all():
-            raise InputError(f"the network's output for {quote(piece)} is not finite: its weights have diverged")
+            raise diverged(f"the network's output for {quote(piece)} is not finite")
         wavs += [silence[0], vocoder(mel[0])]
         mels += [silence[1], mel[0]]
         sentences.append({"text": piece, "frames": int(mel_lengths[0]), "stop_reason": stop_reasons[0]})
@@ -139,7 +143,10 @@ def speak(
 
 
 class OnnxWaveGlow:
-    """The file of a WaveGlow in a folder; `config`, `infer` and `remove_weight_norm` are those of `src.models.waveglow.model.WaveGlow`."""
+    """WaveGlow from its file in a folder.
+
+    `config`, `infer` and `remove_weight_norm` correspond to those of `src.models.waveglow.model.WaveGlow`.
+    """
 
     def __init__(self, folder: str | Path):
         self.net, self.config = _load(Path(folder), ("waveglow",), {})
@@ -157,13 +164,13 @@ class OnnxWaveGlow:
         return self.net({"mel": mel.astype(np.float32), "noise": np.ascontiguousarray(noise.swapaxes(1, 2))})["audio"]
 
     def remove_weight_norm(self) -> None:
-        """Nothing to do: the export has folded it away."""
+        """Do nothing: the export has removed it already."""
 
 
 def _load(folder: Path, names: Sequence[str], overrides: dict[str, Any]) -> list[Any]:
-    """The models of these names, and the configuration they share."""
+    """Load the models of these names, and the configuration that they share."""
     if fixed := sorted(set(overrides) - FREE):
-        raise InputError(f"{', '.join(fixed)}: fixed in ONNX files; only {', '.join(sorted(FREE))} can be chosen")
+        raise InputError(f"{', '.join(fixed)}: fixed in ONNX files; only {', '.join(sorted(FREE))} can be changed")
     files, origins = [], []
     for name in names:
         path = folder / f"{name}.onnx"

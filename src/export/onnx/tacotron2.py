@@ -1,4 +1,7 @@
-"""Tacotron 2 in operators of ONNX: encoder, one decoder step, postnet. The loop around the step is in `src.export.onnx.inference`."""
+"""Tacotron 2 in operators of ONNX: encoder, one decoder step, postnet.
+
+`src.export.onnx.inference` has the loop over decoder steps.
+"""
 
 import numpy as np
 
@@ -10,7 +13,7 @@ from src.models.tacotron2.model import Tacotron2
 
 
 def encoder(graph: Graph, net: Tacotron2) -> dict[str, str]:
-    """From `text` int32 (B, L) and `text_lengths` int32 (B,): memory (B, L, E), keys (B, A, L), energy_mask (B, L)."""
+    """`text` int32 (B, L), `text_lengths` int32 (B,) -> memory (B, L, E), keys (B, A, L), energy_mask (B, L)."""
     mask = graph.mask("text", 1, "text_lengths")
     embedded = graph("Gather", graph.constant(net.embedding.asnumpy()), "text")  # (B, L, E)
     x = graph("Mul", graph("Transpose", embedded, perm=[0, 2, 1]), graph.unsqueeze(mask, 1))
@@ -28,7 +31,7 @@ def encoder(graph: Graph, net: Tacotron2) -> dict[str, str]:
 
 
 def decoder_step(graph: Graph, net: Tacotron2) -> dict[str, str]:
-    """`Decoder.step`; inputs have the names that states and constants have there, keys are (B, A, L)."""
+    """`Decoder.step`, with the names that states and constants have there; keys are (B, A, L)."""
     decoder, attention = net.decoder, net.decoder.attention
     first, second = graph.split("dropout_mask", 1, [decoder.prenet.n_out] * 2)
     x = graph("Mul", graph("Relu", graph.linear("frame", decoder.prenet.first.weight.asnumpy())), first)
@@ -72,7 +75,7 @@ def decoder_step(graph: Graph, net: Tacotron2) -> dict[str, str]:
 
 
 def postnet(graph: Graph, net: Tacotron2) -> dict[str, str]:
-    """From `mel` (B, n_mels, T) and `mel_lengths` int32 (B,): mel_postnet (B, n_mels, T), 0 at padding."""
+    """`mel` (B, n_mels, T), `mel_lengths` int32 (B,) -> mel_postnet (B, n_mels, T), 0 at padding."""
     mask = graph.mask("mel", 2, "mel_lengths")
     x = mel = graph("Mul", "mel", graph.unsqueeze(mask, 1))
     layers = list(net.postnet.convolutions)
@@ -82,7 +85,7 @@ def postnet(graph: Graph, net: Tacotron2) -> dict[str, str]:
 
 
 def convolution(graph: Graph, x: str, layer: ConvBatchNorm, activation: str, mask: str) -> str:
-    """(B, C, T) -> (B, C', T), 0 at padding; batch normalisation is folded into the weights."""
+    """Convolution, batch norm (folded into the weights) and activation: (B, C, T) -> (B, C', T), 0 at padding."""
     norm = layer.norm
     gamma, beta, mean, variance = (
         parameter.asnumpy().astype(np.float64)
@@ -97,16 +100,15 @@ def convolution(graph: Graph, x: str, layer: ConvBatchNorm, activation: str, mas
 
 
 def lstm_step(graph: Graph, inputs: list[str], c: str, layer: LSTM) -> tuple[str, str]:
-    """New h and c of one step; `layer` has weight [inputs, 4H], bias [4H] and n_hidden; gates i, f, g, o."""
+    """One step of an LSTM: new h and c. `layer` has weight [inputs, 4H], bias [4H] and n_hidden; gates i, f, g, o."""
     gates = graph.linear(graph("Concat", *inputs, axis=1), layer.weight.asnumpy(), layer.bias.asnumpy())
     i, f, g, o = graph.split(gates, 1, [layer.n_hidden] * 4)
-    kept = graph("Mul", graph("Sigmoid", f), c)
-    c = graph("Add", kept, graph("Mul", graph("Sigmoid", i), graph("Tanh", g)))
+    c = graph("Add", graph("Mul", graph("Sigmoid", f), c), graph("Mul", graph("Sigmoid", i), graph("Tanh", g)))
     return graph("Mul", graph("Sigmoid", o), graph("Tanh", c)), c
 
 
 def lstm_weights(layer: LSTM) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """W (4H, n_in), R (4H, H) and B (8H,) of ONNX's LSTM, whose gates come in the order i, o, f, c."""
+    """Weights of ONNX's LSTM: W (4H, n_in), R (4H, H), B (8H,); its gates are in the order i, o, f, c."""
     n = layer.n_hidden
     order = np.concatenate([np.arange(n) + gate * n for gate in (0, 3, 1, 2)])
     weight, bias = layer.weight.asnumpy()[:, order], layer.bias.asnumpy()[order]

@@ -1,4 +1,4 @@
-"""WaveGlow's way from noise to sound in operators of ONNX, with the same folded weights as `src.models.waveglow.inference`."""
+"""WaveGlow's inference in operators of ONNX, with the folded weights of `src.models.waveglow.inference`."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from src.models.waveglow.model import WaveGlow
 
 
 def waveglow(graph: Graph, net: WaveGlow) -> dict[str, str]:
-    """From `mel` (B, n_mels, F) and `noise` (B, n_group, T), T = F * hop / n_group: audio (B, F * hop)."""
+    """`mel` (B, n_mels, F), `noise` (B, n_group, T) with T = F * hop / n_group -> audio (B, F * hop)."""
     model, latent_splits = net.config.model, net.synthesis.latent_splits
     condition = upsampled(graph, net)
     latents = graph.split(graph("Transpose", "noise", perm=[0, 2, 1]), 2, latent_splits)
@@ -31,7 +31,7 @@ def waveglow(graph: Graph, net: WaveGlow) -> dict[str, str]:
 
 
 def upsampled(graph: Graph, net: WaveGlow) -> str:
-    """`mel` as what conditions the couplings, and 1: (B, F * hop / n_group, n_mels * n_group + 1)."""
+    """Upsample `mel` to the couplings' condition (B, F * hop / n_group, n_mels * n_group + 1), last column 1."""
     upsample = net.upsample
     frames = graph.pad(graph("Transpose", "mel", perm=[0, 2, 1]), 3, 1, upsample.n_frames - 1, 0)
     bias = (
@@ -43,7 +43,10 @@ def upsampled(graph: Graph, net: WaveGlow) -> str:
 
 
 def coupling(graph: Graph, flow: FoldedFlow, x: str, condition: str, n_layers: int, kernel_size: int) -> str:
-    """`src.models.waveglow.inference.Coupling`: x (B, T, n_half + 1) and condition, whose last columns are 1 -> (B, T, 2 n_half)."""
+    """`src.models.waveglow.inference.Coupling`: x (B, T, n_half + 1) and condition -> (B, T, 2 n_half).
+
+    The last columns of x and condition are 1.
+    """
     start, bias, *weights = (weight.asnumpy() for weight in flow.weights)
     h, result = graph.linear(x, start), ""
     for i in range(n_layers):
@@ -61,7 +64,7 @@ def coupling(graph: Graph, flow: FoldedFlow, x: str, condition: str, n_layers: i
 
 
 def shifted(graph: Graph, x: str, n: int, step: int) -> str:
-    """Side by side, `n` views of x (B, T + (n - 1) * step, C), each `step` later than the one before: (B, T, n * C)."""
+    """Concatenate `n` views of x (B, T + (n - 1) * step, C), each `step` later than the one before: (B, T, n * C)."""
     last = (n - 1) * step
     return graph(
         "Concat", *(graph.cut(x, 1, i * step, i * step - last if i < n - 1 else None) for i in range(n)), axis=2

@@ -1,8 +1,10 @@
-"""Location-sensitive attention (Chorowski et al. 2015, sec. 2.1; Shen et al. 2018, sec. 2.2) and the LSTM that drives it.
+"""Location-sensitive attention (Chorowski et al. 2015, sec. 2.1; Shen et al. 2018, sec. 2.2) and its LSTM.
 
 Energies of step t: e = v . tanh(W_q h_t + W_m memory + W_l (F * [a_{t-1}, sum of a before t])), a_t = softmax(e).
-The location filters F and their projection W_l are folded into one matrix, applied to the gathered neighbourhood.
+The location filters F and their projection W_l are folded into one matrix, which multiplies the unfolded weights.
 """
+
+# ruff: noqa: ANN001, ANN201  (`construct`, `bprop` and `attend` take and return tensors, as their docstrings list them)
 
 import mindspore as ms
 from mindspore import Parameter, Tensor, ops
@@ -26,6 +28,7 @@ from src.models.ops import (
     one_step_later,
     repeat_rows,
     take_rows,
+    tanh,
     transpose,
     transpose_weight,
     unfold,
@@ -37,9 +40,8 @@ from src.models.ops import (
 from src.models.precision import MixedPrecision, cast, to_float32
 from src.models.scan import DropoutMask, Scan, block_length, block_rows, whole_blocks
 
-MASKED = (
-    -1e4
-)  # energy of a padded position: its weight is exactly 0; finite, and float16 can hold it should energies ever be that
+# Energy of a padded position: its weight becomes exactly 0. It is finite, and float16 could hold it.
+MASKED = -1e4
 
 batch_matmul = ops.BatchMatMul()
 transposed_batch_matmul = ops.BatchMatMul(transpose_a=True)
@@ -47,21 +49,22 @@ split_last = ops.Split(-1, 2)
 
 
 def batch_matmul_fp32(x: Tensor, matrices: Tensor) -> Tensor:
-    """x (B, L) times the matrix (B, L, C) of each item, multiplied in the matrices' type, as float32: (B, C)."""
+    """Multiply x (B, L) by the matrix (L, C) of each item, in the type of `matrices` (B, L, C): float32 (B, C)."""
     return to_float32(batch_matmul(cast(x, matrices.dtype).expand_dims(1), matrices).reshape(-1, matrices.shape[2]))
 
 
 class AttentionScan(Scan):
-    """The attention recurrence over all T decoder steps, with its own gradient.
+    """The recurrence of attention and its LSTM over all T decoder steps, with its own gradient.
 
-    Inputs: x (T * B, P), dropout_mask (T, B, H), memory (B, L, E), keys (B, L, A), energy_mask (B, L), weight [P + E + H, 4H], bias [4H],
-    query [H, A], v [A, 1], location [kernel_size * 2, A].
-    Outputs: h and context side by side (T * B, H + E), attention weights (T * B, L); c and gates as `LSTMScan` has them.
+    Inputs: x (T * B, P), dropout_mask (T, B, H), memory (B, L, E), keys (B, L, A), energy_mask (B, L),
+    weight [P + E + H, 4H], bias [4H], query [H, A], v [A, 1], location [kernel_size * 2, A].
+    Outputs: h and context side by side (T * B, H + E), attention weights (T * B, L), c and gates as in `LSTMScan`.
 
-    In mixed precision x, dropout_mask, memory, keys and the states are of the type of activations, attention weights and all else float32.
+    In mixed precision x, dropout_mask, memory, keys, h and context have the type of activations. Attention weights and
+    everything else are float32.
     """
 
-    def construct(self, x, dropout_mask, memory, keys, energy_mask, weight, bias, query, v, location):  # noqa: ANN001, ANN201
+    def construct(self, x, dropout_mask, memory, keys, energy_mask, weight, bias, query, v, location):
         n_steps, n_batch, n_hidden = dropout_mask.shape
         k, n_in = block_length(n_steps), x.shape[1]
         _, length, n_memory = memory.shape
@@ -83,54 +86,57 @@ class AttentionScan(Scan):
         weights_cum = ops.zeros((n_batch, length), ms.float32)
         t = Tensor(0, ms.int32)
         while t < n_steps // k:
-            here = block_rows(t, k * n_batch)
-            from_input, block_mask = (
-                ops.Split(0, k)(take_rows(gates, here)),
-                unstack(to_float32(take_rows(dropout_mask, block_rows(t, k)))),
-            )
+            rows = block_rows(t, k * n_batch)
+            input_gates = ops.Split(0, k)(take_rows(gates, rows))
+            block_mask = unstack(to_float32(take_rows(dropout_mask, block_rows(t, k))))
             block_gates, block_states, block_c, block_weights = (), (), (), ()
             for step in range(k):
-                gate = from_input[step] + matmul_state(concat_last((context, h)), w_state)
-                h, c = lstm_step(add_bias(gate, bias), c)
+                step_gates = input_gates[step] + matmul_state(concat_last((context, h)), w_state)
+                h, c = lstm_step(add_bias(step_gates, bias), c, not self.training)
                 h = h * block_mask[step]
                 weights, weights_cum, context = attend(
-                    matmul_fp32(h, query), weights, weights_cum, memory, keys, energy_mask, v, location
+                    matmul_fp32(h, query),
+                    weights,
+                    weights_cum,
+                    memory,
+                    keys,
+                    energy_mask,
+                    v,
+                    location,
+                    not self.training,
                 )
-                block_gates, block_c, block_weights = (*block_gates, gate), (*block_c, c), (*block_weights, weights)
+                block_gates, block_c = (*block_gates, step_gates), (*block_c, c)
                 block_states = (*block_states, concat_last((h, context)))
-            gates = write_rows(gates, here, concat_rows(block_gates))
-            all_states = write_rows(all_states, here, cast(concat_rows(block_states), x.dtype))
-            all_c = write_rows(all_c, here + n_batch, concat_rows(block_c))
-            all_weights = write_rows(all_weights, here, concat_rows(block_weights))
+                block_weights = (*block_weights, weights)
+            gates = write_rows(gates, rows, concat_rows(block_gates))
+            all_states = write_rows(all_states, rows, cast(concat_rows(block_states), x.dtype))
+            all_c = write_rows(all_c, rows + n_batch, concat_rows(block_c))
+            all_weights = write_rows(all_weights, rows, concat_rows(block_weights))
             t = t + 1
         return all_states, all_weights, all_c, gates
 
-    def bprop(self, x, dropout_mask, memory, keys, energy_mask, weight, bias, query, v, location, out, dout):  # noqa: ANN001, ANN201
+    # One long function: the steps of one derivation, over about thirty arrays that all its parts share.
+    def bprop(self, x, dropout_mask, memory, keys, energy_mask, weight, bias, query, v, location, out, dout):
         n_steps, n_batch, n_hidden = dropout_mask.shape
         k, n_in = block_length(n_steps), x.shape[1]
         n_rows = k * n_batch
         _, length, n_memory = memory.shape
         n_attention, n_taps = keys.shape[2], location.shape[0]
-        large = (k, n_batch, length, n_attention)
+        hidden_shape = (k, n_batch, length, n_attention)
         states, weights, c, gates = out
-        weight, memory = (
-            depend(weight, dout[0]),
-            depend(memory, dout[0]),
-        )  # or parts and transposes are made in the forward pass already
+        # Otherwise their parts and transposes would be made, and kept, in the forward pass.
+        weight, memory = depend(weight, dout[0]), depend(memory, dout[0])
         weights_cum = ops.CumSum()(weights.reshape(n_steps, n_batch, length), 0).reshape(weights.shape)
-        history = one_step_later(
-            ops.Stack(-1)((weights, weights_cum)).reshape(-1, length * 2), n_batch
-        )  # (T * B, L * 2)
-        operand, query_operand, location_operand = (
-            self.cast_operand(weight),
-            self.cast_operand(query),
-            self.cast_operand(location),
-        )
-        w_in, w_context, w_hidden = operand[:n_in], operand[n_in : n_in + n_memory], operand[n_in + n_memory :]
-        # v multiplies all that passes through tanh: here it is in the factors of the loop and, after it, in the sums.
+        # (T * B, L * 2)
+        history = one_step_later(ops.Stack(-1)((weights, weights_cum)).reshape(-1, length * 2), n_batch)
+        weight_operand, query_operand = self.cast_operand(weight), self.cast_operand(query)
+        location_operand = self.cast_operand(location)
+        w_in, w_context = weight_operand[:n_in], weight_operand[n_in : n_in + n_memory]
+        w_hidden = weight_operand[n_in + n_memory :]
+        # Gradients through tanh are multiplied by v: in the loop by way of these two matrices, after it in the sums.
         query_transposed = self.cast_operand(transpose(query * broadcast_rows(v, n_hidden), (1, 0)))
         location_transposed = self.cast_operand(transpose(location * broadcast_rows(v, n_taps), (1, 0)))
-        many_keys = broadcast_to(depend(to_float32(keys), dout[0]), large)
+        block_keys = broadcast_to(depend(to_float32(keys), dout[0]), hidden_shape)
         memory_transposed = transpose(self.cast_operand(memory), (0, 2, 1))
         dmemory, dkeys = ops.zeros_like(to_float32(memory)), ops.zeros_like(to_float32(keys))
         dquery, dv, dlocation = ops.zeros_like(query), ops.zeros_like(v), ops.zeros_like(location)
@@ -142,55 +148,50 @@ class AttentionScan(Scan):
         split = ops.Split(0, k)
         t = Tensor(n_steps // k - 1, ms.int32)
         while t >= 0:
-            here = block_rows(t, n_rows)
-            gate_slopes = lstm_gate_gradients(
-                add_bias(take_rows(gates, here), bias), take_rows(c, here), take_rows(c, here + n_batch)
+            rows = block_rows(t, n_rows)
+            gradients = lstm_gate_gradients(
+                add_bias(take_rows(gates, rows), bias), take_rows(c, rows), take_rows(c, rows + n_batch)
             )
-            by_c, by_h, c_by_h, f = (
-                split(gate_slopes[0]),
-                split(gate_slopes[1]),
-                split(gate_slopes[2]),
-                split(gate_slopes[3]),
-            )
-            block_h, block_weights = take_rows(states, here)[:, :n_hidden], take_rows(weights, here)
-            columns = unfold(take_rows(history, here).reshape(n_rows, length, 2), n_taps // 2)  # (K * B * L, taps)
+            dc_dgates, dh_dgate = split(gradients[0]), split(gradients[1])
+            dh_dc, f = split(gradients[2]), split(gradients[3])
+            block_h, block_weights = take_rows(states, rows)[:, :n_hidden], take_rows(weights, rows)
+            columns = unfold(take_rows(history, rows).reshape(n_rows, length, 2), n_taps // 2)  # (K * B * L, taps)
             queries = repeat_rows(matmul_fp32(block_h, query_operand), length)
-            hidden = ops.tanh((matmul_fp32(columns, location_operand) + queries).reshape(large) + many_keys)
-            # Slope of the energy by what stands inside tanh, but for v, and by the gathered weights: the loop below only scales them.
-            slope = 1 - hidden * hidden
-            location_slope = matmul_fp32(slope.reshape(-1, n_attention), location_transposed).reshape(
+            hidden = ops.tanh((matmul_fp32(columns, location_operand) + queries).reshape(hidden_shape) + block_keys)
+            # Derivatives of energies by the argument of tanh (without v) and by `columns`; the loop only scales them.
+            tanh_gradient = 1 - hidden * hidden
+            columns_gradient = matmul_fp32(tanh_gradient.reshape(-1, n_attention), location_transposed).reshape(
                 k, n_batch * length, n_taps
             )
-            slopes, location_slopes = unstack(self.cast_operand(slope)), unstack(location_slope)
-            a, block_mask = split(block_weights), split(self.applied_dropout_mask(block_h))
-            dstates = to_float32(take_rows(dout[0], here))
+            tanh_gradients, columns_gradients = unstack(self.cast_operand(tanh_gradient)), unstack(columns_gradient)
+            step_weights, block_mask = split(block_weights), split(self.applied_dropout_mask(block_h))
+            dstates = to_float32(take_rows(dout[0], rows))
             dh_out, dcontext_out = split(dstates[:, :n_hidden]), split(dstates[:, n_hidden:])
-            dweights_out = split(take_rows(dout[1], here))
-            dgates, dqueries, denergies, dcontexts = (), (), (), ()
+            dweights_out = split(take_rows(dout[1], rows))
+            block_dgates, dqueries, denergies, dcontexts = (), (), (), ()
             for back in range(k):
                 step = k - 1 - back
                 dcontext = dcontext + dcontext_out[step]
-                from_context = batch_matmul_fp32(dcontext, memory_transposed)
-                dweights = dweights_out[step] + dweights + dweights_cum + from_context
-                scaled = a[step] * dweights
-                denergy = scaled - a[step] * scaled.sum(-1, keepdims=True)  # (B, L), through the softmax
-                dq = batch_matmul_fp32(denergy, slopes[step])  # (B, A)
+                dweights_from_context = batch_matmul_fp32(dcontext, memory_transposed)
+                dweights = dweights_out[step] + dweights + dweights_cum + dweights_from_context
+                weighted = step_weights[step] * dweights
+                # (B, L), through the softmax
+                denergy = weighted - step_weights[step] * weighted.sum(-1, keepdims=True)
+                dquery_step = batch_matmul_fp32(denergy, tanh_gradients[step])  # (B, A)
                 scale = broadcast_last(denergy.reshape(n_batch * length, 1), n_taps)
-                dhistory = unfold_backward(location_slopes[step] * scale, (n_batch, length, 2))
+                dhistory = unfold_backward(columns_gradients[step] * scale, (n_batch, length, 2))
                 dweights, dweights_cum_step = split_last(dhistory)
-                dweights, dweights_cum = (
-                    dweights.reshape(a[step].shape),
-                    dweights_cum + dweights_cum_step.reshape(a[step].shape),
-                )
-                dh = (dh + dh_out[step] + matmul_fp32(dq, query_transposed)) * block_mask[step]
-                dgate, dc = lstm_step_backward(dh, dc, by_c[step], by_h[step], c_by_h[step], f[step])
-                dgates, dqueries = (dgate, *dgates), (dq, *dqueries)
+                dweights = dweights.reshape(denergy.shape)
+                dweights_cum = dweights_cum + dweights_cum_step.reshape(denergy.shape)
+                dh = (dh + dh_out[step] + matmul_fp32(dquery_step, query_transposed)) * block_mask[step]
+                step_dgates, dc = lstm_step_backward(dh, dc, dc_dgates[step], dh_dgate[step], dh_dc[step], f[step])
+                block_dgates, dqueries = (step_dgates, *block_dgates), (dquery_step, *dqueries)
                 denergies, dcontexts = (denergy, *denergies), (dcontext, *dcontexts)
-                dcontext = matmul_state(dgate, w_context)
-                dh = matmul_state(dgate, w_hidden)
-            gates = write_rows(gates, here, concat_rows(dgates))
+                dcontext = matmul_state(step_dgates, w_context)
+                dh = matmul_state(step_dgates, w_hidden)
+            gates = write_rows(gates, rows, concat_rows(block_dgates))
             denergy = concat_rows(denergies).reshape(-1, 1)  # (K * B * L, 1)
-            dhidden = slope * broadcast_last(denergy, n_attention).reshape(large)
+            dhidden = tanh_gradient * broadcast_last(denergy, n_attention).reshape(hidden_shape)
             dquery = dquery + matmul_fp32_transposed(block_h, self.cast_operand(concat_rows(dqueries)))
             dkeys = dkeys + dhidden.sum(0)
             dv = dv + matmul_fp32_transposed(hidden.reshape(-1, n_attention), self.cast_operand(denergy))
@@ -201,10 +202,9 @@ class AttentionScan(Scan):
             )
             t = t - 1
         dbias, dgates = gates.sum(0), self.cast_operand(gates)
-        from_states = matmul_fp32_transposed(
-            one_step_later(states, n_batch), dgates
-        )  # in the order of `states`, not of `weight`
-        dweight = concat_rows((matmul_fp32_transposed(x, dgates), from_states[n_hidden:], from_states[:n_hidden]))
+        # In the order of `states` (h, context), which in `weight` is the other way round.
+        dw_state = matmul_fp32_transposed(one_step_later(states, n_batch), dgates)
+        dweight = concat_rows((matmul_fp32_transposed(x, dgates), dw_state[n_hidden:], dw_state[:n_hidden]))
         dx = depend(cast(matmul_transposed(dgates, w_in), x.dtype), dweight)
         dquery, dlocation = dquery * broadcast_rows(v, n_hidden), dlocation * broadcast_rows(v, n_taps)
         dkeys = dkeys * broadcast_rows(v, n_batch * length).reshape(dkeys.shape)
@@ -213,18 +213,26 @@ class AttentionScan(Scan):
         return dx, ddropout_mask, dmemory, dkeys, denergy_mask, dweight, dbias, dquery, dv, dlocation
 
 
-def attend(query, weights, weights_cum, memory, keys, energy_mask, v, location):  # noqa: ANN001, ANN201
-    """One step of attention: query (B, A), weights of the step before and their running sum (B, L), keys (B, L, A), float32.
+def attend(query, weights, weights_cum, memory, keys, energy_mask, v, location, exact=True):
+    """One step of attention.
 
-    The products are those of memory (B, L, E), v [A, 1] and location [kernel_size * 2, A], in the type of these; the rest is float32.
+    Args:
+        query: float32 (B, A).
+        weights, weights_cum: attention weights of the step before and their running sum, float32 (B, L).
+        memory: (B, L, E); its products, like those of v and location, are in its own type.
+        keys: float32 (B, L, A).
+        energy_mask: float32 (B, L), 0 at symbols and MASKED at padding.
+        v: [A, 1].
+        location: [kernel_size * 2, A], see `Attention.location`.
+        exact: see `src.models.ops.tanh`.
 
-    Returns the new weights, the new sum, both (B, L), and the context (B, E).
+    Returns:
+        The new weights and their new sum (B, L), and the context (B, E), all float32.
     """
     n_batch, length, n_attention = keys.shape
     columns = unfold(ops.Stack(-1)((weights, weights_cum)), location.shape[0] // 2)
-    hidden = ops.tanh(
-        matmul_fp32(columns, location) + repeat_rows(query, length) + keys.reshape(-1, n_attention)
-    )  # (B * L, A)
+    hidden = matmul_fp32(columns, location) + repeat_rows(query, length) + keys.reshape(-1, n_attention)  # (B * L, A)
+    hidden = tanh(hidden, exact)
     energy = matmul_fp32(hidden, v).reshape(n_batch, length)
     weights = ops.Softmax(-1)(energy + energy_mask)
     context = batch_matmul_fp32(weights, memory)
@@ -232,7 +240,7 @@ def attend(query, weights, weights_cum, memory, keys, energy_mask, v, location):
 
 
 class Attention(MixedPrecision):
-    """The weights of attention and of its LSTM, for the scan of training and the free-running loop alike."""
+    """Attention and its LSTM. `construct` is teacher forced; the free-running loop uses the same weights."""
 
     def __init__(self, config: Tacotron2Config):
         super().__init__()
@@ -255,11 +263,14 @@ class Attention(MixedPrecision):
         self.scan = AttentionScan(config.attention_dropout)
 
     def location(self) -> Tensor:
-        """Location filters and their projection as one matrix [kernel_size * 2, A]."""
+        """Fold the location filters and their projection into one matrix [kernel_size * 2, A]."""
         return matmul_fp32(self.cast_operand(self.location_conv), self.cast_operand(self.location_dense))
 
     def construct(self, x: Tensor, memory: Tensor, energy_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """x (T, B, P), memory (B, L, E), energy_mask (B, L) -> h and context side by side (T, B, H + E), weights (T, B, L)."""
+        """Run all steps: x (T, B, P), memory (B, L, E), energy_mask (B, L).
+
+        Returns h and context side by side (T, B, H + E), and the attention weights (T, B, L).
+        """
         n_steps, n_batch, n_in = x.shape
         x = whole_blocks(x)
         dropout_mask = self.dropout((x.shape[0], n_batch, self.n_hidden), x)

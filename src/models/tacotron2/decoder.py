@@ -1,4 +1,4 @@
-"""The decoder (Shen et al. 2018, sec. 2.2): mel frames and a stop gate from the encoder's memory, r frames a step."""
+"""The decoder (Shen et al. 2018, sec. 2.2): from the encoder's memory to mel frames, r per step, and a stop gate."""
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
@@ -28,12 +28,15 @@ from src.models.tacotron2.stopping import NOT_STOPPED, RESTING_WEIGHT, STOPPED_B
 
 
 def uses_transposed_weights(n_batch: int) -> bool:
-    """Whether `Decoder.step` takes weights of LSTMs transposed: a sentence alone would gain nothing."""
+    """Return whether `Decoder.step` takes the LSTMs' weights transposed; a batch of one gains nothing by it."""
     return n_batch > 1
 
 
 class DroppedRelu(nn.Cell):
-    """relu(x) * dropout_mask, both (N, C); keeps the result alone for its gradient, which tells by its zeros what passed."""
+    """ReLU and dropout, relu(x) * dropout_mask, both (N, C).
+
+    It keeps only its output for the gradient, whose zeros show what did not pass.
+    """
 
     def __init__(self, dropout: float):
         super().__init__()
@@ -49,7 +52,10 @@ class DroppedRelu(nn.Cell):
 
 
 class Prenet(nn.Cell):
-    """Two ReLU layers without bias, (N, n_in) -> (N, prenet_dim). Dropout stays on at inference: it is what varies the speech."""
+    """Two ReLU layers without bias, (N, n_in) -> (N, prenet_dim).
+
+    Dropout stays on at inference, where it makes the speech vary.
+    """
 
     def __init__(self, n_in: int, n_out: int, dropout: float):
         super().__init__()
@@ -59,13 +65,13 @@ class Prenet(nn.Cell):
         self.n_out = n_out
 
     def construct(self, frames: Tensor, dropout_mask: Tensor) -> Tensor:
-        """`dropout_mask` (N, 2 * n_out), drawn by `self.dropout`, multiplies the outputs of the first and the second layer."""
+        """Run on frames (N, n_in). dropout_mask (N, 2 * n_out) holds the masks of both layers side by side."""
         x = self.dropped_relu(self.first(frames), dropout_mask[:, : self.n_out])
         return self.dropped_relu(self.second(x), dropout_mask[:, self.n_out :])
 
 
 class Decoder(nn.Cell):
-    """Teacher forced (`construct`) and free running (`free_run`) decoding with the same weights; frames are (r * n_mels) wide."""
+    """Teacher-forced (`construct`) and free-running (`free_run`) decoder; a step's r frames lie side by side."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -78,59 +84,60 @@ class Decoder(nn.Cell):
         self.attention = Attention(model)
         n_state = model.attention_rnn_dim + model.encoder_dim
         self.lstm = LSTM(n_state, model.decoder_rnn_dim, model.decoder_dropout)
-        self.projection = Linear(
-            model.decoder_rnn_dim + model.encoder_dim, self.n_frame + 1
-        )  # r mel frames, then the gate
+        # r mel frames, then the gate
+        self.projection = Linear(model.decoder_rnn_dim + model.encoder_dim, self.n_frame + 1)
         self.gate_threshold = model.gate_threshold
-        self.attention_stop_steps = -(-model.attention_stop_frames // model.reduction_factor)  # in steps
+        self.attention_stop_steps = -(-model.attention_stop_frames // model.reduction_factor)
 
     def construct(self, frames: Tensor, memory: Tensor, energy_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames of the teacher (T, B, r * n_mels), memory (B, L, E), energy mask (B, L).
+        """Decode teacher forced: target frames (T, B, r * n_mels), memory (B, L, E), energy mask (B, L).
 
         Returns frames (T, B, r * n_mels), gate logits (T, B) and attention weights (T, B, L).
         """
         n_steps, n_batch, _ = frames.shape
         teacher = one_step_later(frames.reshape(-1, self.n_frame), n_batch)
         if self.teacher_dropout and self.training:
-            teacher_mask = self.teacher_dropout_mask((n_steps * n_batch, 1), teacher) * (
-                1 - self.teacher_dropout
-            )  # 0 or 1
+            teacher_mask = self.teacher_dropout_mask((n_steps * n_batch, 1), teacher)
+            teacher_mask = teacher_mask * (1 - self.teacher_dropout)  # 0 or 1
             teacher = teacher * broadcast_last(teacher_mask, self.n_frame)
         dropout_mask = self.prenet.dropout((n_steps * n_batch, 2 * self.prenet.n_out), teacher)
         x = self.prenet(teacher, dropout_mask).reshape(n_steps, n_batch, -1)
         states, weights = self.attention(x, memory, energy_mask)
-        # What attention heard does not depend on the decoder LSTM, so that LSTM runs over the whole sequence at once.
+        # Attention does not depend on the decoder LSTM, so that LSTM runs over the whole sequence at once.
         decoder_hidden = self.lstm(states)
         outputs = to_float32(self._project(decoder_hidden, states))
         return outputs[:, :, : self.n_frame], outputs[:, :, self.n_frame], weights
 
     def _project(self, decoder_hidden: Tensor, states: Tensor) -> Tensor:
-        """`projection` of hidden (T, B, decoder_rnn_dim) and the context in states (T, B, attention_rnn_dim + E), of which training would
-        have to keep a copy side by side: the rest of the states meets rows of zeros instead. (T, B, r * n_mels + 1)."""
+        """Apply `projection` to decoder_hidden (T, B, decoder_rnn_dim) and the context: -> (T, B, r * n_mels + 1).
+
+        The context is the last part of `states` (T, B, attention_rnn_dim + E). Concatenated with decoder_hidden it
+        would be a copy that training has to keep. So all of `states` is multiplied, the attention's h by rows of zeros.
+        """
         layer, n_hidden = self.projection, self.lstm.n_hidden
         weight = parameter_view(layer.weight)
-        by_states = concat_rows((ops.zeros((self.attention.n_hidden, layer.n_out), weight.dtype), weight[n_hidden:]))
+        no_weight = ops.zeros((self.attention.n_hidden, layer.n_out), weight.dtype)
+        states_weight = concat_rows((no_weight, weight[n_hidden:]))
         y = layer.product(decoder_hidden.reshape(-1, n_hidden), weight[:n_hidden])
-        y = y + layer.product(states.reshape(-1, states.shape[-1]), by_states)
+        y = y + layer.product(states.reshape(-1, states.shape[-1]), states_weight)
         return layer.add_bias(y, parameter_view(layer.bias)).reshape((*decoder_hidden.shape[:-1], layer.n_out))
 
     def state_weights(self, n_batch: int) -> tuple[Tensor, Tensor]:
-        """Weights of both LSTMs as `step` multiplies by them."""
-        weights = self.attention.weight, self.lstm.weight
-        return (
-            (transpose_weight(weights[0]), transpose_weight(weights[1]))
-            if uses_transposed_weights(n_batch)
-            else weights
-        )
+        """Weights of both LSTMs in the form that `step` multiplies by."""
+        if uses_transposed_weights(n_batch):
+            return transpose_weight(self.attention.weight), transpose_weight(self.lstm.weight)
+        return self.attention.weight, self.lstm.weight
 
-    def step(self, frame: Tensor, dropout_mask: Tensor, state: tuple[Tensor, ...], constants: tuple[Tensor, ...]):  # noqa: ANN201
-        """One free-running step.
+    def step(  # noqa: ANN201
+        self, frame: Tensor, dropout_mask: Tensor, state: tuple[Tensor, ...], constants: tuple[Tensor, ...]
+    ):
+        """Run one free-running step.
 
         Args:
-            frame: the frames before, (B, r * n_mels).
-            dropout_mask: the prenet's dropout factors, (B, 2 * prenet_dim).
-            state: attention_hidden and attention_cell (B, attention_rnn_dim), context (B, E), attention weights and their running sum
-                (B, L), decoder_hidden and decoder_cell (B, decoder_rnn_dim), all of the step before.
+            frame: frames of the step before, (B, r * n_mels).
+            dropout_mask: the prenet's, (B, 2 * prenet_dim).
+            state: attention_hidden and attention_cell (B, attention_rnn_dim), context (B, E), attention weights and
+                their running sum (B, L), decoder_hidden and decoder_cell (B, decoder_rnn_dim), all of the step before.
             constants: memory (B, L, E), its keys (B, L, A), energy mask (B, L), location filters, `state_weights`.
 
         Returns:
@@ -165,26 +172,25 @@ class Decoder(nn.Cell):
         )
 
     def free_run(self, memory: Tensor, energy_mask: Tensor, last_symbol: Tensor, dropout_mask: Tensor):  # noqa: ANN201
-        """Decode each item from its own output until it stops; one loop in the graph that ends when all have.
+        """Decode each item from its own output until it stops, in one loop that ends when all items have stopped.
 
         Args:
             memory: (B, L, E).
             energy_mask: (B, L).
             last_symbol: (B, L), 1 at each item's last symbol.
-            dropout_mask: prenet dropout factors (T, B, 2 * prenet_dim), T = max_decoder_steps.
+            dropout_mask: the prenet's, (T, B, 2 * prenet_dim), T = max_decoder_steps.
 
         Returns:
-            frames (T, B, r * n_mels) and attention weights (T, B, L), unspecified beyond the end of the speech; steps int32 (B,); why each
-            item stopped int32 (B,).
+            frames (T, B, r * n_mels) and attention weights (T, B, L), unspecified beyond the end of the speech; steps
+            int32 (B,); stop reasons, int32 (B,).
         """
         n_batch, length, n_memory = memory.shape
         max_steps = dropout_mask.shape[0]
         attention, lstm = self.attention, self.lstm
         constants = (memory, attention.keys(memory), energy_mask, attention.location(), *self.state_weights(n_batch))
         all_frames = zeros((max_steps, n_batch, self.n_frame), memory)
-        all_weights = zeros(
-            (max_steps, n_batch, length), energy_mask
-        )  # not `memory`: they may have the shape of frames
+        # Not after `memory`: the graph would merge it with the buffer of frames, should the two have the same shape.
+        all_weights = zeros((max_steps, n_batch, length), energy_mask)
         frame = ops.zeros((n_batch, self.n_frame), ms.float32)
         attention_hidden = ops.zeros((n_batch, attention.n_hidden), ms.float32)
         attention_cell = ops.zeros((n_batch, attention.n_hidden), ms.float32)
@@ -193,7 +199,7 @@ class Decoder(nn.Cell):
         weights_cum = ops.zeros((n_batch, length), ms.float32)
         decoder_hidden = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
         decoder_cell = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
-        resting = ops.zeros((n_batch,), ms.int32)
+        resting_steps = ops.zeros((n_batch,), ms.int32)
         steps = ops.zeros((n_batch,), ms.int32)
         reason = ops.zeros((n_batch,), ms.int32)
         t = Tensor(0, ms.int32)
@@ -201,20 +207,19 @@ class Decoder(nn.Cell):
             state = (attention_hidden, attention_cell, context, weights, weights_cum, decoder_hidden, decoder_cell)
             frame, gate, state = self.step(frame, take_rows(dropout_mask, t), state, constants)
             attention_hidden, attention_cell, context, weights, weights_cum, decoder_hidden, decoder_cell = state
-            here = t.reshape(1)
-            all_frames = write_rows(all_frames, here, frame.expand_dims(0))
-            all_weights = write_rows(all_weights, here, weights.expand_dims(0))
+            row = t.reshape(1)
+            all_frames = write_rows(all_frames, row, frame.expand_dims(0))
+            all_weights = write_rows(all_weights, row, weights.expand_dims(0))
 
             running = (reason == NOT_STOPPED).astype(ms.int32)
             steps = steps + running
-            rests = ((weights * last_symbol).sum(-1) > RESTING_WEIGHT).astype(ms.int32)
-            resting = (resting + 1) * rests
+            is_resting = ((weights * last_symbol).sum(-1) > RESTING_WEIGHT).astype(ms.int32)
+            resting_steps = (resting_steps + 1) * is_resting
             by_gate = (gate > self.gate_threshold).astype(ms.int32)
             stop = STOPPED_BY_GATE * by_gate
             if self.attention_stop_steps > 0:
-                stop = stop + STOPPED_BY_ATTENTION * (1 - by_gate) * (resting >= self.attention_stop_steps).astype(
-                    ms.int32
-                )
+                rested = (resting_steps >= self.attention_stop_steps).astype(ms.int32)
+                stop = stop + STOPPED_BY_ATTENTION * (1 - by_gate) * rested
             reason = reason + running * stop
             t = t + 1
         return all_frames, all_weights, steps, reason

@@ -1,4 +1,4 @@
-"""The encoder (Shen et al. 2018, sec. 2.2): what each symbol sounds like in its surroundings."""
+"""The encoder (Shen et al. 2018, sec. 2.2): convolutions and a bidirectional LSTM over the symbols."""
 
 from mindspore import Tensor, nn
 
@@ -9,7 +9,7 @@ from src.models.ops import broadcast_last, length_mask, transpose
 
 
 class Encoder(nn.Cell):
-    """Embedded symbols (B, L, encoder_dim) and lengths (B,) -> memory (B, L, encoder_dim), 0 at padding."""
+    """Encoder: embedded symbols (B, L, encoder_dim) and lengths (B,) -> memory (B, L, encoder_dim), 0 at padding."""
 
     def __init__(self, config: Tacotron2Config):
         super().__init__()

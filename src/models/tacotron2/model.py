@@ -1,4 +1,4 @@
-"""The whole network: text ids in, mel spectrogram, gate and alignment out."""
+"""The whole network: symbol ids in, mel spectrogram, gate and alignment out."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,20 +11,19 @@ from src.config import Config
 from src.models.constants import positions
 from src.models.layers import uniform
 from src.models.ops import broadcast_last, last_mask, length_mask, transpose, write_rows, zeros
-from src.models.sampling import Seed, prenet_dropout_mask
+from src.models.sampling import Seed, item_seed, prenet_dropout_mask
 from src.models.tacotron2.attention import MASKED
 from src.models.tacotron2.decoder import Decoder
 from src.models.tacotron2.encoder import Encoder
 from src.models.tacotron2.postnet import Postnet
 from src.models.tacotron2.stopping import STOP_REASONS
-from src.runtime.graph_cache import graph_cache
 
-TEXT_MULTIPLE = 32  # free running compiles one graph per batch size and text length rounded up to this
-POSTNET_CHUNK = 256  # frames the postnet treats at once when running free
+TEXT_MULTIPLE = 32  # free running pads texts to a multiple of this, and compiles one graph per batch size and length
+POSTNET_CHUNK = 256  # frames that the postnet computes at once in free running
 
 
 class Speech(NamedTuple):
-    """What free running gives for a batch, in input order; each item is 0 from its own length on."""
+    """Result of free-running inference for a batch, in input order; each item is zero beyond its own length."""
 
     mel: Tensor  # float32 (B, n_mels, T)
     mel_lengths: Tensor  # int32 (B,), frames
@@ -33,7 +32,7 @@ class Speech(NamedTuple):
 
 
 class Tacotron2(nn.Cell):
-    """Tacotron 2 as `config.model` and `config.audio.n_mels` shape it; `config` stays readable as an attribute."""
+    """Tacotron 2 with the sizes in `config.model` and `config.audio.n_mels`; `config` is an attribute."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -49,21 +48,25 @@ class Tacotron2(nn.Cell):
         self.free_running = FreeRunning(self)
 
     def encode(self, text: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """text int32 (B, L) and lengths (B,) -> memory (B, L, E) and energy mask (B, L), 0 at symbols and MASKED at padding."""
+        """Encode text int32 (B, L) of lengths (B,).
+
+        Returns memory (B, L, E) and the energy mask (B, L), 0 at symbols and MASKED at padding.
+        """
         embedded = ops.gather(self.embedding, text, 0)
         return self.encoder(embedded, text_lengths), (1 - length_mask(text_lengths, text.shape[1])) * MASKED
 
     def construct(self, text: Tensor, text_lengths: Tensor, mel_target: Tensor, mel_lengths: Tensor):  # noqa: ANN201
-        """Teacher forced.
+        """Run teacher forced.
 
         Args:
             text: int32 (B, L).
             text_lengths: int32 (B,).
-            mel_target: float32 (B, n_mels, T), T any number of frames; the last step is filled up with zeros.
+            mel_target: float32 (B, n_mels, T), T any number of frames; the last step is padded with zeros.
             mel_lengths: int32 (B,), frames.
 
         Returns:
-            mel and mel after the postnet (B, n_mels, T), 0 at padding; gate logits (B, ceil(T / r)); alignments (B, ceil(T / r), L).
+            mel and mel after the postnet (B, n_mels, T), 0 at padding; gate logits (B, ceil(T / r)); alignments
+            (B, ceil(T / r), L).
         """
         n_batch, n_mels, n_frames = mel_target.shape
         r = self.reduction_factor
@@ -81,18 +84,19 @@ class Tacotron2(nn.Cell):
         return mel.swapaxes(1, 2), mel_postnet.swapaxes(1, 2), gate.swapaxes(0, 1), alignments.swapaxes(0, 1)
 
     def generate(self, text: Tensor, text_lengths: Tensor, seed: int | Sequence[Seed] = 0) -> Speech:
-        """Speak free running.
+        """Speak: free-running inference.
 
         Args:
             text: int32 (B, L).
             text_lengths: int32 (B,).
-            seed: draws the prenet's dropout; one for all, or one per item. Each item has a stream of its own: with a seed per item
-                it gets what it would get alone, in whatever batch it is.
+            seed: of the prenet's dropout: one for the batch, or one per item (see `src.models.sampling.item_seed`).
+                With a seed of its own, an item sounds the same in any batch.
         """
         text, text_lengths = text.asnumpy(), text_lengths.asnumpy()
         n_batch, length = text.shape
-        seeds = [(seed, item) for item in range(n_batch)] if isinstance(seed, int | np.integer) else seed
-        inputs = self._free_running_inputs(text, text_lengths, self._prenet_dropout_mask(seeds))
+        seeds = [item_seed(seed, item) for item in range(n_batch)] if isinstance(seed, int | np.integer) else seed
+        dropout_mask = prenet_dropout_mask(self.config.model, seeds, self.config.model.max_decoder_steps)
+        inputs = self._free_running_inputs(text, text_lengths, dropout_mask)
         self.set_train(False)
         mel, steps, alignments, reason = self.free_running(*inputs)
         steps = steps.asnumpy()
@@ -106,17 +110,28 @@ class Tacotron2(nn.Cell):
         )
 
     def infer(self, text: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`generate` without the reasons: mel after the postnet (B, n_mels, T), lengths int32 (B,), alignments (B, T / r, L)."""
+        """Speak as `generate` does, with seed 0.
+
+        Returns mel after the postnet (B, n_mels, T), lengths int32 (B,) and alignments (B, T / r, L).
+        """
         speech = self.generate(text, text_lengths)
         return speech.mel, speech.mel_lengths, speech.alignments
 
     def compile_generate(self, n_batch: int, length: int) -> None:
-        """Compile what `generate` runs for texts (n_batch, length), or load it from the cache: a caller can time the two apart."""
-        text, text_lengths = np.zeros((n_batch, length), np.int32), np.full(n_batch, length, np.int32)
+        """Compile the graph that `generate` runs for texts (n_batch, length), so that it can be timed separately."""
         self.set_train(False)
-        inputs = self._free_running_inputs(text, text_lengths, self._prenet_dropout_mask([0] * n_batch))
-        with graph_cache(f"speak {[each.shape for each in inputs]} {self.config.to_yaml()}"):
-            self.free_running.compile(*inputs)
+        self.free_running.compile(*self._example_inputs(n_batch, length))
+
+    def generate_key(self, n_batch: int, length: int) -> str:
+        """A cache key for the graph of `compile_generate`: everything about the network that the graph depends on."""
+        shapes = [each.shape for each in self._example_inputs(n_batch, length)]
+        return f"speak {shapes} {self.config.to_yaml()}"
+
+    def _example_inputs(self, n_batch: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
+        model = self.config.model
+        text, text_lengths = np.zeros((n_batch, length), np.int32), np.full(n_batch, length, np.int32)
+        dropout_mask = np.zeros((model.max_decoder_steps, n_batch, 2 * model.prenet_dim), np.float32)
+        return self._free_running_inputs(text, text_lengths, dropout_mask)
 
     def _free_running_inputs(
         self, text: np.ndarray, text_lengths: np.ndarray, dropout_mask: np.ndarray
@@ -125,25 +140,25 @@ class Tacotron2(nn.Cell):
         padded[:, : text.shape[1]] = text
         return Tensor(padded), Tensor(text_lengths), Tensor(dropout_mask)
 
-    def _prenet_dropout_mask(self, seeds: Sequence[Seed]) -> np.ndarray:
-        return prenet_dropout_mask(self.config.model, seeds, self.config.model.max_decoder_steps)
-
 
 class FreeRunning(nn.Cell):
-    """Text to mel as one graph: encoder, decoder loop, and the postnet chunk by chunk, so that cost follows the speech's length."""
+    """Text to mel as one graph: encoder, decoder loop, and postnet.
+
+    The postnet runs chunk by chunk, so that its cost follows the length of the speech, not the limit of steps.
+    """
 
     def __init__(self, net: Tacotron2):
         super().__init__(auto_prefix=False)
-        self.net = [net]  # in a list: the network owns this cell, not the other way round
+        self.net = [net]  # in a list, because the network owns this cell and not the reverse
 
     def parameters_dict(self, recurse: bool = True) -> dict[str, Parameter]:
-        """The network's, by whose names a graph from the cache finds its weights."""
+        """The network's parameters; a graph from the cache finds its weights by their names."""
         return self.net[0].parameters_dict(recurse)
 
     def construct(self, text: Tensor, text_lengths: Tensor, dropout_mask: Tensor):  # noqa: ANN201
-        """text int32 (B, L), lengths int32 (B,), prenet dropout mask (T, B, 2 * prenet_dim).
+        """Speak text int32 (B, L) of lengths int32 (B,) with a prenet dropout mask (T, B, 2 * prenet_dim).
 
-        Returns mel (B, T * r, n_mels), steps (B,), alignments (B, T, L), reason (B,); T is the size of `dropout_mask`.
+        Returns mel (B, T * r, n_mels), steps (B,), alignments (B, T, L), and the stop reason's number (B,).
         """
         net = self.net[0]
         n_batch, length = text.shape
@@ -156,11 +171,9 @@ class FreeRunning(nn.Cell):
         reach = net.postnet.reach
         n_chunks = -(-mel.shape[1] // POSTNET_CHUNK)
         n_after = n_chunks * POSTNET_CHUNK - mel.shape[1] + reach
-        edges = (
-            ops.zeros((n_batch, reach, net.n_mels), ms.float32),
-            ops.zeros((n_batch, n_after, net.n_mels), ms.float32),
-        )
-        padded = ops.concat((edges[0], mel, edges[1]), 1)
+        before = ops.zeros((n_batch, reach, net.n_mels), ms.float32)
+        after = ops.zeros((n_batch, n_after, net.n_mels), ms.float32)
+        padded = ops.concat((before, mel, after), 1)
         chunks = zeros((n_chunks, n_batch, POSTNET_CHUNK, net.n_mels), memory)
         offsets = positions(POSTNET_CHUNK + 2 * reach)
         longest = mel_lengths.max()

@@ -1,4 +1,4 @@
-"""The postnet (Shen et al. 2018, sec. 2.2): a residual that sharpens the whole mel spectrogram at once."""
+"""The postnet (Shen et al. 2018, sec. 2.2): convolutions that predict a residual for the whole mel spectrogram."""
 
 from mindspore import Tensor, nn
 
@@ -9,7 +9,7 @@ from src.models.precision import to_float32
 
 
 class Postnet(nn.Cell):
-    """mel (B, T, n_mels) and mask (B, T, 1) -> mel + residual (B, T, n_mels), 0 at padding."""
+    """Postnet: mel (B, T, n_mels) and mask (B, T, 1) -> mel + residual (B, T, n_mels), 0 at padding."""
 
     def __init__(self, config: Tacotron2Config, n_mels: int):
         super().__init__()
@@ -20,7 +20,7 @@ class Postnet(nn.Cell):
         self.convolutions = nn.CellList(
             [ConvBatchNorm(widths[i], widths[i + 1], kernel_size, activations[i], dropout) for i in range(n_layers)]
         )
-        self.reach = n_layers * (kernel_size // 2)  # frames on either side that one output frame depends on
+        self.reach = n_layers * (kernel_size // 2)  # frames on each side that an output frame depends on
 
     def construct(self, mel: Tensor, mask: Tensor) -> Tensor:
         mel = mel * broadcast_last(mask, mel.shape[2])

@@ -1,5 +1,10 @@
-"""Why speech ends: constants of the free-running loop, in the graph and outside of it."""
+"""Reasons why free running stops, in the graph (as numbers) and outside of it (as names)."""
 
-STOP_REASONS = ("max_decoder_steps", "gate", "attention")
+STOP_REASONS = ("max_decoder_steps", "gate", "attention")  # a graph's number is the index
 NOT_STOPPED, STOPPED_BY_GATE, STOPPED_BY_ATTENTION = range(len(STOP_REASONS))
-RESTING_WEIGHT = 0.5  # attention rests on the last symbol when it holds more than this
+RESTING_WEIGHT = 0.5  # attention rests on the last symbol when that holds more than this weight
+
+
+def severity(reason: str) -> int:
+    """Return how bad a stop reason is, from 0 (the gate: normal) to 2 (the limit of steps: the speech is cut off)."""
+    return ("gate", "attention", "max_decoder_steps").index(reason)

@@ -1,1 +1,1 @@
-"""WaveGlow (Prenger et al. 2018), one file per part of the paper."""
+"""WaveGlow (Prenger et al. 2018, "WaveGlow: a flow-based generative network for speech synthesis")."""

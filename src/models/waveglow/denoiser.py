@@ -1,12 +1,13 @@
-"""Takes away the hum that WaveGlow adds to everything: what it says to a mel spectrogram of zeros when there is no noise."""
+"""Denoiser for the hum that WaveGlow adds to all speech: its output for a mel of zeros without noise."""
 
 from typing import Protocol
 
 import librosa
 import numpy as np
 
+from src.audio import stft_lengths
 from src.config import Config
-from src.errors import InputError
+from src.errors import InputError, diverged
 
 BIAS_FRAMES = 88  # about a second
 
@@ -24,28 +25,26 @@ class NeuralVocoder(Protocol):
 
 
 class Denoiser:
-    """Spectral subtraction of a network's bias: the mean magnitudes of what it makes of a mel of zeros with sigma 0.
+    """Spectral subtraction of a vocoder's bias: the mean magnitudes of its output for a mel of zeros with sigma 0.
 
     Raises:
-        InputError: a network whose weights have diverged.
+        InputError: the network's weights have diverged.
     """
 
     def __init__(self, net: NeuralVocoder):
         audio = net.config.audio
-        self.lengths = {"n_fft": audio.n_fft, "hop_length": audio.hop_length, "win_length": audio.win_length}
+        self.lengths = stft_lengths(audio)
         hum = np.asarray(net.infer(np.zeros((1, audio.n_mels, BIAS_FRAMES), np.float32), sigma=0.0))[0]
         if not np.isfinite(hum).all():
-            raise InputError(
-                "the vocoder's output is not finite: its weights have diverged, take an earlier checkpoint"
-            )
-        middle = self._spectrum(hum)[:, BIAS_FRAMES // 4 : -BIAS_FRAMES // 4]  # the ends sound otherwise
+            raise diverged("the vocoder's output is not finite")
+        middle = self._spectrum(hum)[:, BIAS_FRAMES // 4 : -BIAS_FRAMES // 4]  # the ends sound different
         self.bias = np.abs(middle).mean(1, keepdims=True)  # (n_fft / 2 + 1, 1)
 
     def __call__(self, wav: np.ndarray, strength: float) -> np.ndarray:
         """Subtract `strength` times the bias from the magnitudes of `wav`, float32 [samples], and keep its phases.
 
         Raises:
-            InputError: a strength that is negative or no number.
+            InputError: the strength is negative or not finite.
         """
         if not (np.isfinite(strength) and strength >= 0):
             raise InputError(f"the strength of the denoiser is {strength}, but must be at least 0")

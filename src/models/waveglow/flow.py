@@ -1,4 +1,7 @@
-"""One step of the flow: an invertible 1x1 convolution, then an affine coupling whose scale and shift a WaveNet predicts."""
+"""One step of flow: an invertible 1x1 convolution, then an affine coupling with scale and shift from a WaveNet."""
+
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
@@ -8,9 +11,24 @@ from src.models.layers import AddBias, Convolution, Product, uniform
 from src.models.ops import broadcast_to, depend, parameter_view
 from src.models.precision import MixedPrecision, cast, to_float32
 
+Values = TypeVar("Values", Tensor, np.ndarray)
+
+
+def couple(x: Values, log_scale: Values, shift: Values, exp: Callable[[Values], Values] = ops.exp) -> Values:
+    """The affine coupling towards noise (Prenger et al. 2018, sec. 2.1), elementwise: x exp(log_scale) + shift.
+
+    Takes tensors, or arrays with `numpy.exp` as `exp`.
+    """
+    return x * exp(log_scale) + shift
+
+
+def uncouple(y: Values, log_scale: Values, shift: Values, exp: Callable[[Values], Values] = ops.exp) -> Values:
+    """The inverse of `couple`: (y - shift) exp(-log_scale)."""
+    return (y - shift) * exp(-log_scale)
+
 
 class WeightNormConv(nn.Cell):
-    """The parameters of a convolution with weight norm (Salimans & Kingma 2016, eq. 2): w = v g / ||v||, one norm per output channel.
+    """Parameters of a convolution with weight norm (Salimans & Kingma 2016, eq. 2): w = v g / ||v|| per output channel.
 
     `weight_v` [kernel_size * n_in, n_out], `weight_g` [n_out], `bias` [n_out].
     """
@@ -32,14 +50,14 @@ class WeightNormConv(nn.Cell):
         return v * broadcast_to(scale, v.shape)
 
     def folded(self) -> np.ndarray:
-        """The weight on the host, computed in float64."""
+        """Compute the weight on the host, in float64."""
         if not self.normed:
             return self.weight.asnumpy()
         v = self.weight_v.asnumpy().astype(np.float64)
         return v * (self.weight_g.asnumpy() / np.linalg.norm(v, axis=0))
 
     def remove_weight_norm(self) -> None:
-        """Put the parameter `weight` in the place of `weight_g` and `weight_v`."""
+        """Replace the parameters `weight_g` and `weight_v` by one, `weight`."""
         if self.normed:
             self.weight = Parameter(
                 Tensor(self.folded().astype(np.float32)), name=self.weight_v.name.replace("weight_v", "weight")
@@ -49,10 +67,11 @@ class WeightNormConv(nn.Cell):
 
 
 class GatedUnit(nn.Cell):
-    """tanh of the first half of the channels times sigmoid of the second (van den Oord et al. 2016, eq. 2): (N, 2C) -> (N, C).
+    """Gated activation, tanh times sigmoid (van den Oord et al. 2016, eq. 2): (N, 2C) -> (N, C).
 
-    Its gradient keeps the input alone; automatic differentiation would keep every step. tanh x is 2 sigmoid(2x) - 1, as the Tanh
-    of MindSpore's CPU kernels is off by up to 1e-4. Float32 inside; x's type in and out.
+    The first half of the channels goes through tanh, the second through sigmoid. Only the input is kept for the
+    gradient; automatic differentiation would keep every intermediate result. tanh x is computed as 2 sigmoid(2x) - 1,
+    because the Tanh of MindSpore's CPU kernels is off by up to 1e-4. Float32 inside; x's type in and out.
     """
 
     def construct(self, x: Tensor) -> Tensor:
@@ -60,7 +79,7 @@ class GatedUnit(nn.Cell):
         return cast((2.0 * ops.Sigmoid()(2.0 * signal) - 1.0) * ops.Sigmoid()(gate), x.dtype)
 
     def bprop(self, x, out, dout):  # noqa: ANN001, ANN201
-        x = depend(x, dout)  # or the graph would keep what it has split and squashed in the forward pass
+        x = depend(x, dout)  # otherwise the graph would keep the split and activated values of the forward pass
         signal, gate = ops.Split(1, 2)(to_float32(x))
         tanh, sigmoid = 2.0 * ops.Sigmoid()(2.0 * signal) - 1.0, ops.Sigmoid()(gate)
         through_gate = to_float32(dout) * sigmoid
@@ -69,16 +88,19 @@ class GatedUnit(nn.Cell):
 
 
 class WN(nn.Cell):
-    """Dilated convolutions, not causal, conditioned on the spectrogram: half of the channels in, scale and shift of the others out."""
+    """WaveNet of a coupling: dilated convolutions, not causal, conditioned on the mel spectrogram.
+
+    Half of the channels go in; log scale and shift of the other half come out.
+    """
 
     def __init__(self, n_half: int, n_condition: int, model: WaveGlowConfig):
         super().__init__()
         width, n_layers = model.wn_channels, model.wn_layers
         self.n_half, self.n_layers = n_half, n_layers
         self.start = WeightNormConv(n_half, width)
-        self.cond_layer = WeightNormConv(n_condition, 2 * width * n_layers)  # of all layers, side by side
+        self.cond_layer = WeightNormConv(n_condition, 2 * width * n_layers)  # all layers' side by side
         self.in_layers = nn.CellList([WeightNormConv(width, 2 * width, model.wn_kernel_size) for _ in range(n_layers)])
-        widths = [2 * width] * (n_layers - 1) + [width]  # the last layer has no successor to hand a residual to
+        widths = [2 * width] * (n_layers - 1) + [width]  # no residual from the last layer
         self.res_skip_layers = nn.CellList([WeightNormConv(width, n_out) for n_out in widths])
         self.end = ZeroLinear(width, 2 * n_half)
         self.convolutions = nn.CellList([Convolution(2**i) for i in range(n_layers)])
@@ -87,9 +109,8 @@ class WN(nn.Cell):
     def construct(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, T, n_half) and condition (B * T, n_condition) -> log scale and shift, each (B, T, n_half)."""
         n_batch, n_time, _ = x.shape
-        h = self.add_bias(
-            self.product(x.reshape(-1, self.n_half), self.start()), parameter_view(self.start.bias)
-        )  # (B * T, width)
+        # (B * T, width)
+        h = self.add_bias(self.product(x.reshape(-1, self.n_half), self.start()), parameter_view(self.start.bias))
         conditions = ops.Split(1, self.n_layers)(
             self.add_bias(self.product(condition, self.cond_layer()), parameter_view(self.cond_layer.bias))
         )
@@ -108,7 +129,7 @@ class WN(nn.Cell):
 
 
 class ZeroLinear(MixedPrecision):
-    """x W + b that starts as 0, which makes the coupling start as the identity: (N, n_in) -> float32 (N, n_out)."""
+    """Linear layer that starts as 0, so that the coupling starts as the identity: (N, n_in) -> float32 (N, n_out)."""
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -120,7 +141,10 @@ class ZeroLinear(MixedPrecision):
 
 
 class InvertibleConv(MixedPrecision):
-    """x W over the channels (Kingma & Dhariwal 2018, sec. 3.2); starts as a rotation: orthogonal, determinant 1."""
+    """Invertible 1x1 convolution, x W over the channels (Kingma & Dhariwal 2018, sec. 3.2).
+
+    It starts as a rotation: orthogonal, with determinant 1.
+    """
 
     def __init__(self, n_channels: int):
         super().__init__()
@@ -131,17 +155,19 @@ class InvertibleConv(MixedPrecision):
 
     def construct(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, T, C) -> (B, T, C) and log |det W|, a scalar."""
-        # slogdet (an LU decomposition, whose gradient is the inverse transposed) is documented for Ascend, GPU and CPU; it sums
-        # logarithms, so nothing overflows in float32, and a negative determinant, which training may pass to, is no NaN.
+        # slogdet (an LU decomposition, whose gradient is the inverse transposed) is documented for Ascend, GPU and CPU.
+        # It sums logarithms, so nothing overflows in float32. A negative determinant, which training may reach, is no
+        # NaN.
         mixed = ops.MatMul()(self.cast_operand(x.reshape(-1, x.shape[2])), self.cast_operand(self.weight))
         return to_float32(mixed).reshape(x.shape), ops.slogdet(self.weight)[1]
 
 
 class Flow(nn.Cell):
-    """One step towards noise: mix the channels, then scale and shift one half of them by what the other half says.
+    """One step towards noise: mix the channels, then couple: one half decides scale and shift of the other.
 
-    Its activations are kept for the gradient, although a flow can make its input again from its output: recomputing every flow
-    saved no memory on CPU (2.06 GB instead of 2.00, 8 segments of 8000 samples, small network) and took about a third longer.
+    Activations are kept for the gradient, although a flow could recompute its input from its output. Recomputing every
+    flow saved no memory on CPU (2.06 GB instead of 2.00; 8 segments of 8000 samples, small network), and took about a
+    third longer.
     """
 
     def __init__(self, n_channels: int, n_condition: int, model: WaveGlowConfig):
@@ -150,8 +176,8 @@ class Flow(nn.Cell):
         self.wn = WN(n_channels // 2, n_condition, model)
 
     def construct(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x (B, T, C) and condition (B * T, n_condition) -> (B, T, C), log scales (B, T, C / 2) and log |det W|, a scalar."""
+        """x (B, T, C), condition (B * T, n_condition) -> (B, T, C), log scale (B, T, C / 2), log |det W| (scalar)."""
         mixed, log_det = self.convinv(x)
         kept, changed = ops.Split(2, 2)(mixed)
         log_scale, shift = self.wn(kept, condition)
-        return ops.Concat(2)((kept, changed * ops.Exp()(log_scale) + shift)), log_scale, log_det
+        return ops.Concat(2)((kept, couple(changed, log_scale, shift))), log_scale, log_det

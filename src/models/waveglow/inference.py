@@ -1,40 +1,39 @@
-"""From noise to sound, flow by flow and chunk by chunk, with weights brought into the form that costs least.
+"""From latents to audio, flow by flow and chunk by chunk, with weights folded into the cheapest form.
 
-A flow needs of the flow before it only the `n_group` numbers of each position, so these are kept for the whole audio, and
-everything that is wide lives for one chunk of one flow: memory does not grow with the length but for the audio itself.
-Around each chunk so many positions are computed too, and thrown away, as the dilated convolutions of one coupling reach.
-All flows and chunks run through one graph, compiled once per size of window; weights are its arguments, and what a window's frames give
-to all of them, which another graph makes once.
+Between flows, only `n_group` numbers per position are kept for the whole audio. Everything wide lives for one chunk of
+one flow, so that memory does not grow with the length, apart from the audio itself. Each chunk is computed with a halo:
+as many positions on each side as the dilated convolutions of one coupling reach, which are then discarded. All flows
+and chunks run through one graph, compiled once per window size. Its arguments are the weights and the upsampled frames
+of the window, which a second graph computes once for all flows.
 """
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.errors import InputError
+from src.errors import diverged
 from src.models.ops import broadcast_last, unfold
+from src.models.waveglow.flow import WN, Flow, uncouple
 
-if TYPE_CHECKING:
-    from src.models.waveglow.flow import WN, Flow
-
-CHUNK = 512  # frames of one chunk of a long mel spectrogram
-WINDOW_MULTIPLE = 16  # frames; one graph is compiled per window size rounded up to this
+CHUNK = 512  # frames per chunk of a long mel spectrogram
+WINDOW_MULTIPLE = 16  # frames; window sizes are rounded up to this, and one graph is compiled per size
 
 
 class FoldedFlow(NamedTuple):
-    """What one flow needs for the way back."""
+    """Weights of one flow in the form for inference."""
 
     unmix: np.ndarray  # (C, C), the inverse of the 1x1 convolution
-    weights: list[Tensor]  # of `Coupling`
+    weights: list[Tensor]  # see `Coupling`
 
 
 def convolve_in_pairs(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
-    """Convolution of x (T, C) by three taps, weight [3 C, N], 0 beyond the ends; T is a multiple of twice the dilation. -> (T, N)
+    """Convolution of x (T, C) with three taps, weight [3 C, N], 0 beyond the ends: -> (T, N).
 
-    Two positions a dilation apart come from four products in place of six: Lavin & Gray 2016, sec. 4.1, F(2, 3).
+    T must be a multiple of twice the dilation. Two positions a dilation apart take four products instead of six (Lavin
+    & Gray 2016, sec. 4.1, F(2, 3)).
     """
     n_time, n_channels = x.shape
     even, odd = ops.Split(1, 2)(x.reshape(-1, 2 * dilation * n_channels))  # (T / 2 dilation, dilation * C)
@@ -56,7 +55,10 @@ def convolve_in_pairs(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
 
 
 class Condition(nn.Cell):
-    """What all couplings hear of one window: frames (1, n_frames - 1 + F, n_mels), upsampled, and 1 for the biases, (T, C + 1)."""
+    """Upsampled frames of one window, the condition of all couplings: (1, n_frames - 1 + F, n_mels) -> (T, C + 1).
+
+    The last column is 1; it multiplies the biases.
+    """
 
     def __init__(self, net: nn.Cell):
         super().__init__(auto_prefix=False)
@@ -68,11 +70,11 @@ class Condition(nn.Cell):
 
 
 class Coupling(nn.Cell):
-    """`WN` for one window of one item, without weight norm, and without what is linear and can be multiplied in advance.
+    """`WN` for one window of one item, without weight norm and with linear layers multiplied together in advance.
 
-    The skip connections only meet in `end`, so each layer's share of the result comes straight from its gated units. These are
-    tanh(a) sigmoid(b) = 2 (sigmoid(2a) - 1/2) sigmoid(b), whose factors are in the weights before and behind. And the first
-    layer's convolution comes straight from the few channels that `start` would widen.
+    `end` is folded into the skip connections, so that each layer adds its share of the result directly. The gated units
+    are tanh(a) sigmoid(b) = 2 (sigmoid(2a) - 1/2) sigmoid(b), with both factors 2 folded into the weights before and
+    after. `start` is folded into the first layer's convolution, which reads the few channels directly.
     """
 
     def __init__(self, net: nn.Cell):
@@ -82,39 +84,43 @@ class Coupling(nn.Cell):
     def construct(self, x: Tensor, condition: Tensor, *weights: Tensor) -> Tensor:
         """x (T, n_half + 1) and `Condition` (T, C + 1) -> shift and log scale (T, 2 n_half).
 
-        The last column of x is 1 inside the audio; beyond its ends x is 0, and every convolution has to see 0 there.
+        The last column of x is 1 inside the audio. Beyond the ends of the audio x is 0, and every convolution must see
+        0 there.
 
-        Weights: `start` with its bias as last row, the bias of the result; then for each layer the matrices to the units from taps and
-        from condition, that from units to the result; and, for all layers but the last, that from units to residual, and its bias.
+        Weights: `start` with its bias as last row; the bias of the result. Then for each layer the matrices from taps
+        to units, from condition to units, from units to the result; and, except for the last layer, the matrix from
+        units to the residual and its bias.
         """
         start, bias = weights[:2]
         h = ops.MatMul()(x, start)
         inside = broadcast_last(x[:, x.shape[1] - 1 :], h.shape[1])
         result = None
         for i in range(self.n_layers):
-            from_taps, from_condition, out_of_units = weights[2 + 5 * i : 5 + 5 * i]
+            taps_weight, condition_weight, result_weight = weights[2 + 5 * i : 5 + 5 * i]
             if i > 0 and self.kernel_size == 3 and h.shape[0] % 2 ** (i + 1) == 0:
-                from_x = convolve_in_pairs(h, from_taps, 2**i)
+                convolved = convolve_in_pairs(h, taps_weight, 2**i)
             else:
                 taps = unfold((x if i == 0 else h).expand_dims(0), self.kernel_size, 2**i)
-                from_x = ops.MatMul()(taps, from_taps)
-            signal, gate = ops.Split(1, 2)(ops.Sigmoid()(from_x + ops.MatMul()(condition, from_condition)))
+                convolved = ops.MatMul()(taps, taps_weight)
+            signal, gate = ops.Split(1, 2)(ops.Sigmoid()(convolved + ops.MatMul()(condition, condition_weight)))
             units = (signal - 0.5) * gate
-            share = ops.MatMul()(units, out_of_units)
+            share = ops.MatMul()(units, result_weight)
             result = share if i == 0 else result + share
             if i < self.n_layers - 1:
-                residual, residual_bias = weights[5 + 5 * i : 7 + 5 * i]
-                h = (h + ops.BiasAdd()(ops.MatMul()(units, residual), residual_bias)) * inside
+                residual_weight, residual_bias = weights[5 + 5 * i : 7 + 5 * i]
+                h = (h + ops.BiasAdd()(ops.MatMul()(units, residual_weight), residual_bias)) * inside
         return ops.BiasAdd()(result, bias)
 
 
 class WaveGlowInference:
-    """The way back of a `WaveGlow`: (B, n_mels, F) and noise (B, T, n_group), channels in order of use, to audio (B, F * hop)."""
+    """Inference of a `WaveGlow`: mel (B, n_mels, F), latents (B, T, n_group) in order of use -> audio (B, F * hop)."""
 
     def __init__(self, net: nn.Cell):
         model, hop_length = net.config.model, net.config.audio.hop_length
-        self.net, self.condition, self.coupling, self.kept = [net], Condition(net), Coupling(net), None
-        self.n_positions = hop_length // model.n_group  # of one frame
+        self.net = net
+        self.condition, self.coupling = Condition(net), Coupling(net)
+        self.prepared: list[FoldedFlow] | None = None
+        self.n_positions = hop_length // model.n_group  # per frame
         self.n_half = model.n_group // 2
         self.halo = -(-(model.wn_kernel_size // 2 * (2**model.wn_layers - 1)) // self.n_positions)  # frames
         self.n_early_every, self.n_early_size = model.n_early_every, model.n_early_size
@@ -122,10 +128,10 @@ class WaveGlowInference:
         self.latent_splits = [model.n_group - n_joins * model.n_early_size] + [model.n_early_size] * n_joins
 
     def prepare(self, keep: bool = False) -> list[FoldedFlow]:
-        """Weights for the way back; with `keep` these are used from now on, whatever becomes of the network's."""
-        flows = self.kept or [self._fold(flow) for flow in self.net[0].flows]
+        """Fold the weights of all flows; with `keep` the result is used from now on, even if the network changes."""
+        flows = self.prepared or [self._fold(flow) for flow in self.net.flows]
         if keep:
-            self.kept = flows
+            self.prepared = flows
         return flows
 
     def __call__(self, mel: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -133,33 +139,34 @@ class WaveGlowInference:
         return np.stack([self._item(flows, frames.T, latents) for frames, latents in zip(mel, z, strict=True)])
 
     def _item(self, flows: list[FoldedFlow], frames: np.ndarray, z: np.ndarray) -> np.ndarray:
-        used = self.latent_splits[0]
-        x = z[:, :used]
-        context = self.net[0].upsample.n_frames - 1  # frames that upsampling looks back
+        n_used = self.latent_splits[0]
+        x = z[:, :n_used]
+        context = self.net.upsample.n_frames - 1  # frames that upsampling looks back
 
-        @lru_cache(
-            maxsize=1
-        )  # a mel spectrogram of one window is upsampled once for all flows; of a longer one no more is kept
+        # All flows share the condition of a mel of one window. Of a longer mel, that of one window is kept.
+        @lru_cache(maxsize=1)
         def condition(first: int, end: int) -> Tensor:
             return self.condition(Tensor(window(frames, first - context, end)[None]))
 
         for k in reversed(range(len(flows))):
             kept, changed = np.split(x, 2, axis=1)
-            shift, log_scale = self._couple(flows[k].weights, kept, len(frames), condition)
-            x = np.concatenate((kept, (changed - shift) * np.exp(-log_scale)), 1) @ flows[k].unmix
+            shift, log_scale = self._shift_and_log_scale(flows[k].weights, kept, len(frames), condition)
+            x = np.concatenate((kept, uncouple(changed, log_scale, shift, np.exp)), 1) @ flows[k].unmix
             if k > 0 and k % self.n_early_every == 0:
-                x = np.concatenate((z[:, used : used + self.n_early_size], x), 1)
-                used += self.n_early_size
+                x = np.concatenate((z[:, n_used : n_used + self.n_early_size], x), 1)
+                n_used += self.n_early_size
         return x.reshape(-1)
 
-    def _couple(
+    def _shift_and_log_scale(
         self, weights: list[Tensor], kept: np.ndarray, n_frames: int, condition: Callable[[int, int], Tensor]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Shift and log scale, each (T, n_half), chunk by chunk; `condition` gives that of a window, by its first frame and its end."""
+        """Compute shift and log scale, each (T, n_half), chunk by chunk.
+
+        `condition(first, end)` is the condition of the window of these frames.
+        """
         n_half, n_positions = kept.shape[1], self.n_positions
-        x = np.concatenate(
-            (kept, np.zeros((len(kept), self.n_half - n_half)), np.ones((len(kept), 1))), 1, dtype=np.float32
-        )
+        padding, one = np.zeros((len(kept), self.n_half - n_half)), np.ones((len(kept), 1))
+        x = np.concatenate((kept, padding, one), 1, dtype=np.float32)
         results = []
         for begin in range(0, n_frames, CHUNK):
             end, first = min(begin + CHUNK, n_frames), max(begin - self.halo, 0)
@@ -171,22 +178,25 @@ class WaveGlowInference:
         result = np.concatenate(results)
         return result[:, :n_half], result[:, self.n_half : self.n_half + n_half]
 
-    def _fold(self, flow: "Flow") -> FoldedFlow:
-        """In float64; n_half is filled up with zeros to that of the outermost flow, so that one graph serves all."""
+    def _fold(self, flow: Flow) -> FoldedFlow:
+        """Fold a flow's weights, in float64.
+
+        Zeros pad n_half to that of the outermost flow, so that one graph serves all flows.
+        """
         wn: WN = flow.wn
         n_half, n_layers = wn.n_half, wn.n_layers
         width = wn.start.bias.shape[0]
 
-        def both_halves(matrix: np.ndarray) -> np.ndarray:
+        def padded_halves(matrix: np.ndarray) -> np.ndarray:
             filled = np.zeros((*matrix.shape[:-1], 2 * self.n_half))
             filled[..., :n_half], filled[..., self.n_half : self.n_half + n_half] = np.split(matrix, 2, axis=-1)
             return filled
 
-        end = both_halves(wn.end.weight.asnumpy().astype(np.float64))
-        bias = both_halves(wn.end.bias.asnumpy().astype(np.float64))
+        end = padded_halves(wn.end.weight.asnumpy().astype(np.float64))
+        bias = padded_halves(wn.end.bias.asnumpy().astype(np.float64))
         conditions = np.split(wn.cond_layer.folded(), n_layers, axis=1)
         condition_biases = np.split(wn.cond_layer.bias.asnumpy(), n_layers)
-        doubled = np.repeat((2.0, 1.0), width)
+        doubled = np.repeat((2.0, 1.0), width)  # the signal's half: sigmoid(2a)
         start = np.concatenate(
             (wn.start.folded(), np.zeros((self.n_half - n_half, width)), wn.start.bias.asnumpy()[None])
         )
@@ -197,8 +207,8 @@ class WaveGlowInference:
             if i == 0:
                 taps = (start @ taps.reshape(-1, width, 2 * width)).reshape(-1, 2 * width)
             units_bias = wn.in_layers[i].bias.asnumpy() + condition_biases[i]
-            from_condition = np.concatenate((conditions[i], units_bias[None]))
-            layers += [taps * doubled, from_condition * doubled, 2 * res_skip[:, -width:] @ end]
+            condition = np.concatenate((conditions[i], units_bias[None]))
+            layers += [taps * doubled, condition * doubled, 2 * res_skip[:, -width:] @ end]
             bias = bias + res_skip_bias[-width:] @ end
             if i < n_layers - 1:
                 layers += [2 * res_skip[:, :width], res_skip_bias[:width]]
@@ -206,13 +216,11 @@ class WaveGlowInference:
         try:
             unmix = np.linalg.inv(flow.convinv.weight.asnumpy().astype(np.float64))
         except np.linalg.LinAlgError:
-            raise InputError(
-                "a 1x1 convolution of the network cannot be inverted: its weights have diverged, take an earlier checkpoint"
-            ) from None
+            raise diverged("a 1x1 convolution of the network cannot be inverted") from None
         return FoldedFlow(unmix.astype(np.float32), weights)
 
 
 def window(rows: np.ndarray, begin: int, end: int) -> np.ndarray:
-    """Rows `begin` to `end` of an array, zeros where it has none."""
+    """Rows `begin` to `end` of an array, zeros beyond its ends."""
     inside = rows[max(begin, 0) : max(end, 0)]
     return np.pad(inside, ((max(-begin, 0), end - max(begin, 0) - len(inside)), (0, 0)))

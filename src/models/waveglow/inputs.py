@@ -1,4 +1,4 @@
-"""What WaveGlow takes, in whatever file format it is."""
+"""Checks of WaveGlow's inputs, for the network and its exported files alike."""
 
 import numpy as np
 
@@ -6,10 +6,11 @@ from src.errors import InputError
 
 
 def check_inputs(mel: np.ndarray, sigma: float, n_mels: int) -> None:
-    """Make sure that a mel spectrogram, which should be (B, n_mels, F), and noise times `sigma` can be turned into sound.
+    """Make sure that a mel spectrogram, (B, n_mels, F), and latents times `sigma` can be turned into sound.
 
     Raises:
-        InputError: a mel of another shape, of one frame or with NaN or infinities in it; a sigma that is negative or no number.
+        InputError: a mel of another shape, of one frame, or with NaN or infinities; a sigma that is negative or not
+            finite.
     """
     if mel.ndim != 3 or mel.shape[1] != n_mels or 0 in mel.shape:
         raise InputError(f"the mel spectrogram has shape {list(mel.shape)}, expected [items, {n_mels}, frames]")

@@ -1,4 +1,4 @@
-"""The whole network: waveform and mel spectrogram in, noise and log-determinants out; and from noise back to a waveform."""
+"""The whole network: from audio and mel spectrogram to latents and log-determinants, and from latents to audio."""
 
 from collections.abc import Sequence
 
@@ -18,25 +18,25 @@ from src.models.waveglow.inputs import check_inputs
 
 
 class Upsample(MixedPrecision):
-    """Transposed convolution from mel frames to groups of samples: (B, F, n_mels) -> (B * F * hop / group, n_mels * group).
+    """Transposed convolution from frames to groups of samples: (B, F, n_mels) -> (B * F * hop / group, n_mels * group).
 
-    Every frame adds `kernel_size` samples from its own place on, so that a sample hears the frame it lies in and the
-    kernel_size / hop - 1 before; as a matrix product of these frames, `weight` [kernel_size / hop * n_mels, hop * n_mels].
-    The product's columns are ordered as the couplings take them: group of samples, mel band, sample in the group.
+    Each frame adds to the `kernel_size` samples that begin with its own. So a sample depends on its own frame and the
+    kernel_size / hop - 1 frames before, and the convolution is a matrix product of these frames with `weight`
+    [kernel_size / hop * n_mels, hop * n_mels]. Its columns are in the order that the couplings take: group of samples,
+    mel band, sample in the group.
     """
 
     def __init__(self, n_mels: int, hop_length: int, kernel_size: int, n_group: int):
         super().__init__()
         self.n_mels, self.n_group, self.n_groups = n_mels, n_group, hop_length // n_group
         self.n_frames = kernel_size // hop_length
-        bound = (
-            n_mels * kernel_size
-        ) ** -0.5  # as PyTorch has it, though only n_frames * n_mels products meet in a sample
+        # As in PyTorch, although only n_frames * n_mels products are summed in a sample.
+        bound = (n_mels * kernel_size) ** -0.5
         self.weight = Parameter(uniform((self.n_frames * n_mels, hop_length * n_mels), bound), name="weight")
         self.bias = Parameter(uniform((n_mels,), bound), name="bias")
 
     def construct(self, frames: Tensor) -> Tensor:
-        """frames (B, n_frames - 1 + F, n_mels), the first n_frames - 1 of which are only heard by those after them."""
+        """Upsample frames (B, n_frames - 1 + F, n_mels); the first n_frames - 1 are only context for the others."""
         n_batch, n_all, _ = frames.shape
         n_time = n_all - self.n_frames + 1
         index = unfold_index(n_time, self.n_frames, 1)
@@ -49,7 +49,7 @@ class Upsample(MixedPrecision):
 
 
 class WaveGlow(nn.Cell):
-    """WaveGlow as `config.model` and `config.audio` shape it; `config` stays readable as an attribute."""
+    """WaveGlow with the sizes in `config.model` and `config.audio`; `config` is an attribute."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -58,22 +58,23 @@ class WaveGlow(nn.Cell):
         self.hop_length = audio.hop_length
         self.n_group, self.n_early_every, self.n_early_size = model.n_group, model.n_early_every, model.n_early_size
         self.upsample = Upsample(audio.n_mels, audio.hop_length, model.upsample_kernel_size, model.n_group)
-        left = [model.n_group - k // model.n_early_every * model.n_early_size for k in range(model.n_flows)]
-        self.flows = nn.CellList([Flow(n_channels, audio.n_mels * model.n_group, model) for n_channels in left])
+        widths = [model.n_group - k // model.n_early_every * model.n_early_size for k in range(model.n_flows)]
+        self.flows = nn.CellList([Flow(n_channels, audio.n_mels * model.n_group, model) for n_channels in widths])
         self.synthesis = WaveGlowInference(self)
 
     def construct(self, mel: Tensor, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The training direction.
+        """Run in the training direction, from audio to latents.
 
         Args:
             mel: float32 (B, n_mels, F).
             audio: float32 (B, S), S at most F hops and a multiple of `n_group`.
 
         Returns:
-            z (B, n_group, S / n_group), early outputs first; the sums over flows, batch, channels and time of log s and of log |det W|.
+            z (B, n_group, S / n_group), early outputs first; log s and log |det W|, each summed over flows, batch,
+            channels and time.
 
         Raises:
-            ValueError: S is not such a number.
+            ValueError: S is too large or no multiple of `n_group`.
         """
         n_batch, n_samples = audio.shape
         if n_samples % self.n_group or n_samples > mel.shape[2] * self.hop_length:
@@ -98,20 +99,21 @@ class WaveGlow(nn.Cell):
     def infer(
         self, mel: Tensor, sigma: float | None = None, noise: Sequence[Tensor] | None = None, seed: int = 0
     ) -> Tensor:
-        """Turn noise into sound.
+        """Turn a mel spectrogram into audio.
 
         Args:
             mel: float32 (B, n_mels, F), F at least 2.
-            sigma: what the noise is multiplied by; by default `config.model.sigma`.
-            noise: standard normal values (B, channels, F * hop / n_group) in order of use: the innermost flow's channels, then those
-                that join on the way out. Without it each item has a stream of its own, drawn from `seed`.
+            sigma: standard deviation of the latents; by default `config.model.sigma`.
+            noise: standard normal latents (B, channels, F * hop / n_group) in order of use: the innermost flow's
+                channels, then those that join on the way out. By default each item has a stream of its own, drawn from
+                `seed` (see `src.models.sampling.item_seed`).
 
         Returns:
             float32 (B, F * hop).
 
         Raises:
-            InputError: a mel of another shape, of one frame or with NaN or infinities in it; a sigma that is negative or no number;
-                weights that have diverged.
+            InputError: a mel of another shape, of one frame, or with NaN or infinities; a sigma that is negative or not
+                finite; noise of other shapes; weights that have diverged.
         """
         mel = mel.asnumpy() if isinstance(mel, Tensor) else np.asarray(mel)
         sigma = self.config.model.sigma if sigma is None else sigma
@@ -122,14 +124,14 @@ class WaveGlow(nn.Cell):
         return Tensor(self.synthesis(mel.astype(np.float32), z * np.float32(sigma)))
 
     def remove_weight_norm(self) -> None:
-        """Fold weight norm away, for good: `infer` then keeps its weights ready instead of preparing them at every call.
+        """Fold weight norm into plain weights, for good.
 
-        Later changes of the parameters do not reach it.
+        From then on `infer` uses weights prepared here, not at every call; later changes of parameters do not reach it.
         """
         for _, cell in self.cells_and_names():
             if isinstance(cell, WeightNormConv):
                 cell.remove_weight_norm()
-        self.compile_cache.clear()  # graphs compiled before read the parameters that are gone
+        self.compile_cache.clear()  # the graphs compiled so far read parameters that are gone
         self.synthesis.prepare(keep=True)
 
     def _given(self, noise: Sequence[Tensor], shape: tuple[int, int, int]) -> np.ndarray:

@@ -22,7 +22,7 @@ from scripts.list_primitives import (
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "backends.md"
 LONG = GRAPHS[1]  # takes as long as most of the others together
-# No docstring says where these run; src/backends.py and the page say what they are.
+# No docstring says where these run; scripts/list_primitives.py and the page say what they are.
 WITHOUT_DOCUMENTATION = {"TensorMove"}
 
 DUMP = """
@@ -47,7 +47,7 @@ def page():
 
 
 def rows(page):
-    """Primitive, a cell for each platform, graphs and documentation."""
+    """Rows of the page's table: primitive, a cell for each platform, graphs, documentation."""
     found = [
         tuple(cell.strip(" `") for cell in line.strip("|").split(" | "))
         for line in page.splitlines()

@@ -1,4 +1,4 @@
-"""The corpus that flite speaks, with a stand-in for flite that plays a tone as long as its text."""
+"""The corpus spoken by flite, with a stand-in for flite that plays a tone as long as its text."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ with wave.open(path, "wb") as file:
 
 @pytest.fixture
 def flite(tmp_path, monkeypatch):
-    """A folder for the test, and a `flite` that is found first."""
+    """`install(voice)` puts a `flite` on the search path. Returns a folder for the test."""
 
     def install(voice="slt"):
         (tmp_path / "bin").mkdir(exist_ok=True)
@@ -57,7 +57,7 @@ def test_layout_trimming_and_rate(flite):
     wavs = {path.stem: load_wav(path, 8000) for path in (folder / "corpus/wavs").iterdir()}
     assert set(wavs) == {"slt-00001", "X-1", "X-2"}
     assert soundfile.info(folder / "corpus/wavs/X-1.wav").samplerate == 8000
-    assert 0 <= len(wavs["X-2"]) - 17 * 200 < 800  # 17 letters; of 3200 samples of silence the edges of windows stay
+    assert 0 <= len(wavs["X-2"]) - 17 * 200 < 800  # 17 letters; trimming leaves part of a window of silence
     assert sum(map(len, wavs.values())) / 8000 == seconds
     assert sorted(path.name for path in folder.iterdir()) == ["bin", "corpus", "list.txt"]
 
@@ -110,7 +110,7 @@ def test_other_peoples_folders_are_not_replaced(flite):
     real = folder / "recordings"
     (real / "wavs").mkdir(parents=True)
     (real / "metadata.csv").write_text("a|one|one\n")
-    with pytest.raises(InputError, match="something else"):
+    with pytest.raises(InputError, match="something other"):
         make_corpus(read_sentences(real / "metadata.csv"), real, 16000, workers=1)
     assert (real / "metadata.csv").read_text() == "a|one|one\n"
 

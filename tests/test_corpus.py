@@ -1,3 +1,5 @@
+"""The corpus on disk: what was written is read back, and what is missing, lost or of another configuration is named."""
+
 import os
 
 import numpy as np

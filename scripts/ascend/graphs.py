@@ -1,0 +1,113 @@
+"""The graphs that the programs run, in networks of a few units, as widths do not change what a graph is made of."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import mindspore as ms
+from list_primitives import TACOTRON2, WAVEGLOW, example
+from mindspore import Tensor, nn
+
+from src import runtime
+from src.config import Config
+from src.export.cells import SpectralSubtraction, Tacotron2Export, WaveGlowExport
+from src.export.mindir import placeholders, tacotron2_artifacts, waveglow_artifacts
+from src.models.factory import create_model
+from src.models.waveglow.denoiser import Denoiser
+from src.train.step import Graph as FunctionGraph
+from src.train.step import TrainStep
+from src.train.task import create_task
+
+STEPS = 5  # of the decoder: a block of the scans (src.models.scan.BLOCK), so that loops are as in long utterances
+
+
+class Graph(NamedTuple):
+    """A graph, or the few that belong together."""
+
+    name: str
+    compile: Callable[[Config], None]
+    overrides: dict[str, Any]
+    ranks: tuple[int, ...] = (1,)
+    quick: bool = False
+
+
+def train(config: Config) -> None:
+    """One optimiser step. Its graphs without loops are compiled by running them, which the simulation allows."""
+    net, task = create_model(config=config), create_task(config)
+    step = TrainStep(net, task.forward(net), config.train)
+    step.compile([task.inputs(example(config, STEPS), 0)])
+    if config.train.accumulate > 1:
+        one = Tensor(1.0, ms.float32)
+        step._begin()
+        step._finish(one, one, *[one for _ in task.losses])
+
+
+def validate(config: Config) -> None:
+    """The losses of a batch, with the loss of one rank, as validation sums over ranks on the host."""
+    net, task = create_model(config=config), create_task(config)
+    net.set_train(False)
+    inputs = task.inputs(example(config, STEPS * config.model.reduction_factor), 0)
+    FunctionGraph(task.forward(net), net.get_parameters()).compile(*inputs)
+
+
+def free_running(config: Config) -> None:
+    """A batch of texts to mel spectrograms."""
+    create_model(config=config).compile_generate(2, 3)
+
+
+def vocode(config: Config) -> None:
+    """A mel spectrogram to sound."""
+    net = create_model(config=config)
+    net.set_train(False)
+    net.infer(example(config).mel)
+
+
+def export_tacotron2(config: Config) -> None:
+    """The cell of the MINDIR file, for texts of any length."""
+    net = create_model(config=config)
+    inputs = tacotron2_artifacts(net, 32, False)[0].inputs
+    _compile(Tacotron2Export(net, 32), placeholders(inputs))
+
+
+def export_waveglow(config: Config) -> None:
+    """The cell of the MINDIR file, for mel spectrograms of any length."""
+    net = create_model(config=config)
+    inputs = waveglow_artifacts(net, False)[0].inputs
+    _compile(WaveGlowExport(net), placeholders(inputs))
+
+
+def export_denoiser(config: Config) -> None:
+    """The cell of the denoiser's MINDIR file."""
+    net = create_model(config=config)
+    inputs = waveglow_artifacts(net, False)[1].inputs
+    _compile(SpectralSubtraction(Denoiser(net)), placeholders(inputs))
+
+
+def _compile(cell: nn.Cell, inputs: list[Tensor]) -> None:
+    cell.set_inputs(*inputs)
+    cell.compile(*inputs)
+
+
+def meet_ranks(n_ranks: int) -> None:
+    """Select the device, and make this process one of `n_ranks`."""
+    runtime.setup(0)
+    if n_ranks > 1:
+        runtime.ranks.communication.init()
+    if runtime.world_size() != n_ranks:
+        raise RuntimeError(f"{runtime.world_size()} ranks in place of {n_ranks}")
+
+
+GRAPHS = [
+    Graph("Tacotron 2, training step", train, TACOTRON2, (1, 8), quick=True),
+    Graph("Tacotron 2, training step, `train.amp` O1", train, TACOTRON2 | {"train.amp": "O1"}),
+    Graph("Tacotron 2, training step, `train.amp` O2", train, TACOTRON2 | {"train.amp": "O2"}, (1, 8)),
+    Graph("Tacotron 2, validation, 2 frames a step", validate, TACOTRON2 | {"model.reduction_factor": 2}),
+    Graph("Tacotron 2, free running", free_running, TACOTRON2, quick=True),
+    Graph("Tacotron 2, exported", export_tacotron2, TACOTRON2),
+    Graph("WaveGlow, training step", train, WAVEGLOW, (1, 8)),
+    Graph("WaveGlow, training step of two batches", train, WAVEGLOW | {"train.accumulate": 2}, (1, 8)),
+    Graph("WaveGlow, training step, `train.amp` O2", train, WAVEGLOW | {"train.amp": "O2"}),
+    Graph("WaveGlow, validation", validate, WAVEGLOW),
+    Graph("WaveGlow, from noise to sound", vocode, WAVEGLOW),
+    Graph("WaveGlow, exported", export_waveglow, WAVEGLOW),
+    Graph("WaveGlow's denoiser, exported", export_denoiser, WAVEGLOW),
+]

@@ -1,0 +1,192 @@
+"""Which kernels a compilation chose, where they run, and what writes in place: from MindSpore's log and its dumps.
+
+The log names each kernel of the final graph in order, with its kind, and the function that it is compiled for; the dump of actors names
+the same kernels in the same order, with what the runtime does about each. They are held against each other.
+"""
+
+import itertools
+import re
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+# MindSpore's names of kinds of kernels, and those of the table.
+KINDS = {
+    "opapi_kernel": "aclnn",
+    "acl_kernel": "aclop",
+    "hccl_kernel": "HCCL",
+    "rt_kernel": "runtime",
+    "akg_kernel": "fused",
+    "host_kernel": "host",
+}
+AICPU, VIEW, COPY = "AICPU", "view", "copy"
+HOST = ("host", "CPU")
+# Operators of kind aclop that CANN has for the AICPU alone, by the lists of operators in its public repositories (ops-math, ops-cv, ops-nn)
+# and MindSpore's registrations (mindspore/ops/_op_impl/aicpu). The compiler here cannot say this: CANN decides when the graph runs.
+AICPU_OPERATORS = re.compile(
+    r"Bernoulli|Cholesky|CholeskyInverse|CholeskySolve|DropoutGenMask|DropoutGenMaskV3|Eig|Gamma|"
+    r"LogMatrixDeterminant|LogNormalReverse|Lu|MatrixDeterminant|MatrixExp|MatrixInverse|"
+    r"MatrixLogarithm|MatrixPower|MatrixSolve|MatrixTriangularSolve|Multinomial|"
+    r"MultinomialWithReplacement|NonDeterministicInts|ParameterizedTruncatedNormal|Poisson|Qr|"
+    r"RandomCategorical|RandomGamma|RandomPoisson|RandomShuffle|RandpermV2|StandardLaplace|"
+    r"StandardNormal|Svd|TruncatedNormal|UniformCandidateSampler|UniformInt|UniformReal"
+)
+
+FUSED_NAMES = {"GraphKernel", "fusion", "split"}
+FUNCTION = re.compile(r"CompileGraph\] Compile graph: (\S+), Split")
+KERNEL = re.compile(r"GenerateKernelMod\] kernel opname:([^,]+), kernel type:(\w+)")
+SEGMENT = "CompileGraph] Status record: start compile graph"
+
+
+class Kernel(NamedTuple):
+    """A kernel of the final graph."""
+
+    primitive: str
+    kind: str  # of KINDS, AICPU, VIEW (nothing runs) or COPY (a view that the runtime must copy)
+    loop: str  # name of the loop that it is in, or empty
+    in_place: bool  # its output is one of its inputs, written over
+    dynamic: bool  # the host must know its shape before it starts
+
+    @property
+    def parts(self) -> set[str]:
+        """The primitives that it is made of: several if it is fused, as GraphKernel_Mul_Add_fusion is."""
+        return set(self.primitive.split("_")) - FUSED_NAMES if self.kind == "fused" else {self.primitive}
+
+    @property
+    def launched(self) -> bool:
+        """Whether it costs a launch."""
+        return self.kind != VIEW
+
+
+class Compiled(NamedTuple):
+    """All kernels of a compilation, and what else concerns the host."""
+
+    kernels: list[Kernel]
+    loops: list[str]  # the host reads the condition of each once in an iteration
+    jit_levels: set[str]
+    host_copies: int  # actors that copy between host and device
+
+
+def read(folder: Path, log: str) -> Compiled:
+    """What the dumps in `folder` and the log of a compilation say.
+
+    Raises:
+        RuntimeError: they say different things, as they may in another version of MindSpore.
+    """
+    loops = _loops(folder)
+    actors, copies = [], 0
+    for path in sorted(folder.glob("actor_set/0_actor_set_*.ir"), key=lambda path: path.stat().st_mtime_ns):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        actors += _actors(text)
+        copies += sum(map(int, re.findall(r"^\[Copy actors:(\d+)\]", text, re.MULTILINE)))
+    kernels, rest = [], iter(actors)
+    for function, chosen in _segments(log):
+        kernels += [_kernel(chosen, loops.get(function, ""), actor) for actor in itertools.islice(rest, chosen.total())]
+    if len(kernels) != sum(chosen.total() for _, chosen in _segments(log)) or next(rest, None):
+        raise RuntimeError(
+            f"the compiler's log names other kernels than its {len(actors)} actors; is this MindSpore 2.10?"
+        )
+    return Compiled(kernels, sorted(set(loops.values())), _jit_levels(folder), copies)
+
+
+def _segments(log: str) -> list[tuple[str, Counter[tuple[str, str]]]]:
+    """The functions in the order of compilation, each once for every part of it, with the names and kinds of the part's kernels."""
+    segments, function = [], ""
+    for line in log.splitlines():
+        if found := FUNCTION.search(line):
+            function = found[1]
+        elif SEGMENT in line:
+            segments.append((function, Counter()))
+        elif found := KERNEL.search(line):
+            segments[-1][1][found[1], found[2]] += 1
+    return segments
+
+
+class _Actor(NamedTuple):
+    name: str
+    skipped: bool
+    dynamic: bool
+    reference: bool
+
+
+def _actors(text: str) -> list[_Actor]:
+    section = re.search(r"^\[Kernel actors:\d+\]\n(.*?)^\[[A-Z]", text, re.MULTILINE | re.DOTALL)
+    found = []
+    for block in re.split(r"^\tactor_name:", section[1] if section else "", flags=re.MULTILINE)[1:]:
+        name = re.search(r"kernel_name:(\S+)", block)
+        flags = dict(re.findall(r"(is_dynamic_shape|is_launch_skipped):(\d)", block))
+        found.append(
+            _Actor(name[1], flags["is_launch_skipped"] == "1", flags["is_dynamic_shape"] == "1", "ref index:(" in block)
+        )
+    return found
+
+
+def _kernel(chosen: Counter[tuple[str, str]], loop: str, actor: _Actor) -> Kernel:
+    """The kernel of an actor, taken from those that were chosen for its part of the graph."""
+    primitive = re.sub(r"-op\d+$", "", actor.name.rpartition("/")[2])
+    kind = next((kind for (name, kind), left in chosen.items() if name == primitive and left), None)
+    if kind is None:
+        raise RuntimeError(f"the compiler's log does not say which kernel {actor.name} has; is this MindSpore 2.10?")
+    chosen[primitive, kind] -= 1
+    named = KINDS.get(kind, kind.removesuffix("_kernel"))
+    if named == "aclop" and AICPU_OPERATORS.fullmatch(primitive):
+        named = AICPU
+    elif named == "runtime":
+        named = VIEW if actor.skipped else COPY
+    return Kernel(primitive, named, loop, actor.reference and named not in (VIEW, COPY), actor.dynamic)
+
+
+def _loops(folder: Path) -> dict[str, str]:
+    """Function of the graph -> name of the loop that it is in.
+
+    A loop is a circle of functions, each of which may call the next; a function that one of them calls and that returns is in it too.
+    """
+    calls: dict[str, set[str]] = {}
+    returning: dict[str, set[str]] = {}
+    for path in folder.glob("[0-9]*_execute_*.ir"):
+        function = ""
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if found := re.match(r"subgraph @([^\s(]+)", line):
+                function = found[1]
+                calls[function], returning[function] = set(), set()
+            elif function and line.startswith("  "):
+                calls[function] |= set(re.findall(r"@([^\s(),\[\]]+)", line))
+                returning[function] |= set(re.findall(r"call @([^\s(),\[\]]+)", line))
+    loops: dict[str, str] = {}
+    numbers: Counter[str] = Counter()
+    for function in sorted(calls, key=_number):
+        reached = _reach(function, calls)
+        if function in reached and function not in loops:
+            name = _loop_name(function)
+            numbers[name] += 1
+            circle = {function} | {other for other in reached if function in _reach(other, calls)}
+            within = set().union(*(_reach(member, returning) for member in circle))
+            loops |= dict.fromkeys(circle | within, f"{name} {numbers[name]}")
+    return loops
+
+
+def _number(function: str) -> int:
+    return int(function.partition("_")[0])
+
+
+def _reach(start: str, calls: dict[str, set[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = list(calls.get(start, ()))
+    while waiting:
+        function = waiting.pop()
+        if function not in seen:
+            seen.add(function)
+            waiting += calls.get(function, ())
+    return seen
+
+
+def _loop_name(function: str) -> str:
+    """Of `4735_2784_1641_↵src_models_lstm_LSTMScan_construct_9564`: LSTMScan; of `926_899_111_↵free_run_4795`: free_run."""
+    words = [word for word in function.split("_") if not word.isdigit()]
+    classes = [word for word in words if word[:1].isupper()]
+    return classes[-1] if classes else "_".join(words).strip("↵↻")
+
+
+def _jit_levels(folder: Path) -> set[str]:
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in folder.glob("[0-9]*_execute_*.ir"))
+    return {level for text in texts for level in re.findall(r"^jit_level: (O\d)", text, re.MULTILINE)}

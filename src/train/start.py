@@ -1,0 +1,117 @@
+"""Start of a training run, before its first step: the output folder, weights of another run, compilation."""
+
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import mindspore as ms
+from mindspore import nn
+
+import src
+from src import runtime
+from src.checkpoint import content_sha256, load_checkpoint, load_weights, match_embedding, network_parameters
+from src.config import Config
+from src.data.batches import Batches
+from src.data.segments import Segments
+from src.errors import InputError
+from src.train.progress import Progress
+from src.train.reduction import with_reduction_factor
+from src.train.report import RANK_LOGS, Report
+from src.train.step import TrainStep
+from src.train.task import Task
+
+
+def refuse_used_folder(output_dir: Path) -> None:
+    """Make sure that a new run does not write into the folder of another one.
+
+    Raises:
+        InputError: the folder holds something other than the logs that the launcher has just begun.
+    """
+    if output_dir.is_dir() and any(path.name != RANK_LOGS for path in output_dir.iterdir()):
+        raise InputError(
+            f"{output_dir}: is not empty; continue the run in it with --resume {output_dir}, "
+            "or choose another --output_dir"
+        )
+
+
+def warm_start(
+    net: nn.Cell, config: Config, path: str | Path, ignore_layers: Sequence[str], report: Report
+) -> dict[str, str | list[str]]:
+    """Copy the weights of another run into `net`; its embeddings are copied symbol by symbol.
+
+    Args:
+        config: of `net`, with the reduction factor of the first step.
+        path: checkpoint of the other run.
+        ignore_layers: parameters that stay as initialised; see `src.checkpoint.load_weights`.
+
+    Returns:
+        A row for the log: the checkpoint and what is freshly initialised.
+
+    Raises:
+        InputError: the checkpoint cannot be read, or is of another network.
+    """
+    trained = with_reduction_factor(load_checkpoint(path), config)
+    checkpoint, fresh_symbols, unused_symbols = match_embedding(net, config, trained)
+    fresh = load_weights(net, checkpoint, ignore_layers)
+    report.say(f"warm start from {path}; freshly initialised: {', '.join(fresh) or 'nothing'}")
+    if "embedding" in fresh:
+        fresh_symbols = unused_symbols = []
+    elif checkpoint.symbols != config.text.symbols:
+        report.say(
+            "its symbols differ, so embeddings are copied symbol by symbol; "
+            f"freshly initialised: {' '.join(fresh_symbols) or 'none'}; not used: {' '.join(unused_symbols) or 'none'}"
+        )
+    return {
+        "warm_start": str(path),
+        "fresh": fresh,
+        "fresh_symbols": fresh_symbols,
+        "unused_symbols": unused_symbols,
+    }
+
+
+def restore_best(progress: Progress, best: Path) -> None:
+    """Take the smallest validation loss from `best`: it may be newer than the checkpoint that the run resumes from,
+    and a worse network must not replace it."""
+    if not best.exists():
+        return
+    try:
+        val_loss = load_checkpoint(best).extra["best_val_loss"]
+    except InputError as error:
+        warnings.warn(f"{error}; the next validation writes it anew", stacklevel=2)
+        progress.best_val_loss = None
+    else:
+        progress.best_val_loss = min(val_loss, progress.best_val_loss or val_loss)
+
+
+def compile_step(step: TrainStep, task: Task, batches: Batches | Segments, report: Report) -> None:
+    """Compile the graphs of all batch shapes. It takes the same time now as later, and less memory."""
+    examples = [task.inputs(batch, 0) for batch in batches.examples()]
+    shapes = [[list(value.shape) for value in inputs if value.shape] for inputs in examples]
+    sizes = ", ".join(" ".join("x".join(map(str, shape)) for shape in batch) for batch in shapes)
+    report.say(f"compiling graphs for batches of {sizes}")
+    began = time.perf_counter()
+    step.compile(examples)
+    seconds = time.perf_counter() - began
+    report.say(f"compiled in {seconds:.1f} s")
+    report.row(compiled=shapes, compile_s=seconds)
+
+
+def assert_equal_weights(net: nn.Cell) -> None:
+    """Make sure that all ranks begin with the same weights. All ranks must call this.
+
+    Raises:
+        RuntimeError: they do not.
+    """
+    weights = {name: weight.asnumpy() for name, weight in network_parameters(net).items()}
+    runtime.assert_equal(content_sha256(weights, {}), "initial weights")
+
+
+def introduction(config: Config, net: nn.Cell, device: str, clips: str, step: int) -> str:
+    """A line for the screen: network, versions, device, precision, size, `clips` (how many, in which batches), step."""
+    millions = sum(weight.size for weight in net.trainable_params()) / 1e6
+    ranks = f" x {runtime.world_size()}" if runtime.world_size() > 1 else ""
+    return (
+        f"{config.model.name} {src.__version__}, MindSpore {ms.__version__}, {device}{ranks}, "
+        f"precision {config.train.amp}: {millions:.2f} M parameters; {clips}; from step {step}"
+    )
