@@ -55,6 +55,7 @@ _ALWAYS = {  # with a full stop, wherever they stand
     "Rd": "road",
     "Sq": "square",
     "Sr": "senior",
+    "Rte": "route",
     "Univ": "university",
     "viz": "namely",
     "vs": "versus",
@@ -140,6 +141,7 @@ _HOUSE_STREET = re.compile(
 _STREET = re.compile(rf"\b({_NAME}|\d+(?:st|nd|rd|th))\ (St|Dr|Ct|Pl|Ln)\.(?=\s*$|[,;)]|\ [a-z(])")
 _ANY_DAY = "|".join(sorted(_DAYS, key=len, reverse=True))
 _DAY_SPAN = re.compile(rf"\b({_ANY_DAY})\.?\ ?-\ ?({_ANY_DAY})\b\.?")
+_SURE_DAY = re.compile(r"\b(Tue|Tues|Thu|Thur|Thurs|Fri)\.")  # "Wed." and "Sat." may be verbs
 _MONTH_SPAN = re.compile(rf"\b({'|'.join(_MONTHS)})\.?\ ?-\ ?({'|'.join([*_MONTHS, 'May'])})\b\.?")
 _STREETS = {"St": "street", "Dr": "drive", "Ct": "court", "Pl": "place", "Ln": "lane"}
 _SAINT = re.compile(r"\bSt(?:\.\ ?|\ )(?=[A-Z])")
@@ -167,6 +169,8 @@ def expand_abbreviations(text: str) -> str:
     text = re.sub(r"(?<!^)\b(No|Nos)\ (?=\d)", lambda match: f"{_BEFORE_NUMBER[match[1].lower()]} ", text)
     text = _DAY_SPAN.sub(lambda match: f"{_DAYS[match[1]]} to {_DAYS[match[2]]}", text)
     text = _MONTH_SPAN.sub(lambda match: f"{_MONTHS[match[1]]} to {_MONTHS.get(match[2], match[2])}", text)
+    text = re.sub(r"\bRte\ (?=\d)", "route ", text)
+    text = _SURE_DAY.sub(lambda match: _DAYS[match[1]] + ("." if ends_sentence(match) else ""), text)
     text = _DAY.sub(lambda match: _DAYS[match[1]], text)
     text = _MONTH.sub(lambda match: _MONTHS[match[1]], text)
     text = _MONTH_BY_DAY.sub(lambda match: _MONTHS[match[1] or match[2]], text)

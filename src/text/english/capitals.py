@@ -2,7 +2,7 @@
 
 import re
 
-from src.text.english.counting import cardinal, ordinal, spell_out
+from src.text.english.counting import cardinal, ordinal, spell_out, year
 from src.text.english.grammar import ends_sentence
 from src.text.pronunciation import is_known, is_spelled
 
@@ -28,6 +28,8 @@ _REIGNS = str.split(
 _ROYAL = "King|Queen|Pope|Emperor|Empress|Tsar|Czar|Prince|Kaiser|Sultan|Duke"
 _AFTER_HEADING = re.compile(rf"\b({'|'.join(_HEADINGS)})\ ({_ROMAN})\b(?!['-]\w)")
 _LOWER_CASE = re.compile(rf"\b((?i:{'|'.join(_HEADINGS)})s?)\ (x{{0,3}}(?:ix|iv|v?i{{2,3}}|vi))\b")
+_CENTURY = re.compile(rf"\b({_ROMAN})(?=\ (?:[Cc]entur|Olympi))")
+_ROMAN_YEAR = re.compile(r"\b(?=[MDCLXVI]{5})M{1,2}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\b")
 _LIST = re.compile(rf"\b({'|'.join(_HEADINGS)})s\ ({_ROMAN})\ (and|to|or|through|-)\ ({_ROMAN})\b")
 _AFTER_REIGN = re.compile(rf"\b({'|'.join(_REIGNS)})\ ({_ROMAN})\b")
 _AFTER_ROYAL = re.compile(rf"\b((?:{_ROYAL})\ [A-Z][a-z]+)\ ({_ROMAN})\b")
@@ -107,6 +109,8 @@ def speak_roman_numerals(text: str) -> str:
     A single I, V or X is a numeral behind a heading; behind a ruler's name only where it cannot be the pronoun "I" or
     an initial.
     """
+    text = _CENTURY.sub(lambda match: ordinal(roman_value(match[1])), text)
+    text = _ROMAN_YEAR.sub(lambda match: year(roman_value(match[0])), text)
     text = _LIST.sub(lambda match: f"{match[1]}s {_number(match[2])} {match[3]} {_number(match[4])}", text)
     text = _AFTER_HEADING.sub(lambda match: f"{match[1]} {_number(match[2])}" if match[2] != "L" else match[0], text)
     text = _LOWER_CASE.sub(lambda match: f"{match[1]} {_number(match[2].upper())}", text)

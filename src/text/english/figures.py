@@ -15,6 +15,7 @@ _EMERGENCY = re.compile(
     r"(\b(?:[Cc]all(?:s|ed|ing)?|[Dd]ial(?:s|ed|led|ing)?|[Rr]ang|[Rr]ing|[Pp]hone[ds]?)\ )"
     r"(911|999|112|101|111|411|311|988)\b"
 )
+_CODE = re.compile(r"\b((?:PIN|[Cc]ode|[Pp]asscode|[Pp]assword|ID|ZIP)\ (?:is\ |was\ )?)(\d{3,})(?![\w,]|[.-]\d)")
 _SOCIAL_SECURITY = re.compile(r"(?<![\w-])(\d{3})-(\d{2})-(\d{4})(?![\w-])")
 _CARD = re.compile(r"(?<![\w-])(\d{4})([ -])(\d{4})\2(\d{4})\2(\d{4})(?![\w-])")
 _SERIAL = re.compile(r"(?<![\w-])\d+(?:-\d+){3,}(?![\w-])(?!\.\d)")  # an ISBN
@@ -29,6 +30,7 @@ _SCORE = re.compile(r"(?<![\w.-])(\d{1,2})-(\d{1,2})-(\d{1,2})(?![\w-])")
 _NEGATIVE = re.compile(r"(?:(?<=^)|(?<=[\s(\[=,]))-(?=\.?\d)")
 _POSITIVE = re.compile(r"(?:(?<=^)|(?<=[\s(\[=,]))\+(?=\.?\d)")
 _POWER = re.compile(rf"({NUMBER}|\b[a-z]{{1,2}})(?:\^(-?\d+)|([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))")
+_SCIENTIFIC = re.compile(rf"(?<![\w.,])({NUMBER})[eE]([-+]?\d{{1,3}})(?!\w)")
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SCALED = re.compile(rf"(?<![\w.,])({NUMBER})(?:\ ?(mn|bn|tn)\b(?!\.\w)|([MB])(?=\s*(?:$|[.,;:!?)]|[a-z])))")
@@ -51,6 +53,8 @@ def speak_telephones(text: str) -> str:
     "555-1234" could be a range too: it is a telephone number behind a word such as "call", or if it does not end with a
     zero.
     """
+    text = _CODE.sub(lambda match: match[1] + digits(match[2]), text)
+    text = re.sub(r"\b911(?=\ (?:call|dispatch|operator))", digits("911"), text)
     text = _EMERGENCY.sub(lambda match: match[1] + digits(match[2]), text)
     text = _VANITY.sub(_speak_vanity, text)
     text = _SOCIAL_SECURITY.sub(lambda match: ", ".join(map(digits, match.groups())), text)
@@ -72,6 +76,7 @@ def speak_numbers(text: str) -> str:
     )
     text = _ROOM.sub(lambda match: match[1] + _house_number(match[2]), text)
     text = _ORDINAL.sub(lambda match: ordinal(int(match[1].replace(",", ""))), text)
+    text = _SCIENTIFIC.sub(_speak_scientific, text)
     text = _POWER.sub(_speak_power, text)
     text = _TIMES_AS.sub(lambda match: f"{amount(match[1])} times", text)
     by = "times" if "=" in text else "by"
@@ -127,6 +132,11 @@ def _speak_power(match: re.Match) -> str:
         return f"{base} {'squared' if exponent == '2' else 'cubed'}"
     sign = "minus " if exponent[0] == "-" else ""
     return f"{base} to the power of {sign}{amount(exponent.lstrip('-') or '0')}"
+
+
+def _speak_scientific(match: re.Match) -> str:
+    sign = "minus " if match[2][0] == "-" else ""
+    return f"{amount(match[1])} times ten to the power of {sign}{amount(match[2].lstrip('+-'))}"
 
 
 def _speak_span(match: re.Match) -> str:

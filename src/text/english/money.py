@@ -90,6 +90,8 @@ _MAGNITUDES = {
     "m": "million",
     "M": "million",
     "mn": "million",
+    "Mio": "million",
+    "Mio.": "million",
     "mm": "million",
     "MM": "million",
     "b": "billion",
@@ -103,8 +105,11 @@ _MAGNITUDES = {
     "trn": "trillion",
 }
 _WORDS = "hundred|thousand|million|billion|trillion|lakh|crore"
-_LETTERS = "|".join(sorted(_MAGNITUDES, key=len, reverse=True))
-_MAGNITUDE = rf"(?:\ ?(?P<word>{_WORDS})\b|(?P<letter>{_LETTERS})(?![A-Za-z]))?"
+_LETTERS = "|".join(sorted((name for name in _MAGNITUDES if name.isalpha()), key=len, reverse=True))
+_MAGNITUDE = (
+    rf"(?:[ -]?(?P<word>{_WORDS})\b|(?P<letter>{_LETTERS})(?![A-Za-z])"
+    r"|\ (?P<spaced>[MB]|m|mn|bn|tn|Mio\.?)(?![A-Za-z/]))?"
+)
 _SIGN = "|".join(re.escape(sign) for sign in _SIGNS if sign not in ("¢", "zł", "kr"))
 _VALUE = rf"(?P<value>{NUMBER}|\.\d+)(?:(?:{_LETTERS})?(?P<to>\ ?-\ ?|\ to\ )(?:{_SIGN})?(?P<upper>{NUMBER}))?"
 _CODE = "|".join(_CODES)
@@ -118,7 +123,8 @@ _AMOUNT_BEFORE_SIGN = re.compile(
     rf"(?<![\w.]){_VALUE}{_MAGNITUDE}\ ?(?P<sign>{_SIGN}|¢|zł(?!\w)|kr(?!\w)|(?:{_CODE})\b)"
 )
 _AMOUNT_AFTER_CODE = re.compile(rf"\b(?P<sign>{_CODE})\ ?{_VALUE}{_MAGNITUDE}")
-_DECIMAL_COMMA = re.compile(r"(?<![\d,.])(\d+),(\d\d)(?=\ ?(?:€|zł|(?:EUR|PLN|CZK|SEK|NOK|DKK)\b))")
+_CONTINENTAL = re.compile(r"(?<![\d,.])(\d{1,3}(?:\.\d{3})+)(?=(?:,\d\d)?\ ?(?:€|EUR\b))")  # 1.000,50 €
+_DECIMAL_COMMA = re.compile(r"(?<![\d.])(\d+(?:,\d{3})*),(\d\d)(?=\ ?(?:€|zł|(?:EUR|PLN|CZK|SEK|NOK|DKK)\b))")
 _PENCE = re.compile(r"(?<![\w.,])(\d{1,2})p(?!\w)")
 _PER = re.compile(r"(?<=[a-z])\ ?/\ ?(hour|day|week|month|year|night|person|head|share|barrel|unit|piece|page|word)\b")
 _LONE = {sign: names[1] for sign, names in _SIGNS.items()}
@@ -130,6 +136,7 @@ def speak_money(text: str) -> str:
     An amount before the noun it describes is singular: "a £5 note" is a five pound note. A currency sign without an
     amount becomes the currency's name.
     """
+    text = _CONTINENTAL.sub(lambda match: match[1].replace(".", ","), text)
     text = _DECIMAL_COMMA.sub(r"\1.\2", text)
     text = re.sub(r"\bRs\.?\ ?(?=\d)", "₹", text)
     text = re.sub(r"\$(\d+)s\b", lambda match: plural_of_number(amount(match[1])), text)  # banknotes
@@ -144,7 +151,7 @@ def _speak(match: re.Match) -> str:
     found = match.groupdict()
     value, upper = found["value"], found["upper"]
     one, many, hundredth, hundredths = _currency(found)
-    magnitude = found["word"] or _MAGNITUDES.get(found["letter"] or "", "")
+    magnitude = found["word"] or _MAGNITUDES.get(found["letter"] or found["spaced"] or "", "")
     words = {"-": "minus ", "+": "plus "}.get(found.get("minus") or "", "")
     whole, _, fraction = value.partition(".")
     if upper:

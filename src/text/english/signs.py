@@ -3,6 +3,10 @@
 import re
 
 _BETWEEN = {  # what stands between two words or numbers
+    ">=": "is at least",
+    "<=": "is at most",
+    "!=": "is not equal to",
+    "->": "to",
     "&": "and",
     "+": "plus",
     "=": "equals",
