@@ -15,7 +15,7 @@ _EMERGENCY = re.compile(
     r"(\b(?:[Cc]all(?:s|ed|ing)?|[Dd]ial(?:s|ed|led|ing)?|[Rr]ang|[Rr]ing|[Pp]hone[ds]?)\ )"
     r"(911|999|112|101|111|411|311|988)\b"
 )
-_CODE = re.compile(r"\b((?:PIN|[Cc]ode|[Pp]asscode|[Pp]assword|ID|ZIP)\ (?:is\ |was\ )?)(\d{3,})(?![\w,]|[.-]\d)")
+_CODE = re.compile(r"\b((?:PIN|[Cc]ode|[Pp]asscode|[Pp]assword|ID|ZIP)\ (?:is\ |was\ )?)(\d{3,})(?!\w|[.,-]\d)")
 _SOCIAL_SECURITY = re.compile(r"(?<![\w-])(\d{3})-(\d{2})-(\d{4})(?![\w-])")
 _CARD = re.compile(r"(?<![\w-])(\d{4})([ -])(\d{4})\2(\d{4})\2(\d{4})(?![\w-])")
 _SERIAL = re.compile(r"(?<![\w-])\d+(?:-\d+){3,}(?![\w-])(?!\.\d)")  # an ISBN
@@ -48,11 +48,12 @@ _MIXED = re.compile(r"(?<![\w])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+(?:-?\d
 
 
 def speak_telephones(text: str) -> str:
-    """Replace telephone numbers, card numbers and dotted rows of numbers (versions, IP addresses) by their digits.
+    """Replace telephone numbers, codes, dotted rows of numbers (versions, IP addresses) and powers of ten by words.
 
     "555-1234" could be a range too: it is a telephone number behind a word such as "call", or if it does not end with a
     zero.
     """
+    text = _SCIENTIFIC.sub(_speak_scientific, text)
     text = _CODE.sub(lambda match: match[1] + digits(match[2]), text)
     text = re.sub(r"\b911(?=\ (?:call|dispatch|operator))", digits("911"), text)
     text = _EMERGENCY.sub(lambda match: match[1] + digits(match[2]), text)
@@ -76,7 +77,6 @@ def speak_numbers(text: str) -> str:
     )
     text = _ROOM.sub(lambda match: match[1] + _house_number(match[2]), text)
     text = _ORDINAL.sub(lambda match: ordinal(int(match[1].replace(",", ""))), text)
-    text = _SCIENTIFIC.sub(_speak_scientific, text)
     text = _POWER.sub(_speak_power, text)
     text = _TIMES_AS.sub(lambda match: f"{amount(match[1])} times", text)
     by = "times" if "=" in text else "by"
