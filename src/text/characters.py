@@ -34,9 +34,8 @@ PLAIN = {
     "ﬄ": "ffl",
 }
 _PLAIN = str.maketrans(PLAIN)
-_GROUPED = re.compile(
-    r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))"
-)  # 10 000 with the space that publishers set between thousands
+# 10 000 with the space that publishers set between thousands.
+_GROUPED = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
 
 _SCRIPTS = frozenset(
     str.split(

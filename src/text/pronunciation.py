@@ -71,7 +71,7 @@ def unknown_words_in(text: str) -> list[str]:
     """Return the words of a text of the cleaner `english`, in order and once each, that neither dictionary nor rule can
     say."""
     words = dict.fromkeys(match[0] for match in _WORD_OR_LETTER.finditer(text) if not _say(match[0]))
-    return [word.removesuffix("'") for word in words]
+    return list(dict.fromkeys(word.removesuffix("'").removesuffix("'s") for word in words))
 
 
 def unpronounced_words_in(text: str) -> list[str]:

@@ -10,8 +10,8 @@ _INITIALS = re.compile(r"(?:[a-z]\.)*[a-z]")  # "J" of "J. Hidell", "U.S" and "p
 # Their full stop ends no sentence, as a name, a number or an explanation follows them.
 _NEVER_LAST = frozenset(
     str.split(
-        "mr mrs ms messrs mme mlle dr drs prof sr sra pres sen rep reps gov gen lt col cmdr capt maj sgt insp rev "
-        "hon fr mt ft supt vs viz cf approx esp incl e.g i.e ca"
+        "mr mrs ms messrs mme mlle dr drs prof sr sra pres sen rep reps gov gen adm amb brig atty lt col cmdr "
+        "capt maj sgt insp rev hon fr mt supt vs viz cf approx esp incl e.g i.e ca"
     )
 )
 # Theirs ends none before a number.
@@ -25,9 +25,10 @@ _BEFORE_NUMBER = frozenset(
 _MAYBE_LAST = _BEFORE_NUMBER - {"no"} | frozenset(
     str.split(
         "st ave rd blvd co inc corp ltd llc bros jr esq et al etc ph.d m.d b.a m.a b.sc m.sc d.phil dept est univ "
-        "assn min max hr hrs lb lbs oz ft in yd yds mi calif conn mass"
+        "assn calif conn mass"
     )
 )
+_UNITS = frozenset(str.split("min max hr hrs sec lb lbs oz ft in yd yds mi"))
 STARTERS = frozenset(
     str.split(
         "The A An This That These Those He She It They We You I His Her Its Their Our My Your There Here Then Now "
@@ -51,8 +52,9 @@ _AFTER_INITIAL = STARTERS - {
     "As",
     "At",
 }  # these may be names
-_TAG = re.compile(
-    r"(?:[A-Z][\w'’.-]*\s+){1,2}(?:said|says|asked|replied|cried|shouted|answered|whispered|added|exclaimed|called|told|wrote)\b"
+_TAG = re.compile(  # "Go!" John said.
+    r"(?:[A-Z][\w'’.-]*\s+){1,2}"
+    r"(?:said|says|asked|replied|cried|shouted|answered|whispered|added|exclaimed|called|told|wrote)\b"
 )
 _SHOUTED_NAMES = re.compile(r"(?:Yahoo!$|Jeopardy!$|Wham!$|Oklahoma!$)")
 _AFTER_SHOUTED_NAME = re.compile(
@@ -119,12 +121,14 @@ def _ends_sentence(before: str, after: str, cased: bool) -> bool:
 def _full_stop_ends(word: str, following: str, cased: bool) -> bool:
     lower = word.lower()
     next_word = re.match(r"[\w’']*", following)[0]
-    if lower in _NEVER_LAST:
+    if lower in _NEVER_LAST or word == "Ft":
         return False
     if following[:1].isdigit() and lower in _BEFORE_NUMBER:
         return False
     if _INITIALS.fullmatch(lower):
         return cased and next_word in (STARTERS if "." in word else _AFTER_INITIAL)
+    if word in _UNITS:
+        return not following[:1].isdigit()
     if lower in _MAYBE_LAST:
         return cased and next_word in STARTERS
     return True

@@ -55,6 +55,7 @@ _ALWAYS = {  # with a full stop, wherever they stand
     "Rd": "road",
     "Sq": "square",
     "Sr": "senior",
+    "Rte": "route",
     "Univ": "university",
     "viz": "namely",
     "vs": "versus",
@@ -66,6 +67,7 @@ _LOWER_CASE = {
     "i.e": "that is",
     "ca": "circa",
 }
+_BARE = {"vs": "versus", "etc": "et cetera"}
 _BEFORE_NUMBER = {
     "app": "appendix",
     "art": "article",
@@ -107,7 +109,7 @@ _STATES = dict(
         "MT:Montana NE:Nebraska NV:Nevada NH:New_Hampshire NJ:New_Jersey NM:New_Mexico NY:New_York "
         "NC:North_Carolina ND:North_Dakota OH:Ohio OK:Oklahoma OR:Oregon PA:Pennsylvania RI:Rhode_Island "
         "SC:South_Carolina SD:South_Dakota TN:Tennessee TX:Texas UT:Utah VT:Vermont VA:Virginia WA:Washington "
-        "WV:West_Virginia WI:Wisconsin WY:Wyoming"
+        "WV:West_Virginia WI:Wisconsin WY:Wyoming DC:DC"
     )
 )
 _COMPASS = {
@@ -139,6 +141,7 @@ _HOUSE_STREET = re.compile(
 _STREET = re.compile(rf"\b({_NAME}|\d+(?:st|nd|rd|th))\ (St|Dr|Ct|Pl|Ln)\.(?=\s*$|[,;)]|\ [a-z(])")
 _ANY_DAY = "|".join(sorted(_DAYS, key=len, reverse=True))
 _DAY_SPAN = re.compile(rf"\b({_ANY_DAY})\.?\ ?-\ ?({_ANY_DAY})\b\.?")
+_SURE_DAY = re.compile(r"\b(Tue|Tues|Thu|Thur|Thurs|Fri)\.")  # "Wed." and "Sat." may be verbs
 _MONTH_SPAN = re.compile(rf"\b({'|'.join(_MONTHS)})\.?\ ?-\ ?({'|'.join([*_MONTHS, 'May'])})\b\.?")
 _STREETS = {"St": "street", "Dr": "drive", "Ct": "court", "Pl": "place", "Ln": "lane"}
 _SAINT = re.compile(r"\bSt(?:\.\ ?|\ )(?=[A-Z])")
@@ -162,21 +165,30 @@ def expand_abbreviations(text: str) -> str:
     text = _SAINT.sub("saint ", text)
     text = _TITLE.sub(lambda match: f"{_TITLES[match[1]]} ", text)
     text = _TITLE_ALONE.sub(lambda match: _TITLES[match[1]], text)
-    text = _NUMBERED.sub(lambda match: f"{_BEFORE_NUMBER[match[1].lower()]} ", text)
+    text = _NUMBERED.sub(_speak_numbered, text)
     text = re.sub(r"(?<!^)\b(No|Nos)\ (?=\d)", lambda match: f"{_BEFORE_NUMBER[match[1].lower()]} ", text)
     text = _DAY_SPAN.sub(lambda match: f"{_DAYS[match[1]]} to {_DAYS[match[2]]}", text)
     text = _MONTH_SPAN.sub(lambda match: f"{_MONTHS[match[1]]} to {_MONTHS.get(match[2], match[2])}", text)
+    text = re.sub(r"\bRte\ (?=\d)", "route ", text)
+    text = _SURE_DAY.sub(lambda match: _DAYS[match[1]] + ("." if ends_sentence(match) else ""), text)
     text = _DAY.sub(lambda match: _DAYS[match[1]], text)
     text = _MONTH.sub(lambda match: _MONTHS[match[1]], text)
     text = _MONTH_BY_DAY.sub(lambda match: _MONTHS[match[1] or match[2]], text)
     text = _WITH_STOP.sub(_speak_with_stop, text)
     text = _LOWER.sub(_speak_lower, text)
+    text = re.sub(r"(?<![\w.])(vs|etc)\b(?!\.)", lambda match: _BARE[match[1]], text)
     return _WITH.sub(lambda match: _SLASHED[match[1]], text)
 
 
 def _speak_zip(match: re.Match) -> str:
     plus_four = f", {digits(match[3])}" if match[3] else ""
     return f", {_STATES[match[1]].replace('_', ' ')} {digits(match[2])}{plus_four}"
+
+
+def _speak_numbered(match: re.Match) -> str:
+    if match[1].lower() == "no" and match.string[match.end()] == "I":
+        return match[0]  # "No. I did not."
+    return f"{_BEFORE_NUMBER[match[1].lower()]} "
 
 
 def _speak_street(match: re.Match) -> str:

@@ -67,7 +67,7 @@ def _read(address: str) -> str:
 
 
 def _part(part: str) -> str:
-    if part.isdigit():
+    if part.isdecimal():
         return digits(part) if part[0] == "0" or len(part) > 4 else amount(part)
     if not part.isalpha():
         return _MARKS.get(part, "")

@@ -2,7 +2,7 @@
 
 import re
 
-from src.text.english.counting import cardinal, ordinal, spell_out
+from src.text.english.counting import cardinal, ordinal, spell_out, year
 from src.text.english.grammar import ends_sentence
 from src.text.pronunciation import is_known, is_spelled
 
@@ -28,6 +28,8 @@ _REIGNS = str.split(
 _ROYAL = "King|Queen|Pope|Emperor|Empress|Tsar|Czar|Prince|Kaiser|Sultan|Duke"
 _AFTER_HEADING = re.compile(rf"\b({'|'.join(_HEADINGS)})\ ({_ROMAN})\b(?!['-]\w)")
 _LOWER_CASE = re.compile(rf"\b((?i:{'|'.join(_HEADINGS)})s?)\ (x{{0,3}}(?:ix|iv|v?i{{2,3}}|vi))\b")
+_CENTURY = re.compile(rf"\b({_ROMAN})(?=\ (?:[Cc]entur|Olympi))")
+_ROMAN_YEAR = re.compile(r"\b(?=[MDCLXVI]{5})M{1,2}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\b")
 _LIST = re.compile(rf"\b({'|'.join(_HEADINGS)})s\ ({_ROMAN})\ (and|to|or|through|-)\ ({_ROMAN})\b")
 _AFTER_REIGN = re.compile(rf"\b({'|'.join(_REIGNS)})\ ({_ROMAN})\b")
 _AFTER_ROYAL = re.compile(rf"\b((?:{_ROYAL})\ [A-Z][a-z]+)\ ({_ROMAN})\b")
@@ -81,7 +83,7 @@ _LETTER_A = re.compile(
 _INITIALS = re.compile(r"\b(?:[A-Za-z]\.){2,}|\b(?:[A-Z]\.[ -]?)*[A-Z]\.(?=[ -]?(?:[A-Z][a-z']|[A-Z]\b))")
 _DOTTED_DEGREE = re.compile(r"\b(Ph|LL|[BMD])\.\ ?(D|B|M|Sc|Ed|Eng|Litt|Mus)\.")
 _SPECIES = re.compile(r"\b([A-HJ-Z])\.(?=\ [a-z])")  # E. coli
-_CAPITALS = re.compile(r"\b[A-Z]{1,4}(?:\ ?&\ ?[A-Z]{1,4})+\b|\b[A-Z]{2,}\b(?:'s\b)?|\b[A-Z]{2,}s\b")
+_CAPITALS = re.compile(r"\b[A-Z]{1,4}(?:\ ?&\ ?[A-Z]{1,4})+s?\b|\b[A-Z]{2,}\b(?:'s\b)?|\b[A-Z]{2,}s\b")
 _RUN = re.compile(r"\b[A-Z][A-Z']+(?:[\s,;:!?.\"()-]+(?:[A-Z][A-Z']+|[AI])\b)+")
 _DEGREES = {
     "PhD": "phd",
@@ -107,6 +109,8 @@ def speak_roman_numerals(text: str) -> str:
     A single I, V or X is a numeral behind a heading; behind a ruler's name only where it cannot be the pronoun "I" or
     an initial.
     """
+    text = _CENTURY.sub(lambda match: ordinal(roman_value(match[1])), text)
+    text = _ROMAN_YEAR.sub(lambda match: year(roman_value(match[0])), text)
     text = _LIST.sub(lambda match: f"{match[1]}s {_number(match[2])} {match[3]} {_number(match[4])}", text)
     text = _AFTER_HEADING.sub(lambda match: f"{match[1]} {_number(match[2])}" if match[2] != "L" else match[0], text)
     text = _LOWER_CASE.sub(lambda match: f"{match[1]} {_number(match[2].upper())}", text)
@@ -147,8 +151,9 @@ def _speak_reign(match: re.Match) -> str:
     name, numeral = match.groups()
     after = match.string[match.end() :]
     ruler = " " in name or re.search(rf"\b(?:{_ROYAL})\ (?:[A-Z]\w+\ )*$", match.string[: match.start()])
-    alone = numeral in ("I", "V", "X", "L", "C")
-    if numeral == "L" or (alone and not ruler and not re.match(r"\s*(?:$|[,;:.)\"']|of\b)", after)):
+    if numeral == "L" or (len(numeral) == 1 and re.match(r"\.\ ?[A-Z]", after)):
+        return match[0]  # an initial
+    if numeral == "I" and not ruler and not re.match(r"\s*(?:$|[,;:.)\"']|of\b|and\ [A-Z])", after):
         return match[0]
     if numeral == "I" and ruler and re.match(r"\ (?:am|have|had|would|will|think|know)\b", after):
         return match[0]
@@ -190,7 +195,9 @@ def _stop(match: re.Match) -> str:
 def _speak_capitals(match: re.Match) -> str:
     text = match[0]
     if "&" in text:
-        return " and ".join(spell_out(letters) for letters in re.findall("[A-Z]+", text))
+        return " and ".join(spell_out(letters) for letters in re.findall("[A-Z]+", text)) + (
+            "'s" if text[-1] == "s" else ""
+        )
     word, ending = text, ""
     if text.endswith("'s"):
         word, ending = text[:-2], "'s"

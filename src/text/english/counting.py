@@ -1,6 +1,7 @@
 """Integers, decimals and years as English words, and the mark of a letter that is spoken by its name."""
 
 import re
+import unicodedata
 
 UNITS = str.split(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
@@ -83,9 +84,9 @@ def amount(text: str) -> str:
 
 def plain(text: str) -> str:
     """Return a number as written in words: four digits without a comma as a year, a long row of digits one by one."""
-    if text.isdigit() and len(text) == 4 and text[0] != "0":
+    if text.isdecimal() and len(text) == 4 and text[0] != "0":
         return year(int(text))
-    return digits(text) if text.isdigit() and len(text) > LONGEST_UNGROUPED else amount(text)
+    return digits(text) if text.isdecimal() and len(text) > LONGEST_UNGROUPED else amount(text)
 
 
 def is_one(text: str) -> bool:
@@ -109,11 +110,14 @@ def spell_out(text: str, separator: str = " ") -> str:
     )
 
 
-def without_marks(text: str) -> str:
-    """Remove the mark of spelled letters from a text that came from outside."""
-    return text.replace(_LETTER, "")
+def prepare(text: str) -> str:
+    """Remove the mark of spelled letters from a text that came from outside, and write digits of any script as 0 to 9."""
+    text = text.replace(_LETTER, "")
+    if text.isascii():
+        return text
+    return "".join(str(unicodedata.decimal(each)) if each.isdecimal() else each for each in text)
 
 
 def marks_to_capitals(text: str) -> str:
     """Return lower-case text with spelled letters as capitals: "the G P U"."""
-    return re.sub(f"{_LETTER}(.?)", lambda match: match[1].upper(), text)
+    return re.sub(f"{_LETTER}+(.?)", lambda match: match[1].upper(), text)

@@ -2,7 +2,7 @@
 
 import re
 
-from src.text.english.counting import amount, cardinal, ordinal, plural_of_number, spell_out, year
+from src.text.english.counting import amount, cardinal, digits, ordinal, plural_of_number, spell_out, year
 from src.text.english.grammar import ends_sentence
 
 MONTHS = str.split("January February March April May June July August September October November December")
@@ -11,7 +11,9 @@ _DAY = r"(?P<day>3[01]|[12]\d|0?[1-9])"
 _TO_DAY = r"(?:st|nd|rd|th)?(?:\ ?-\ ?(?P<last>3[01]|[12]\d|[1-9])(?:st|nd|rd|th)?)?"
 _YEAR = r"(?P<year>[12]\d{3})"
 _AFTER = r"(?![\w/]|[-.,]\d)"
-_ISO = re.compile(r"(?<![\w/-])(?P<year>[12]\d{3})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])(?![\w-])")
+_ISO = re.compile(
+    r"(?<![\w/-])(?P<year>[12]\d{3})([-/])(?P<month>0[1-9]|1[0-2])\2(?P<day>0[1-9]|[12]\d|3[01])(?![\w-])"
+)
 _NUMERIC = re.compile(
     r"(?<![\w/.-])(?P<first>\d{1,2})(?P<separator>[/.-])(?P<second>\d{1,2})(?P=separator)(?P<year>[12]\d{3}|\d\d)"
     r"(?![\w/]|[-.]\d)"
@@ -29,6 +31,7 @@ _MONTH_DAY = re.compile(
     rf"\b(?P<month>{_MONTH})\ (?P<the>the\ )?{_DAY}{_TO_DAY}"
     rf"(?![\w:/%]|[-.]\d|,\d{{3}})(?:(?P<comma>,?)\ {_YEAR}(?![\w/]|,\d|\.\d))?"
 )
+_MONTH_TO = re.compile(rf"\b({_MONTH})\ ?-\ ?(?=\d{{1,2}}\ (?:{_MONTH})\b)")
 _DECADE = re.compile(r"(?<![\w.,$€£])'?(?P<century>1[1-9]|20)?(?P<tens>\d0)'?s\b(?!\.\w)")
 _SHORT_YEAR = re.compile(r"(?<![\w'])'(\d\d)(?![\w'])")
 _HALF_DAY = r"(?P<half>[AaPp])\.?\ ?[Mm]\b(?P<dot>\.?)"
@@ -42,6 +45,7 @@ _HOURS = re.compile(
     r"(?=(?:1[0-2]|0?[1-9])(?::[0-5]\d)?\ ?[AaPp]\.?\ ?[Mm]\b)"
 )
 _CLOCK_RANGE = re.compile(r"(?<![\w:.])((?:[01]?\d|2[0-4]):[0-5]\d)\ ?-\ ?(?=(?:[01]?\d|2[0-4]):[0-5]\d(?![\w:]))")
+_RACE = re.compile(r"(?<![\w:.])(\d{1,2}):([0-5]\d)\.(\d{1,3})(?!\w)")  # 4:15.3
 _BETWEEN_HALVES = re.compile(r"(?<=\d)(\ ?[AaPp]\.?[Mm]\b\.?)\ ?-\ ?(?=\d)")
 _HALF_DAY_ALONE = re.compile(r"(?<![\w.])(?P<half>[ap])\.\ ?m\b(?P<dot>\.?)")
 
@@ -51,6 +55,7 @@ def speak_dates(text: str) -> str:
 
     A numeric date is read month first, as Americans write it, unless only day first is possible or dots separate it.
     """
+    text = _MONTH_TO.sub(r"\1 to ", text)
     text = _ISO.sub(lambda match: _month_first(int(match["month"]), int(match["day"]), match["year"]), text)
     text = _NUMERIC.sub(_speak_numeric, text)
     text = _NO_YEAR.sub(
@@ -65,6 +70,7 @@ def speak_dates(text: str) -> str:
 
 def speak_times(text: str) -> str:
     """Replace times of day and durations by words: "14:05", "10:30 p.m.", "10am", "5-7pm", "9:00", "1:30:05"."""
+    text = _RACE.sub(lambda match: f"{amount(match[1])} {amount(match[2])} point {digits(match[3])}", text)
     text = _BETWEEN_HALVES.sub(r"\1 to ", text)
     text = _CLOCK_RANGE.sub(r"\1 to ", text)
     text = _HOURS.sub(r"\g<from> to ", text)

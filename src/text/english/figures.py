@@ -15,12 +15,13 @@ _EMERGENCY = re.compile(
     r"(\b(?:[Cc]all(?:s|ed|ing)?|[Dd]ial(?:s|ed|led|ing)?|[Rr]ang|[Rr]ing|[Pp]hone[ds]?)\ )"
     r"(911|999|112|101|111|411|311|988)\b"
 )
+_CODE = re.compile(r"\b((?:PIN|[Cc]ode|[Pp]asscode|[Pp]assword|ID|ZIP)\ (?:is\ |was\ )?)(\d{3,})(?!\w|[.,-]\d)")
 _SOCIAL_SECURITY = re.compile(r"(?<![\w-])(\d{3})-(\d{2})-(\d{4})(?![\w-])")
 _CARD = re.compile(r"(?<![\w-])(\d{4})([ -])(\d{4})\2(\d{4})\2(\d{4})(?![\w-])")
 _SERIAL = re.compile(r"(?<![\w-])\d+(?:-\d+){3,}(?![\w-])(?!\.\d)")  # an ISBN
 _DOTTED = re.compile(r"(?<![\w.,])(?P<v>[vV]\.?\ ?)?(\d+(?:\.\d+){2,})(?![\w]|\.\d)")
 _VERSION = re.compile(r"\b[vV]\.?\ ?(?=\d+\.\d)")
-_ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b")
+_ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?:(?<=1)st|(?<=2)nd|(?<=3)rd|th)\b")
 _TIMES_AS = re.compile(rf"(?<![\w.,])({NUMBER})[x×](?=\s*(?:$|[.,;:!?)\"']|[a-z]))")
 _BY = re.compile(rf"({NUMBER})\ ?[x×*]\ ?(?={NUMBER})")
 _RATIO = re.compile(r"(?<![\w.,:])(\d+)\ ?:\ ?(\d+)(?![\w:])")
@@ -28,13 +29,14 @@ _SPAN = re.compile(rf"(?<![\w.,-])({NUMBER})\ ?-{{1,2}}\ ?({NUMBER})(?![\w-]|[.,
 _SCORE = re.compile(r"(?<![\w.-])(\d{1,2})-(\d{1,2})-(\d{1,2})(?![\w-])")
 _NEGATIVE = re.compile(r"(?:(?<=^)|(?<=[\s(\[=,]))-(?=\.?\d)")
 _POSITIVE = re.compile(r"(?:(?<=^)|(?<=[\s(\[=,]))\+(?=\.?\d)")
-_POWER = re.compile(rf"({NUMBER}|\b[a-z])(?:\^(-?\d+)|([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))")
+_POWER = re.compile(rf"({NUMBER}|\b[a-z]{{1,2}})(?:\^(-?\d+)|([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))")
+_SCIENTIFIC = re.compile(rf"(?<![\w.,])({NUMBER})[eE]([-+]?\d{{1,3}})(?!\w)")
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SCALED = re.compile(rf"(?<![\w.,])({NUMBER})(?:\ ?(mn|bn|tn)\b(?!\.\w)|([MB])(?=\s*(?:$|[.,;:!?)]|[a-z])))")
 _SCALES = {"M": "million", "mn": "million", "bn": "billion", "B": "billion", "tn": "trillion"}
 _LISTED = re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))(?!\d{2},)")  # 1,2,3
-_BOEING = re.compile(r"\b(Boeing\ |Airbus\ A)(\d{3})(?:-(\d{1,4}))?\b(?!0)")
+_BOEING = re.compile(r"\b(Boeing\ )(\d{3})(?:-(\d{1,4}))?\b(?!0)")
 _ROOM = re.compile(
     r"\b((?:[Rr]oom|[Ff]light|[Rr]oute|[Hh]ighway|Interstate|[Ss]uite|[Aa]partment|[Uu]nit)\ )"
     r"(\d(?!00)\d\d)(?!\w|[.,]\d)"
@@ -46,11 +48,14 @@ _MIXED = re.compile(r"(?<![\w])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+(?:-?\d
 
 
 def speak_telephones(text: str) -> str:
-    """Replace telephone numbers, card numbers and dotted rows of numbers (versions, IP addresses) by their digits.
+    """Replace telephone numbers, codes, dotted rows of numbers (versions, IP addresses) and powers of ten by words.
 
     "555-1234" could be a range too: it is a telephone number behind a word such as "call", or if it does not end with a
     zero.
     """
+    text = _SCIENTIFIC.sub(_speak_scientific, text)
+    text = _CODE.sub(lambda match: match[1] + digits(match[2]), text)
+    text = re.sub(r"\b911(?=\ (?:call|dispatch|operator))", digits("911"), text)
     text = _EMERGENCY.sub(lambda match: match[1] + digits(match[2]), text)
     text = _VANITY.sub(_speak_vanity, text)
     text = _SOCIAL_SECURITY.sub(lambda match: ", ".join(map(digits, match.groups())), text)
@@ -83,11 +88,12 @@ def speak_numbers(text: str) -> str:
     text = _POSITIVE.sub("plus ", text)
     text = _SCALED.sub(_speak_scaled, text)
     text = _MIXED.sub(_speak_mixed, text)
-    return _NUMBER.sub(_speak_number, text)
+    text = _NUMBER.sub(_speak_number, text)
+    return re.sub(r"\d+", lambda match: f" {digits(match[0])} ", text)  # what no rule understands is not left out
 
 
 def _speak_vanity(match: re.Match) -> str:
-    word = " ".join(digits(part) if part.isdigit() else part.lower() for part in match[3].split("-"))
+    word = " ".join(digits(part) if part.isdecimal() else part.lower() for part in match[3].split("-"))
     return f"{'one, ' if match[1] else ''}{amount(match[2])}, {word}"
 
 
@@ -121,11 +127,16 @@ def _speak_dotted(match: re.Match) -> str:
 
 def _speak_power(match: re.Match) -> str:
     exponent = (match[2] or match[3]).translate(_SUPERSCRIPTS)
-    base = match[1] if match[1].isalpha() else amount(match[1])
+    base = spell_out(match[1]) if match[1].isalpha() else amount(match[1])
     if exponent in ("2", "3"):
         return f"{base} {'squared' if exponent == '2' else 'cubed'}"
     sign = "minus " if exponent[0] == "-" else ""
     return f"{base} to the power of {sign}{amount(exponent.lstrip('-') or '0')}"
+
+
+def _speak_scientific(match: re.Match) -> str:
+    sign = "minus " if match[2][0] == "-" else ""
+    return f"{amount(match[1])} times ten to the power of {sign}{amount(match[2].lstrip('+-'))}"
 
 
 def _speak_span(match: re.Match) -> str:

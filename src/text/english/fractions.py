@@ -25,8 +25,12 @@ def speak_fractions(text: str) -> str:
     ("24/7")."""
     for written, words in _FIXED.items():
         text = re.sub(rf"(?<![\w/.]){written}(?![\w/])", words, text)
-    text = _CHARACTERS.sub(lambda match: f" {speak_fraction(match[0].strip())} ", text)
+    text = _CHARACTERS.sub(lambda match: f" {speak_fraction(match[0].strip())}{_space_after(match)}", text)
     return _FRACTION.sub(lambda match: speak_fraction(match[0]), text)
+
+
+def _space_after(match: re.Match) -> str:
+    return " " if match.string[match.end() :][:1].isalnum() else ""
 
 
 def speak_fraction(text: str) -> str:

@@ -7,10 +7,11 @@ from src.text.sentences import STARTERS
 _ARTICLE = re.compile(r"\b(?:an?|another|each|every)\ (?:[a-z]+\ )?$", re.IGNORECASE)
 _NOT_A_NOUN = frozenset(
     str.split(
-        "a an and are as at away because before below but by can could did do does down each ever every extra for "
-        "from had has have if in into is it later less long lower may might more must no nor not now of off on "
-        "once only or out over per plus see should since so than that the then there they this to too under until "
-        "up was we went were when where which while who will with within would you"
+        "a an and apart are as at away because before below but by can could deep did do does down each ever "
+        "every extra for from had has have high if in into is it later less long lower may might more must no nor "
+        "not now of off on once only or out over per plus see should since so tall than that the then there they "
+        "thick thin this to too under until up was we went were when where which while who wide will with within "
+        "would you"
     )
 )
 

@@ -10,6 +10,7 @@ _SYMBOLS = {  # symbols, separated by spaces: name in the singular; the plural a
     "kg Kg KG kgs": "kilogram",
     "g gr": "gram",
     "mg": "milligram",
+    "t": "tonne",
     "µg mcg": "microgram",
     "lb lbs": "pound",
     "oz": "ounce",
@@ -119,19 +120,22 @@ _RAISED = {"²": "squared", "2": "squared", "³": "cubed", "3": "cubed"}
 _LENGTHS = "km|cm|mm|nm|µm|m|ft|yd|mi|in"
 _UNIT = "|".join(re.escape(name) for name in sorted(_NAMES, key=len, reverse=True))
 # The dot of "5 ft. tall" goes with the unit; that of "He ran 5 km." ends the sentence.
-_DOT = r"(?:\.(?=\ [a-z]))?"
+_DOT = r"(?:\.(?=\ [a-z\d]))?"
 _FRACTIONS = "".join(FRACTION_CHARACTERS)
 _COUNT = rf"(?:\d+\ \d{{1,2}}/\d{{1,2}}|\d{{1,3}}/\d{{1,3}}|(?:{NUMBER})?\ ?[{_FRACTIONS}]|{NUMBER}|\.\d+)"
 _MEASURE = re.compile(
-    rf"(?<![\w.,/])(?P<sign>[-+](?=\d))?(?P<count>{_COUNT})(?:(?P<to>\ ?-\ ?|\ to\ )(?P<upper>{_COUNT}))?"
+    rf"(?<![\w.,/°%])(?P<sign>[-+](?=\d))?(?P<count>{_COUNT})(?:(?P<to>\ ?-\ ?|\ to\ )(?P<upper>{_COUNT}))?"
     rf"(?P<gap>\ ?-?)(?:(?P<area>(?:{_LENGTHS}))(?P<power>[²³23])(?!\w)|(?P<unit>{_UNIT})(?P<end>(?![\w²³])))"
     rf"(?:\ ?/\ ?(?P<per>{_UNIT}|{_LENGTHS}|s|d|day|hour|week|month|year)(?P<per_power>[²³23])?(?!\w))?{_DOT}"
 )
 _DOTTED_INCHES = re.compile(rf"(?<![\w.,/])(?P<count>{_COUNT})\ ?-?in\.(?=\ [a-z(]|$)")
 _SECONDS = re.compile(rf"(?<![\w.,/$])(?P<count>{NUMBER})\ s(?![\w'])")
 _FEET_INCHES = re.compile(r"(?<![\w.,'])(\d{1,3})\ ?(?:'|ft)\ ?(\d{1,2}(?:\.\d+)?)\ ?(?:\"|''|in\b)")
-_HEIGHT = re.compile(r"(?<![\w.,'])(\d{1,2})'(\d{1,2})(?![\w'])")
+_HEIGHT = re.compile(r"(?<![\w.,'])(\d{1,2})(?:'|ft)(\d{1,2})(?![\w'])")
 _INCHES = re.compile(rf"(?<![\w.,])({NUMBER})\"")
+_SAME_UNIT = re.compile(r"(?<=\d)\ ?(°[CF]?|%)\ ?-\ ?(?=\d+(?:\.\d+)?\ ?\1)")  # 5°-10°
+_HOURS_MINUTES = re.compile(r"(?<![\w.,])(\d{1,2})\ ?h\ ?([0-5]?\d)(?:\ ?m(?:in)?)?\b")
+_STONES = re.compile(r"(?<![\w.,])(\d{1,2})\ ?st\ (?=\d{1,2}\ ?lb)")
 _FEET = re.compile(r"(?<![\w.,])(\d{1,4})'(?=\ (?:tall|high|wide|long|deep|by)\b)")
 _BY = re.compile(r"(\d\ ?(?:\"|'|cm|mm|m|ft|in|km))\ ?[x×]\ ?(?=\d)")
 # "5m" is a length, but not before these.
@@ -147,7 +151,14 @@ _PER_NAMES = {unit: _NAMES[unit] for unit in _PER_UNITS} | {
     "km²": "square kilometer",
 }
 _PER = re.compile(rf"(?<=[a-z])(?:\ per\ |\ ?/\ ?)({'|'.join(sorted(_PER_NAMES, key=len, reverse=True))})(?!\w)")
-_SPEEDS = {"km/h": "kilometers per hour", "mph": "miles per hour", "m/s": "meters per second", "kWh": "kilowatt-hours"}
+_SPEEDS = {
+    "km²": "square kilometers",
+    "m²": "square meters",
+    "km/h": "kilometers per hour",
+    "mph": "miles per hour",
+    "m/s": "meters per second",
+    "kWh": "kilowatt-hours",
+}
 _SPEED = re.compile(rf"(?<![\w/])(?:{'|'.join(_SPEEDS)})(?![\w/])")
 _ALONE = re.compile(r"(?<=[a-z])\ (kg|km|cm|mm|mg|lbs|kW|GB|MB|TB)(?!\w)")  # "five kg"
 _DIRECTION = {"N": "north", "S": "south", "E": "east", "W": "west"}
@@ -162,6 +173,11 @@ def speak_measures(text: str) -> str:
     )  # the ordinal sign and the Greek letter look like the sign that is meant
     text = re.sub(r"°\ (?=[CF]\b)", "°", text)
     text = _BY.sub(r"\1 by ", text)
+    if "=" not in text:
+        text = re.sub(r"(?<=\d)\ ?[x×]\ ?(?=\d)", " by ", text)
+    text = _SAME_UNIT.sub("-", text)
+    text = _HOURS_MINUTES.sub(r"\1 hr \2 min", text)
+    text = _STONES.sub(lambda match: f"{amount(match[1])} stone ", text)
     text = _MILLIONS.sub(r"\1 million", text)
     text = _ANGLE.sub(_speak_angle, text)
     text = _FEET_INCHES.sub(_speak_height, text)
@@ -233,6 +249,10 @@ def _speak_height(match: re.Match) -> str:
 
 def _speak_inches(match: re.Match) -> str:
     # A quotation mark that closes an open one is no sign of inches.
-    if len(re.findall(r'(?<!\d)"', match.string[: match.start()])) % 2:
+    is_open = False
+    for quote in re.finditer('"', match.string[: match.end() - 1]):
+        follows_digit = match.string[quote.start() - 1 : quote.start()].isdecimal()
+        is_open = not is_open if is_open or not follows_digit else is_open
+    if is_open:
         return match[0]
     return _with_unit(match, "inch", match[1], before_noun=precedes_noun(match))

@@ -2,7 +2,7 @@
 
 import re
 
-from src.text.english.counting import NUMBER, amount, is_one, spell_out
+from src.text.english.counting import NUMBER, amount, is_one, plural_of_number, spell_out
 from src.text.english.grammar import follows_article
 
 # sign or code: singular, plural, singular and plural of the hundredth (none where prices have no hundredths in
@@ -35,6 +35,7 @@ _SIGNS = {
     "₸": ("tenge", "tenge", "", ""),
     "₡": ("colon", "colones", "", ""),
     "zł": ("zloty", "zlotys", "", ""),
+    "kr": _CROWN,
     "¢": ("cent", "cents", "", ""),
 }
 _CODES = {
@@ -89,6 +90,8 @@ _MAGNITUDES = {
     "m": "million",
     "M": "million",
     "mn": "million",
+    "Mio": "million",
+    "Mio.": "million",
     "mm": "million",
     "MM": "million",
     "b": "billion",
@@ -102,19 +105,26 @@ _MAGNITUDES = {
     "trn": "trillion",
 }
 _WORDS = "hundred|thousand|million|billion|trillion|lakh|crore"
-_LETTERS = "|".join(sorted(_MAGNITUDES, key=len, reverse=True))
-_MAGNITUDE = rf"(?:\ ?(?P<word>{_WORDS})\b|(?P<letter>{_LETTERS})(?![A-Za-z]))?"
-_SIGN = "|".join(re.escape(sign) for sign in _SIGNS if sign not in ("¢", "zł"))
+_LETTERS = "|".join(sorted((name for name in _MAGNITUDES if name.isalpha()), key=len, reverse=True))
+_MAGNITUDE = (
+    rf"(?:[ -]?(?P<word>{_WORDS})\b|(?P<letter>{_LETTERS})(?![A-Za-z])"
+    r"|\ (?P<spaced>[MB]|m|mn|bn|tn|Mio\.?)(?![A-Za-z/]))?"
+)
+_SIGN = "|".join(re.escape(sign) for sign in _SIGNS if sign not in ("¢", "zł", "kr"))
 _VALUE = rf"(?P<value>{NUMBER}|\.\d+)(?:(?:{_LETTERS})?(?P<to>\ ?-\ ?|\ to\ )(?:{_SIGN})?(?P<upper>{NUMBER}))?"
 _CODE = "|".join(_CODES)
 _NAMED = "US|U\\.S\\.|CA|C|AU|A|NZ|HK|S|R"
 _AMOUNT_AFTER_SIGN = re.compile(
-    rf"(?P<minus>(?<![\w.])[-+])?(?<![A-Za-z])(?:(?P<country>{_NAMED})(?=\$))?(?P<sign>{_SIGN})\ ?{_VALUE}{_MAGNITUDE}"
+    rf"(?P<minus>(?<![\w.])[-+])?(?<![A-Za-z])(?:(?P<country>{_NAMED})(?=\$)|(?P<before>US|U\.S\.|NZ|HK)\ (?=\$))?"
+    rf"(?P<sign>{_SIGN})\ ?{_VALUE}{_MAGNITUDE}"
     rf"(?:\ (?P<code>{_CODE})\b)?"
 )
-_AMOUNT_BEFORE_SIGN = re.compile(rf"(?<![\w.]){_VALUE}{_MAGNITUDE}\ ?(?P<sign>{_SIGN}|¢|zł(?!\w)|(?:{_CODE})\b)")
+_AMOUNT_BEFORE_SIGN = re.compile(
+    rf"(?<![\w.]){_VALUE}{_MAGNITUDE}\ ?(?P<sign>{_SIGN}|¢|zł(?!\w)|kr(?!\w)|(?:{_CODE})\b)"
+)
 _AMOUNT_AFTER_CODE = re.compile(rf"\b(?P<sign>{_CODE})\ ?{_VALUE}{_MAGNITUDE}")
-_DECIMAL_COMMA = re.compile(r"(?<![\d,.])(\d+),(\d\d)(?=\ ?(?:€|zł|(?:EUR|PLN|CZK|SEK|NOK|DKK)\b))")
+_CONTINENTAL = re.compile(r"(?<![\d,.])(\d{1,3}(?:\.\d{3})+)(?=(?:,\d\d)?\ ?(?:€|EUR\b))")  # 1.000,50 €
+_DECIMAL_COMMA = re.compile(r"(?<![\d.])(\d+(?:,\d{3})*),(\d\d)(?=\ ?(?:€|zł|(?:EUR|PLN|CZK|SEK|NOK|DKK)\b))")
 _PENCE = re.compile(r"(?<![\w.,])(\d{1,2})p(?!\w)")
 _PER = re.compile(r"(?<=[a-z])\ ?/\ ?(hour|day|week|month|year|night|person|head|share|barrel|unit|piece|page|word)\b")
 _LONE = {sign: names[1] for sign, names in _SIGNS.items()}
@@ -126,7 +136,10 @@ def speak_money(text: str) -> str:
     An amount before the noun it describes is singular: "a £5 note" is a five pound note. A currency sign without an
     amount becomes the currency's name.
     """
+    text = _CONTINENTAL.sub(lambda match: match[1].replace(".", ","), text)
     text = _DECIMAL_COMMA.sub(r"\1.\2", text)
+    text = re.sub(r"\bRs\.?\ ?(?=\d)", "₹", text)
+    text = re.sub(r"\$(\d+)s\b", lambda match: plural_of_number(amount(match[1])), text)  # banknotes
     for pattern in (_AMOUNT_AFTER_SIGN, _AMOUNT_BEFORE_SIGN, _AMOUNT_AFTER_CODE):
         text = pattern.sub(_speak, text)
     text = _PENCE.sub(lambda match: f"{amount(match[1])} {'penny' if match[1] == '1' else 'pence'}", text)
@@ -138,7 +151,7 @@ def _speak(match: re.Match) -> str:
     found = match.groupdict()
     value, upper = found["value"], found["upper"]
     one, many, hundredth, hundredths = _currency(found)
-    magnitude = found["word"] or _MAGNITUDES.get(found["letter"] or "", "")
+    magnitude = found["word"] or _MAGNITUDES.get(found["letter"] or found["spaced"] or "", "")
     words = {"-": "minus ", "+": "plus "}.get(found.get("minus") or "", "")
     whole, _, fraction = value.partition(".")
     if upper:
@@ -158,7 +171,7 @@ def _currency(found: dict[str, str | None]) -> tuple[str, str, str, str]:
     elif found.get("country") == "R":
         one, many, *hundredths = "real", "reais", "centavo", "centavos"
     else:
-        prefix = _PREFIXED[found.get("country") or ""]
+        prefix = _PREFIXED[found.get("country") or found.get("before") or ""]
         one, many, *hundredths = _SIGNS[sign]
         one, many = prefix + one, prefix + many
     one, many = (re.sub(r"\bU S\b", spell_out("us"), name) for name in (one, many))

@@ -6,7 +6,7 @@ import re
 from src.text.english.abbreviations import expand_abbreviations
 from src.text.english.addresses import speak_addresses
 from src.text.english.capitals import speak_capitals, speak_roman_numerals
-from src.text.english.counting import marks_to_capitals, without_marks
+from src.text.english.counting import marks_to_capitals, prepare
 from src.text.english.dates import speak_dates, speak_times
 from src.text.english.figures import speak_numbers, speak_telephones
 from src.text.english.fractions import speak_fractions
@@ -40,7 +40,7 @@ def normalise_english(text: str) -> str:
     Args:
         text: with plain quotes, dashes and spaces, as `src.text.characters.plain` leaves them.
     """
-    text = without_marks(text)
+    text = prepare(text)
     for rule in _RULES:
         text = rule(text)
     text = re.sub(r"\s+(?=[,;:.!?])", "", re.sub(r"\s+", " ", text.lower()))

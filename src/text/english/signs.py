@@ -3,6 +3,10 @@
 import re
 
 _BETWEEN = {  # what stands between two words or numbers
+    ">=": "is at least",
+    "<=": "is at most",
+    "!=": "is not equal to",
+    "->": "to",
     "&": "and",
     "+": "plus",
     "=": "equals",
@@ -58,6 +62,8 @@ def speak_signs(text: str) -> str:
     for written, words in _OR.items():
         text = re.sub(rf"(?<!\w){written}(?!\w)", words, text, flags=re.IGNORECASE)
     text = _LETTER.sub(lambda match: _GREEK.get(match[0], match[0]), text)
+    text = re.sub(r"\b([A-G])#(?!\w)", r"\1 sharp", text)
+    text = re.sub(r"(?<![\w.])\.(?=[A-Za-z]{2,}\b)", "dot ", text)  # .NET
     text = _SLASH.sub(" ", text)
     for sign, word in _BETWEEN.items():
         text = text.replace(sign, f" {word} ")
