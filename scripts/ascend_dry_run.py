@@ -12,29 +12,29 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ascend.compilation import JIT_LEVELS, Case, Result, compile_cases, kinds, launches
 
-from src.cli import run
+from src.cli import positive, run
 from src.files import write_atomically
 
-GRAPHS = "ascend.graphs:GRAPHS"
+if TYPE_CHECKING:
+    from ascend.graphs import Graph
 
 
-def cases(quick: bool = False) -> list[Case]:
-    """The graphs with the jit levels and numbers of ranks that are tried; several ranks at one level, as they add all-reduces alone."""
-    from ascend.graphs import GRAPHS as graphs  # noqa: PLC0415  (loads MindSpore)
+LISTS = {"quick": "ascend.graphs:QUICK", "whole": "ascend.graphs:GRAPHS"}
 
-    if quick:
-        return [Case(number, graph.name, "O0", max(graph.ranks)) for number, graph in enumerate(graphs) if graph.quick]
+
+def cases(graphs: Sequence["Graph"], levels: Sequence[str] = JIT_LEVELS) -> list[Case]:
+    """Each graph at all jit levels for one rank, and at the first of them for several, which add all-reduces alone."""
     return [
         Case(number, graph.name, level, n_ranks)
         for number, graph in enumerate(graphs)
         for n_ranks in graph.ranks
-        for level in JIT_LEVELS
-        if n_ranks == 1 or level == "O0"
+        for level in (levels if n_ranks == 1 else levels[:1])
     ]
 
 
@@ -81,10 +81,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="file to write all results to")
     parser.add_argument("--page", type=Path, help="also write the table into this page, between its marks")
     parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, help="compilations at a time (default: all cores)"
+        "--jobs", type=positive, default=os.cpu_count() or 1, help="compilations at a time (default: all cores)"
     )
     arguments = parser.parse_args()
-    results = compile_cases(cases(arguments.quick), GRAPHS, max(arguments.jobs, 1), say)
+    from ascend.graphs import GRAPHS, QUICK  # noqa: PLC0415  (loads MindSpore, which --help can do without)
+
+    todo, where = (cases(QUICK, ("O0",)), LISTS["quick"]) if arguments.quick else (cases(GRAPHS), LISTS["whole"])
+    results = compile_cases(todo, where, arguments.jobs, say)
     records = [record(result) for result in results]
     write_atomically(arguments.json, (json.dumps(records, indent=1, ensure_ascii=False) + "\n").encode())
     if arguments.page:

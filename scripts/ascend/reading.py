@@ -79,13 +79,16 @@ def read(folder: Path, log: str) -> Compiled:
         text = path.read_text(encoding="utf-8", errors="replace")
         actors += _actors(text)
         copies += sum(map(int, re.findall(r"^\[Copy actors:(\d+)\]", text, re.MULTILINE)))
-    kernels, rest = [], iter(actors)
+    kernels: list[Kernel] = []
+    rest = (actor for actor in actors if actor.device == "Ascend")
     for function, chosen in _segments(log):
         kernels += [_kernel(chosen, loops.get(function, ""), actor) for actor in itertools.islice(rest, chosen.total())]
     if len(kernels) != sum(chosen.total() for _, chosen in _segments(log)) or next(rest, None):
         raise RuntimeError(
             f"the compiler's log names other kernels than its {len(actors)} actors; is this MindSpore 2.10?"
         )
+    # Those of the CPU stand in no log of Ascend's; which loop they are in is not needed, as there should be none.
+    kernels += [Kernel(_primitive(actor), "CPU", "", False, actor.dynamic) for actor in actors if actor.device == "CPU"]
     return Compiled(kernels, sorted(set(loops.values())), _jit_levels(folder), copies)
 
 
@@ -104,6 +107,7 @@ def _segments(log: str) -> list[tuple[str, Counter[tuple[str, str]]]]:
 
 class _Actor(NamedTuple):
     name: str
+    device: str
     skipped: bool
     dynamic: bool
     reference: bool
@@ -115,15 +119,19 @@ def _actors(text: str) -> list[_Actor]:
     for block in re.split(r"^\tactor_name:", section[1] if section else "", flags=re.MULTILINE)[1:]:
         name = re.search(r"kernel_name:(\S+)", block)
         flags = dict(re.findall(r"(is_dynamic_shape|is_launch_skipped):(\d)", block))
-        found.append(
-            _Actor(name[1], flags["is_launch_skipped"] == "1", flags["is_dynamic_shape"] == "1", "ref index:(" in block)
-        )
+        device = re.search(r"device_context:([A-Za-z]+)", block)
+        skipped, dynamic = (flags[f"is_{flag}"] == "1" for flag in ("launch_skipped", "dynamic_shape"))
+        found.append(_Actor(name[1], device[1] if device else "", skipped, dynamic, "ref index:(" in block))
     return found
+
+
+def _primitive(actor: _Actor) -> str:
+    return re.sub(r"-op\d+$", "", actor.name.rpartition("/")[2])
 
 
 def _kernel(chosen: Counter[tuple[str, str]], loop: str, actor: _Actor) -> Kernel:
     """The kernel of an actor, taken from those that were chosen for its part of the graph."""
-    primitive = re.sub(r"-op\d+$", "", actor.name.rpartition("/")[2])
+    primitive = _primitive(actor)
     kind = next((kind for (name, kind), left in chosen.items() if name == primitive and left), None)
     if kind is None:
         raise RuntimeError(f"the compiler's log does not say which kernel {actor.name} has; is this MindSpore 2.10?")
