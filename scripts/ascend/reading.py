@@ -73,6 +73,8 @@ def read(folder: Path, log: str) -> Compiled:
     Raises:
         RuntimeError: they say different things, as they may in another version of MindSpore.
     """
+    if (of_rank := folder / "rank_0").is_dir():  # MindSpore's place for dumps where there are several ranks
+        folder = of_rank
     loops = _loops(folder)
     actors, copies = [], 0
     for path in sorted(folder.glob("actor_set/0_actor_set_*.ir"), key=lambda path: path.stat().st_mtime_ns):
