@@ -21,8 +21,9 @@ KINDS = {
 }
 AICPU, VIEW, COPY = "AICPU", "view", "copy"
 HOST = ("host", "CPU")
-# Operators of kind aclop that CANN has for the AICPU alone, by the lists of operators in its public repositories (ops-math, ops-cv, ops-nn)
-# and MindSpore's registrations (mindspore/ops/_op_impl/aicpu). The compiler here cannot say this: CANN decides when the graph runs.
+# Operators of kind aclop that CANN runs on the AICPU: random numbers and linear algebra, which it has no kernels for on the chip's cores
+# (MindSpore registers these in mindspore/ops/_op_impl/aicpu). The compiler cannot tell: CANN decides when the graph runs, and for types
+# such as float64 or int64 decides so for others too.
 AICPU_OPERATORS = re.compile(
     r"Bernoulli|Cholesky|CholeskyInverse|CholeskySolve|DropoutGenMask|DropoutGenMaskV3|Eig|Gamma|"
     r"LogMatrixDeterminant|LogNormalReverse|Lu|MatrixDeterminant|MatrixExp|MatrixInverse|"
