@@ -2,8 +2,8 @@
 
 python scripts/ascend_dry_run.py [--quick] --json FILE [--page docs/backends.md]
 
-MindSpore's own Ascend plug-in compiles, on stand-ins for CANN's libraries; nothing runs. docs/ascend.md says what this shows and what not.
-Exit status: 0 all graphs compile, 1 a graph fails, 2 something needed is missing.
+MindSpore's own Ascend plug-in compiles, on stand-ins for CANN's libraries; nothing runs. docs/ascend.md says what this
+shows and what not. Exit status: 0 all graphs compile, 1 a graph fails, 2 something needed is missing.
 """
 
 import json

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154  # variables shared with the launchers
-# Sourced by the launchers, which say by `n_arguments` how many they need, and by `cann_packages` which of CANN's Python packages MindSpore
-# imports for them on Ascend (default: te): help, argument checks, device.
+# Sourced by the launchers, which say by `n_arguments` how many they need, and by `cann_packages` which of CANN's Python
+# packages MindSpore imports for them on Ascend (default: te): help, argument checks, device.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; } # the comment at the top of the launcher
@@ -8,7 +8,9 @@ fail() { echo "error: $*" >&2; exit 2; }
 need_file() { [ -f "$2" ] || fail "$1 $2: no such file"; }
 need_folder() { [ -d "$2" ] || fail "$1 $2: no such folder"; }
 need_number() { # NAME VALUE SMALLEST
-    if ! [[ $2 =~ ^(0|[1-9][0-9]{0,4})$ ]] || (($2 < $3)); then fail "$1 must be a whole number from $3 on, not '$2'"; fi
+    if ! [[ $2 =~ ^(0|[1-9][0-9]{0,4})$ ]] || (($2 < $3)); then
+        fail "$1 must be a whole number from $3 on, not '$2'"
+    fi
 }
 
 case ${1-} in -h | --help) usage && exit 0 ;; esac
@@ -19,11 +21,13 @@ export DEVICE_TARGET=${DEVICE_TARGET:-Ascend} DEVICE_ID=${DEVICE_ID:-0}
 [[ $DEVICE_TARGET =~ ^(Ascend|GPU|CPU)$ ]] || fail "DEVICE_TARGET must be Ascend, GPU or CPU, not '$DEVICE_TARGET'"
 need_number DEVICE_ID "$DEVICE_ID" 0
 python -c 'from importlib.util import find_spec; raise SystemExit(not find_spec("mindspore"))' 2>/dev/null ||
-    fail "python on the PATH ($(command -v python)) has no MindSpore; activate an environment that has it, such as . .venv/bin/activate"
+    fail "python on the PATH ($(command -v python)) has no MindSpore; activate an environment that has it," \
+        "such as . .venv/bin/activate"
 if [ "$DEVICE_TARGET" = Ascend ]; then # MindSpore would fail later, and not say what to do
     for package in ${cann_packages-te}; do
         python -c "from importlib.util import find_spec; raise SystemExit(not find_spec('$package'))" 2>/dev/null ||
-            fail "DEVICE_TARGET is Ascend, and python finds no package $package of CANN: source set_env.sh of CANN first, such as" \
-                "\`source /usr/local/Ascend/ascend-toolkit/set_env.sh\`; on other computers choose DEVICE_TARGET=GPU or CPU"
+            fail "DEVICE_TARGET is Ascend, and python finds no package $package of CANN: source set_env.sh of CANN" \
+                "first, such as \`source /usr/local/Ascend/ascend-toolkit/set_env.sh\`;" \
+                "on other computers choose DEVICE_TARGET=GPU or CPU"
     done
 fi

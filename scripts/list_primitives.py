@@ -55,7 +55,8 @@ NEAREST = {
     "SumExt": ("Tensor.sum", ""),
 }
 UNDOCUMENTED = {
-    "TensorMove": "none: MindSpore puts it where a graph reads a parameter, such as batch-norm statistics, and then updates it",
+    "TensorMove": "none: MindSpore puts it where a graph reads a parameter, such as batch-norm statistics, "
+    "and then updates it",
 }
 OF_SEVERAL_RANKS = "AllReduce"  # one process cannot compile it
 

@@ -4,9 +4,11 @@
 # usage: bash scripts/run_distribute_train.sh CONFIG DATA_PATH OUTPUT_DIR NUM_DEVICES [flags of train.py ...]
 #   CONFIG       YAML file, such as config/tacotron2_ljspeech.yaml
 #   DATA_PATH    folder made by scripts/preprocess.py
-#   OUTPUT_DIR   new folder for log, pictures and checkpoints; what each rank prints is in OUTPUT_DIR/logs/worker_RANK.log
+#   OUTPUT_DIR   new folder for log, pictures and checkpoints; what each rank prints is in
+#                OUTPUT_DIR/logs/worker_RANK.log
 #   NUM_DEVICES  devices of this machine; all machines have as many
-#   flags        such as --train.batch_size 16; `--resume OUTPUT_DIR` behind the same command goes on with the run in that folder
+#   flags        such as --train.batch_size 16; `--resume OUTPUT_DIR` behind the same command goes on with the run in
+#                that folder
 # environment:
 #   DEVICE_TARGET    Ascend (default), GPU or CPU
 #   NUM_NODES        number of machines (default: 1); start this script on each of them
@@ -15,12 +17,13 @@
 #   MASTER_PORT      where the ranks meet on it (default: a free port; of several machines: 8118)
 #   RANK_TABLE_FILE  an HCCL rank table, handed to msrun, which needs none
 #   JIT_LEVEL        O0 or O1, how far MindSpore fuses operators (default: O1 on Ascend, O0 elsewhere)
-#   HCCL_CONNECT_TIMEOUT  seconds that ranks on Ascend wait for each other (default here: 1800, as they compile their graphs before they meet)
+#   HCCL_CONNECT_TIMEOUT  seconds that ranks on Ascend wait for each other (default here: 1800, as they compile their
+#                         graphs before they meet)
 #   GRACE_SECONDS    that ranks have for their checkpoint before they are killed (default: 30)
-# A rank that fails ends all of its machine within seconds, and its last lines are shown; other machines notice within a minute. Ctrl-C and
-# SIGTERM let all ranks save a checkpoint; twice kills them.
-# exit status: 0 done, that of the rank that failed first (1 failure, 2 bad input, 137 killed), 130, 143 or 129 (terminal closed)
-#   stopped with a checkpoint saved
+# A rank that fails ends all of its machine within seconds, and its last lines are shown; other machines notice within a
+# minute. Ctrl-C and SIGTERM let all ranks save a checkpoint; twice kills them.
+# exit status: 0 done, that of the rank that failed first (1 failure, 2 bad input, 137 killed), 130, 143 or 129
+#   (terminal closed) stopped with a checkpoint saved
 set -euo pipefail
 n_arguments=4 cann_packages="te hccl"
 # shellcheck source-path=SCRIPTDIR source=launcher.sh
@@ -45,22 +48,25 @@ fi
 if [ "$rank_table" ]; then
     need_file RANK_TABLE_FILE "$rank_table"
     # A broken table would only be noticed when the ranks have waited for each other for minutes.
-    python - "$rank_table" <<'PYTHON' || fail "RANK_TABLE_FILE $rank_table: not an HCCL rank table (JSON with server_list, and in it devices with" \
-        "device_id and rank_id); msrun needs none, so leave RANK_TABLE_FILE unset, or make one anew"
+    python - "$rank_table" <<'PYTHON' ||
 import json, sys
 try:
     servers = json.load(open(sys.argv[1], encoding="utf-8"))["server_list"]
-    ranks = sorted(int(device["rank_id"]) for server in servers for device in server["device"] if int(device["device_id"]) >= 0)
-except (ValueError, KeyError, TypeError, OSError):
+    devices = [device for server in servers for device in server["device"] if int(device["device_id"]) >= 0]
+    ranks = sorted(int(device["rank_id"]) for device in devices)
+except (ValueError, KeyError, TypeError, OSError, RecursionError):
     sys.exit(1)
 sys.exit(not ranks or ranks != list(range(len(ranks))))
 PYTHON
+        fail "RANK_TABLE_FILE $rank_table: not an HCCL rank table (JSON with server_list, and in it devices with" \
+            "device_id and rank_id); msrun needs none, so leave RANK_TABLE_FILE unset, or make one anew"
 fi
 command -v msrun >/dev/null || fail "msrun is not on the PATH; activate the environment that has MindSpore"
 
 if [ "$node" = 0 ]; then # 0 gets a free one
     bind='import socket, sys; print(socket.create_server(("", int(sys.argv[1]))).getsockname()[1])'
-    port=$(python -c "$bind" "$port" 2>/dev/null) || fail "MASTER_PORT ${MASTER_PORT-} cannot be used; is another training running?"
+    port=$(python -c "$bind" "$port" 2>/dev/null) ||
+        fail "MASTER_PORT ${MASTER_PORT-} cannot be used; is another training running?"
 fi
 logs=$output_dir/logs
 mkdir -p "$logs" 2>/dev/null || fail "OUTPUT_DIR $output_dir: the folder for logs cannot be made in it"

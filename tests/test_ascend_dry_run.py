@@ -77,7 +77,8 @@ def test_the_quick_graphs_compile_for_ascend(plugin, tmp_path):
     training, speaking = json.loads((tmp_path / "found.json").read_text())
     assert training["ok"] and (training["ranks"], training["jit_level"]) == (8, "O0")
     assert training["kernels"]["MatMul"] == "aclnn" and training["kernels"]["AllReduce"] == "HCCL"
-    # One bucket of gradients, one of losses, and batch norm's sums: of the count, mean, variance and two gradients of 3 layers.
+    # One bucket of gradients, one of losses, and batch norm's sums: of the count, mean, variance and two gradients of 3
+    # layers.
     assert training["counts"]["HCCL"]["AllReduce"] <= 2 + 5 * 3
     assert set(training["counts"]["AICPU"]) <= ON_AICPU and "AICPU" not in speaking["counts"]
     assert speaking["in_place"] == {"ScatterUpdate": 9}
@@ -124,8 +125,8 @@ def kernel(primitive="Add", kind="aclnn", loop="", in_place=False, dynamic=False
         (Compiled([], [], {"O0"}, 0), "no kernel was compiled"),
         (Compiled([kernel()], [], {"O1"}, 0), "compiled at jit level O1, not O0"),
         (Compiled([kernel("Generator", "CPU")], [], {"O0"}, 0), "on the host: Generator"),
-        (Compiled([kernel("DropoutGenMask", "AICPU", "scan")], ["scan"], {"O0"}, 0), "on the AICPU in a loop: DropoutGenMask"),
-        (Compiled([kernel(dynamic=True, loop="scan")], ["scan"], {"O0"}, 0), "shapes that the host must know in a loop: Add"),
+        (Compiled([kernel("Draw", "AICPU", "scan")], ["scan"], {"O0"}, 0), "on the AICPU in a loop: Draw"),
+        (Compiled([kernel(dynamic=True, loop="scan")], ["scan"], {"O0"}, 0), "shapes unknown to the host in a loop: Add"),
         (Compiled([kernel()], [], {"O0"}, 2), "2 copies between host and device inside the graph"),
         (Compiled([kernel("DropoutGenMask", "AICPU"), kernel(loop="scan")], ["scan"], {"O0"}, 0), ""),
     ],
@@ -166,7 +167,8 @@ subgraph @7_2_↓net_Scan_construct_6(%para1) {
 
 def actor(name, skipped=0, reference="", context="Ascend_0"):
     flags = f"is_dynamic_shape:0\tis_launch_skipped:{skipped}"
-    return f"\tactor_name:0_{name}\tactor_id:3\n\t\tkernel_name:{name}\t{flags}\n{reference}\t\t\tdevice_context:{context}\n\n"
+    device = f"{reference}\t\t\tdevice_context:{context}\n\n"
+    return f"\tactor_name:0_{name}\tactor_id:3\n\t\tkernel_name:{name}\t{flags}\n{device}"
 
 
 def write_dumps(folder, *actors):
@@ -233,8 +235,8 @@ def test_products_are_those_of_the_networks():
 
 def test_the_page_is_written_between_its_marks(tmp_path):
     record = {
-        "graph": "a graph", "jit_level": "O0", "ranks": 1, "ok": True, "error": "", "kernels": {"Add": "aclnn"}, "launches": 3,
-        "launches_by_loop": {"scan 1": 2}, "in_place": {}, "counts": dict(Counter()),
+        "graph": "a graph", "jit_level": "O0", "ranks": 1, "ok": True, "error": "", "kernels": {"Add": "aclnn"},
+        "launches": 3, "launches_by_loop": {"scan 1": 2}, "in_place": {}, "counts": dict(Counter()),
     }  # fmt: skip
     path = tmp_path / "page.md"
     path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")

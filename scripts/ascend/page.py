@@ -1,4 +1,4 @@
-"""What the dry run found, as Markdown: graphs, primitives, and the time that launches and products would take on an Ascend 910B."""
+"""The dry run's results as Markdown: graphs, primitives, and calculated times on an Ascend 910B."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -108,8 +108,9 @@ def times(records: list[Record]) -> str:
                 products = max(by_arithmetic, work.weight_bytes / GBYTES_PER_S / 1e6)
                 binds = "launches" if starts[0] > products else "products" if starts[1] < products else "either"
                 lines.append(
-                    f"| {work.described} | {record['jit_level']} | {n:,.0f} | {starts[0]:,.0f} to {starts[1]:,.0f} ms | "
-                    f"{work.flops / 1e12:.3g} TFLOP, {work.precision} | {products:,.0f} ms | {binds} |"
+                    f"| {work.described} | {record['jit_level']} | {n:,.0f} "
+                    f"| {starts[0]:,.0f} to {starts[1]:,.0f} ms "
+                    f"| {work.flops / 1e12:.3g} TFLOP, {work.precision} | {products:,.0f} ms | {binds} |"
                 )
     return "\n".join(lines)
 
@@ -122,7 +123,9 @@ def launched(record: Record, iterations: dict[str, float]) -> float:
 
 
 def _times(loop: str, loops: dict[str, int], iterations: dict[str, float]) -> float:
-    """LSTMScan loops are those of the encoder, two directions, and one of the decoder; the decoder's have most launches, for dropout."""
+    """How often a loop runs. Of the three LSTMs, two directions of the encoder and the decoder, the decoder's loops
+    have the most launches, as it alone has dropout.
+    """
     name = loop.split(maxsplit=1)[0]
     if name != "LSTMScan" or "decoder" not in iterations:
         return iterations[name]
@@ -148,7 +151,8 @@ def works() -> list[Work]:
         Work(f"{SLICE}, `train.amp` O2", "the same with `train.amp` O2", scans, step, 0, "float16"),
         Work("Tacotron 2, free running", f"one text of {symbols} symbols, {spoken} frames", speaking, speech,
              spoken * recurrent_bytes(tacotron2), "float32"),
-        Work("WaveGlow, training step", f"WaveGlow, {segments}", {}, 3 * 2 * positions * per_position(waveglow), 0, "float32"),
+        Work("WaveGlow, training step", f"WaveGlow, {segments}", {},
+             3 * 2 * positions * per_position(waveglow), 0, "float32"),
     ]  # fmt: skip
 
 

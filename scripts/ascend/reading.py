@@ -1,7 +1,8 @@
-"""Which kernels a compilation chose, where they run, and what writes in place: from MindSpore's log and its dumps.
+"""Kernels that a compilation chose, where they run, and what writes in place: from MindSpore's log and its dumps.
 
-The log names each kernel of the final graph in order, with its kind, and the function that it is compiled for; the dump of actors names
-the same kernels in the same order, with what the runtime does about each. They are held against each other.
+The log names each kernel of the final graph in order, with its kind, and the function that it is compiled for; the dump
+of actors names the same kernels in the same order, with what the runtime does about each. They are held against each
+other.
 """
 
 import itertools
@@ -21,9 +22,9 @@ KINDS = {
 }
 AICPU, VIEW, COPY = "AICPU", "view", "copy"
 HOST = ("host", "CPU")
-# Operators of kind aclop that CANN runs on the AICPU: random numbers and linear algebra, which it has no kernels for on the chip's cores
-# (MindSpore registers these in mindspore/ops/_op_impl/aicpu). The compiler cannot tell: CANN decides when the graph runs, and for types
-# such as float64 or int64 decides so for others too.
+# Operators of kind aclop that CANN runs on the AICPU: random numbers and linear algebra, which it has no kernels for on
+# the chip's cores (MindSpore registers these in mindspore/ops/_op_impl/aicpu). The compiler cannot tell: CANN decides
+# when the graph runs, and for types such as float64 or int64 decides so for others too.
 AICPU_OPERATORS = re.compile(
     r"Bernoulli|Cholesky|CholeskyInverse|CholeskySolve|DropoutGenMask|DropoutGenMaskV3|Eig|Gamma|"
     r"LogMatrixDeterminant|LogNormalReverse|Lu|MatrixDeterminant|MatrixExp|MatrixInverse|"
@@ -96,7 +97,7 @@ def read(folder: Path, log: str) -> Compiled:
 
 
 def _segments(log: str) -> list[tuple[str, Counter[tuple[str, str]]]]:
-    """The functions in the order of compilation, each once for every part of it, with the names and kinds of the part's kernels."""
+    """Parts of functions in the order of compilation: the function's name, and the part's kernels by name and kind."""
     segments, function = [], ""
     for line in log.splitlines():
         if found := FUNCTION.search(line):
@@ -150,7 +151,8 @@ def _kernel(chosen: Counter[tuple[str, str]], loop: str, actor: _Actor) -> Kerne
 def _loops(folder: Path) -> dict[str, str]:
     """Function of the graph -> name of the loop that it is in.
 
-    A loop is a circle of functions, each of which may call the next; a function that one of them calls and that returns is in it too.
+    A loop is a circle of functions, each of which may call the next; a function that one of them calls and that returns
+    is in it too.
     """
     calls: dict[str, set[str]] = {}
     returning: dict[str, set[str]] = {}
@@ -192,7 +194,7 @@ def _reach(start: str, calls: dict[str, set[str]]) -> set[str]:
 
 
 def _loop_name(function: str) -> str:
-    """Of `4735_2784_1641_↵src_models_lstm_LSTMScan_construct_9564`: LSTMScan; of `926_899_111_↵free_run_4795`: free_run."""
+    """The class or function in a name: LSTMScan of `4735_2784_↵src_models_lstm_LSTMScan_construct_9564`."""
     words = [word for word in function.split("_") if not word.isdigit()]
     classes = [word for word in words if word[:1].isupper()]
     return classes[-1] if classes else "_".join(words).strip("↵↻")

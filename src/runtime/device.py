@@ -11,7 +11,8 @@ from mindspore import communication
 
 from src.errors import InputError
 
-# glibc raises this threshold by itself to 32 MB, and then keeps freed blocks below it instead of giving them back to the system.
+# glibc raises this threshold by itself to 32 MB, and then keeps freed blocks below it instead of giving them back to
+# the system.
 GLIBC_MMAP_THRESHOLD = -3
 JIT_LEVELS = ("O0", "O1")
 # On Ascend starting kernels bounds both networks' recurrences, and O1 fuses small ones (docs/backends.md).
@@ -23,14 +24,15 @@ GPU_LIBRARIES = {
     "libcublas.so.11": "CUDA 11",
     "libcudnn.so.8": "cuDNN 8",
 }
-# Ascend 910A and 910 ProA: products of float32 are rounded to float16, and an overflow gives the largest number in place of infinity, so
-# that no step would be seen to fail. MindSpore's names: ascend910 for these, ascend910b for Atlas A2, ascend910_93 for Atlas A3.
+# Ascend 910A and 910 ProA: products of float32 are rounded to float16, and an overflow gives the largest number in
+# place of infinity, so that no step would be seen to fail. MindSpore's names: ascend910 for these, ascend910b for Atlas
+# A2, ascend910_93 for Atlas A3.
 UNFIT_SOCS = ("ascend910",)
 
 
 def setup(seed: int | None = None) -> str:
-    """Put MindSpore in graph mode on the device of the environment variables DEVICE_TARGET (Ascend, GPU, CPU; default: what is there)
-    and DEVICE_ID (default: 0).
+    """Select graph mode and the device named by the environment variables DEVICE_TARGET (Ascend, GPU or CPU; default:
+    the first one found) and DEVICE_ID (default: 0).
 
     Args:
         seed: seeds MindSpore and NumPy when given.
@@ -69,8 +71,8 @@ def setup(seed: int | None = None) -> str:
 
 
 def jit_level() -> str:
-    """How far MindSpore's compiler goes: O0, or O1, which also fuses small operators. That of the environment variable JIT_LEVEL, or the
-    device's default.
+    """The level of MindSpore's compiler: O0, or O1, which also fuses small operators. The environment variable
+    JIT_LEVEL names it; otherwise it is the device's default.
 
     Raises:
         InputError: JIT_LEVEL is another one.
@@ -96,8 +98,9 @@ def _need_gpu_libraries() -> None:
             missing.append(f"{library} ({origin})")
     if missing:
         raise InputError(
-            f"DEVICE_TARGET GPU: MindSpore {ms.__version__} needs CUDA 11 and cuDNN 8, and does not find {', '.join(missing)}; "
-            "install them, put their folders into LD_LIBRARY_PATH, or choose another device by DEVICE_TARGET"
+            f"DEVICE_TARGET GPU: MindSpore {ms.__version__} needs CUDA 11 and cuDNN 8, and does not find "
+            f"{', '.join(missing)}; install them, put their folders into LD_LIBRARY_PATH, or choose another device by "
+            "DEVICE_TARGET"
         )
 
 
@@ -105,8 +108,9 @@ def _refuse_unfit_soc() -> None:
     soc = _soc()
     if soc in UNFIT_SOCS:
         raise InputError(
-            f"the device is an {soc} (910A): its products round float32 to float16, and an overflow saturates instead of giving infinity, "
-            "so that training would go wrong unseen; take an Atlas A2 (Ascend 910B) or A3, or DEVICE_TARGET=CPU"
+            f"the device is an {soc} (910A): its products round float32 to float16, and an overflow saturates in place "
+            "of giving infinity, so that training would go wrong unseen; take an Atlas A2 (Ascend 910B) or A3, or "
+            "DEVICE_TARGET=CPU"
         )
 
 

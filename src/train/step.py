@@ -1,4 +1,4 @@
-"""One optimiser step as one graph: forward, backward, all-reduce, clip, update. Several batches a step are two graphs."""
+"""One optimiser step as one graph: forward, backward, all-reduce, clip, update. Several batches are two graphs."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -15,9 +15,9 @@ from src.runtime.graph_cache import compile_aside
 # A for loop over parameters, of which WaveGlow has hundreds, would nest the graph as deep as MindSpore allows.
 for_each, partial = ops.HyperMap(), ops.Partial()
 assign = ops.Assign()
-BUCKET = (
-    2**23
-)  # gradient values that ranks reduce at once, 32 MB: large enough for the links, and the first go while others are computed
+# Gradient values that ranks reduce at once, 32 MB: much for the links, and several buckets, so that the first need not
+# wait for the last gradient.
+BUCKET = 2**23
 
 
 class StepResult(NamedTuple):
@@ -25,7 +25,8 @@ class StepResult(NamedTuple):
 
     losses: tuple[float, ...]  # what `forward` returned, as means over batches and ranks
     grad_norm: float  # global norm before clipping
-    updated: bool  # False: loss or gradient was not finite, and weights, moments, counters and batch-norm statistics are as they were
+    # False: loss or gradient was not finite, and weights, moments, counters and batch-norm statistics are as they were.
+    updated: bool
 
     @property
     def loss(self) -> float:
@@ -34,7 +35,7 @@ class StepResult(NamedTuple):
 
 
 class Graph(nn.Cell):
-    """A function as a graph of its own; `parameters` are those that it uses, by whose names a graph from a cache finds them."""
+    """A function as a graph of its own. A graph from a cache finds the `parameters` that it uses by their names."""
 
     def __init__(self, function: Callable[..., tuple[Tensor, ...]], parameters: Sequence[Parameter]):
         super().__init__(auto_prefix=False)
@@ -53,8 +54,8 @@ class Graph(nn.Cell):
 
 
 class TrainStep:
-    """Trains `net` by Adam with an L2 penalty (Kingma & Ba 2015; Shen et al. 2018, sec. 2.2) in the precision `config.amp`. Compiles once
-    per batch shape.
+    """Trains `net` by Adam with an L2 penalty (Kingma & Ba 2015; Shen et al. 2018, sec. 2.2) in the precision
+    `config.amp`. Compiles once per batch shape.
 
     With several ranks all of them make the same step at the same time: the gradient is the mean of theirs.
 
@@ -140,7 +141,7 @@ class TrainStep:
         self._begin, self._finish = begin, finish
 
     def compile(self, batches: Sequence[tuple[Tensor, ...]]) -> None:
-        """Compile a graph for each shape of batches, of which one is given each; otherwise the first batch of its shape does it."""
+        """Compile a graph for each shape, given a batch of each; otherwise the first batch of a shape does it."""
         self.net.set_train(True)
         graph, number = self._accumulate if self._accumulates else self._step, Tensor(1.0, ms.float32)
 
@@ -155,7 +156,8 @@ class TrainStep:
 
         Args:
             batches: one, unless `train.accumulate` is above 1.
-            scale: what losses are multiplied by before the gradient is taken, and gradients divided by before they are used.
+            scale: what losses are multiplied by before the gradient is taken, and gradients divided by before they are
+                used.
         """
         self.net.set_train(True)
         lr, scale = Tensor(lr, ms.float32), Tensor(scale, ms.float32)
@@ -189,7 +191,7 @@ def plan_buckets(sizes: Sequence[int], most: int = BUCKET) -> list[tuple[int, in
 def gradient_sum(
     sum_over_ranks: Callable[[Tensor], Tensor], sizes: Sequence[int], most: int = BUCKET
 ) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
-    """A function for graphs that sums gradients of these sizes over the ranks, a few buckets in place of one reduction for each."""
+    """A function for graphs that sums gradients of these sizes over the ranks, bucket by bucket."""
     buckets = [(first, end, tuple(sizes[first:end])) for first, end in plan_buckets(sizes, most)]
 
     def sum_gradients(gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -217,8 +219,9 @@ def global_norm(gradients: tuple[Tensor, ...]) -> Tensor:
 
 
 def clip_by_norm(gradients: tuple[Tensor, ...], norm: Tensor, max_norm: float, scale: Tensor) -> tuple[Tensor, ...]:
-    """All gradients divided by `scale`, and scaled down by one factor if their global `norm` without it is above `max_norm`
-    (Pascanu et al. 2013, algorithm 1)."""
+    """All gradients divided by `scale`, and scaled down by one factor if their global `norm` without it is above
+    `max_norm` (Pascanu et al. 2013, algorithm 1).
+    """
     factor = max_norm / ops.maximum(norm, Tensor(max_norm, ms.float32)) / scale
     return for_each(partial(_times, factor), gradients)
 
