@@ -126,7 +126,7 @@ def kernel(primitive="Add", kind="aclnn", loop="", in_place=False, dynamic=False
         (Compiled([kernel()], [], {"O1"}, 0), "compiled at jit level O1, not O0"),
         (Compiled([kernel("Generator", "CPU")], [], {"O0"}, 0), "on the host: Generator"),
         (Compiled([kernel("Draw", "AICPU", "scan")], ["scan"], {"O0"}, 0), "on the AICPU in a loop: Draw"),
-        (Compiled([kernel(dynamic=True, loop="scan")], ["scan"], {"O0"}, 0), "shapes unknown to the host in a loop: Add"),
+        (Compiled([kernel(dynamic=True, loop="scan")], ["scan"], {"O0"}, 0), "dynamic shapes in a loop: Add"),
         (Compiled([kernel()], [], {"O0"}, 2), "2 copies between host and device inside the graph"),
         (Compiled([kernel("DropoutGenMask", "AICPU"), kernel(loop="scan")], ["scan"], {"O0"}, 0), ""),
     ],
