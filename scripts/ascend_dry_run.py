@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ascend.compilation import JIT_LEVELS, Case, Result, compile_cases, kinds, launches
+from ascend.page import per_decoder_step, write_page
 
 from src.cli import positive, run
 from src.files import write_atomically
@@ -42,6 +43,7 @@ def record(result: Result) -> dict[str, object]:
     """A result as the JSON file holds it."""
     case, compiled = result.case, result.compiled
     loops = sorted({kernel.loop for kernel in compiled.kernels if kernel.loop}) if compiled else []
+    by_loop = {loop: launches(compiled, loop) for loop in loops}
     in_place = [kernel.primitive for kernel in compiled.kernels if kernel.in_place] if compiled else []
     return {
         "graph": case.graph,
@@ -51,7 +53,8 @@ def record(result: Result) -> dict[str, object]:
         "error": result.error,
         "kernels": kinds(compiled) if compiled else {},
         "launches": launches(compiled) if compiled else 0,
-        "launches_by_loop": {loop: launches(compiled, loop) for loop in loops},
+        "launches_by_loop": by_loop,
+        "launches_per_decoder_step": per_decoder_step(by_loop),
         "in_place": {primitive: in_place.count(primitive) for primitive in sorted(set(in_place))},
         "counts": counts(compiled.kernels) if compiled else {},
     }
@@ -91,8 +94,6 @@ def main() -> None:
     records = [record(result) for result in results]
     write_atomically(arguments.json, (json.dumps(records, indent=1, ensure_ascii=False) + "\n").encode())
     if arguments.page:
-        from ascend.page import write_page  # noqa: PLC0415
-
         write_page(arguments.page, records)
     failed = sum(not each["ok"] for each in records)
     print(f"{len(records) - failed} of {len(records)} compile for Ascend; nothing has run there")

@@ -225,6 +225,11 @@ def test_launches_of_a_call_follow_its_loops():
     # The decoder's LSTM is the one whose loops start most kernels: 9 backward and 5 forward.
     wanted = outside + 120 * (100 + 14) + 20 * (8 + 8 + 4 + 4)
     assert page.launched(record, {"AttentionScan": 120, "decoder": 120, "LSTMScan": 20}) == wanted
+    assert page.per_decoder_step(loops) == (60 + 40 + 9 + 5) / 5
+    forward = {"AttentionScan 1": 40, "LSTMScan 1": 4, "LSTMScan 2": 4, "LSTMScan 3": 5}
+    assert page.per_decoder_step(forward) == (40 + 5) / 5
+    assert page.per_decoder_step({"FreeRunning 1": 3, "LSTMScan 1": 4, "LSTMScan 2": 4, "free_run 1": 85}) == 85
+    assert page.per_decoder_step({}) is None
 
 
 def test_products_are_those_of_the_networks():
@@ -236,7 +241,7 @@ def test_products_are_those_of_the_networks():
 def test_the_page_is_written_between_its_marks(tmp_path):
     record = {
         "graph": "a graph", "jit_level": "O0", "ranks": 1, "ok": True, "error": "", "kernels": {"Add": "aclnn"},
-        "launches": 3, "launches_by_loop": {"scan 1": 2}, "in_place": {}, "counts": dict(Counter()),
+        "launches": 3, "launches_by_loop": {"scan 1": 2}, "launches_per_decoder_step": None, "in_place": {}, "counts": dict(Counter()),
     }  # fmt: skip
     path = tmp_path / "page.md"
     path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")

@@ -55,18 +55,16 @@ def tables(records: list[Record]) -> str:
 
 def graphs(records: list[Record]) -> str:
     """A row for each compilation."""
-    lines = [
-        f"| graph | ranks | jit level | launches | {' | '.join(KINDS)} | of these, an iteration of |",
-        "|---" * 11 + "|",
-    ]
+    head = f"| graph | ranks | jit level | launches | {' | '.join(KINDS)} | a decoder step | an iteration of |"
+    lines = [head, "|---" * (head.count("|") - 1) + "|"]
     for record in records:
         counts = [sum(record["counts"].get(kind, {}).values()) for kind in KINDS]
         loops = ", ".join(f"{loop} {n}" for loop, n in record["launches_by_loop"].items())
         found = record["launches"] if record["ok"] else f"**{record['error']}**"
         numbers = " | ".join(str(count or "") for count in counts)
-        lines.append(
-            f"| {record['graph']} | {record['ranks']} | {record['jit_level']} | {found} | {numbers} | {loops} |"
-        )
+        step = record["launches_per_decoder_step"]
+        told = f"{record['graph']} | {record['ranks']} | {record['jit_level']} | {found}"
+        lines.append(f"| {told} | {numbers} | {'' if step is None else f'{step:.4g}'} | {loops} |")
     return "\n".join(lines)
 
 
@@ -116,22 +114,34 @@ def times(records: list[Record]) -> str:
 
 
 def launched(record: Record, iterations: dict[str, float]) -> float:
-    """Launches of a call whose loops run that often; a loop is named by the word before its number."""
+    """Launches of a call whose loops run that often. A loop is named by the word before its number, `decoder` is the
+    decoder's LSTM."""
     loops = record["launches_by_loop"]
     outside = record["launches"] - sum(loops.values())
     return outside + sum(n * _times(loop, loops, iterations) for loop, n in loops.items())
 
 
 def _times(loop: str, loops: dict[str, int], iterations: dict[str, float]) -> float:
-    """How often a loop runs. Of the three LSTMs, two directions of the encoder and the decoder, the decoder's loops
-    have the most launches, as it alone has dropout.
+    return iterations["decoder" if loop in decoder_lstm(loops) else loop.split(maxsplit=1)[0]]
+
+
+def decoder_lstm(loops: dict[str, int]) -> list[str]:
+    """The loops of the decoder's LSTM in a teacher-forced graph, forward and, in training, backward.
+
+    The other LSTMs are the two directions of the encoder. The decoder's has the most launches of the three, or as many.
     """
-    name = loop.split(maxsplit=1)[0]
-    if name != "LSTMScan" or "decoder" not in iterations:
-        return iterations[name]
-    same = sorted((other for other in loops if other.startswith(name)), key=lambda other: (loops[other], other))
-    decoder = same[-1], same[len(same) // 2 - 1]  # backward, forward: each third of its half
-    return iterations["decoder" if loop in decoder else name]
+    lstms = sorted((loop for loop in loops if loop.startswith("LSTMScan")), key=lambda loop: (loops[loop], loop))
+    if not any(loop.startswith("AttentionScan") for loop in loops):
+        return []
+    return [lstms[-1]] if len(lstms) == 3 else [lstms[2], lstms[-1]]
+
+
+def per_decoder_step(loops: dict[str, int]) -> float | None:
+    """Launches that a decoder step takes, both directions of training together; None where there is no decoder."""
+    if "free_run 1" in loops:
+        return loops["free_run 1"]
+    scans = [loop for loop in loops if loop.startswith("AttentionScan")] + decoder_lstm(loops)
+    return sum(loops[loop] for loop in scans) / BLOCK if scans else None
 
 
 def works() -> list[Work]:
