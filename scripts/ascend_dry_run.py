@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ascend.compilation import JIT_LEVELS, Case, Result, compile_cases, kinds, launches
-from ascend.page import per_decoder_step, write_page
+from ascend.page import around_marks, per_decoder_step, write_page
 
 from src.cli import positive, run
+from src.errors import InputError
 from src.files import write_atomically
 
 if TYPE_CHECKING:
@@ -87,6 +88,10 @@ def main() -> None:
         "--jobs", type=positive, default=os.cpu_count() or 1, help="compilations at a time (default: all cores)"
     )
     arguments = parser.parse_args()
+    if not arguments.json.parent.is_dir():
+        raise InputError(f"--json {arguments.json}: there is no folder {arguments.json.parent}")
+    if arguments.page:
+        around_marks(arguments.page)
     from ascend.graphs import GRAPHS, QUICK  # noqa: PLC0415  (loads MindSpore, which --help can do without)
 
     todo, where = (cases(QUICK, ("O0",)), LISTS["quick"]) if arguments.quick else (cases(GRAPHS), LISTS["whole"])

@@ -30,16 +30,19 @@ def dry_run(*arguments, **environment):
 
 
 @pytest.fixture(scope="module")
-def plugin():
-    """Stand-ins for CANN can be made here."""
+def plugin(tmp_path_factory):
+    """Make stand-ins for CANN, in a cache of the tests' own."""
     if missing := stubs.missing_tools():
         pytest.skip(f"no {', '.join(missing)}: stand-ins for CANN cannot be made")
     if not ms.__version__.startswith("2.10."):
         pytest.skip(f"stand-ins for CANN are written for MindSpore 2.10, and this is {ms.__version__}")
-    try:
-        stubs.stub_environment()
-    except stubs.InputError as error:
-        pytest.skip(str(error))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        try:
+            stubs.stub_environment()
+        except stubs.InputError as error:
+            pytest.skip(str(error))
+        yield
 
 
 class Unsupported(nn.Cell):
@@ -106,6 +109,16 @@ def test_all_graphs_compile_for_ascend(plugin, tmp_path):
     assert all(launches[graph, "O1"] < launches[graph, "O0"] for graph, _ in launches)
     text = (ROOT / "docs" / "backends.md").read_text()
     assert page.tables(found) in text, "run scripts/ascend_dry_run.py --json FILE --page docs/backends.md"
+
+
+@pytest.mark.parametrize(
+    "flags", ["--json nowhere/found.json", "--json found.json --page page.md", "--json x --jobs 0"]
+)
+def test_bad_input_is_found_before_anything_is_compiled(tmp_path, flags):
+    (tmp_path / "page.md").write_text("no marks")
+    words = [str(tmp_path / word) if "." in word or word == "x" else word for word in flags.split()]
+    status, out, err = dry_run("--quick", *words, PATH="")
+    assert (status, out) == (2, "") and "g++" not in err and "Traceback" not in err
 
 
 def test_without_a_compiler_it_says_what_to_install(tmp_path):
@@ -241,7 +254,8 @@ def test_products_are_those_of_the_networks():
 def test_the_page_is_written_between_its_marks(tmp_path):
     record = {
         "graph": "a graph", "jit_level": "O0", "ranks": 1, "ok": True, "error": "", "kernels": {"Add": "aclnn"},
-        "launches": 3, "launches_by_loop": {"scan 1": 2}, "launches_per_decoder_step": None, "in_place": {}, "counts": dict(Counter()),
+        "launches": 3, "launches_by_loop": {"scan 1": 2}, "launches_per_decoder_step": None,
+        "in_place": {}, "counts": dict(Counter()),
     }  # fmt: skip
     path = tmp_path / "page.md"
     path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")

@@ -38,12 +38,22 @@ def write_page(page: Path, records: list[Record]) -> None:
     Raises:
         InputError: the page cannot be read, or has not both marks.
     """
+    before, after = around_marks(page)
+    write_atomically(page, f"{before}{BEGIN}\n\n{tables(records)}\n\n{END}{after}".encode())
+
+
+def around_marks(page: Path) -> tuple[str, str]:
+    """The text of a page before its first mark and after its second one.
+
+    Raises:
+        InputError: the page cannot be read, or has not both marks.
+    """
     try:
         before, rest = page.read_text(encoding="utf-8").split(BEGIN)
         _, after = rest.split(END)
     except (OSError, ValueError) as error:
         raise InputError(f"{page}: cannot be read, or does not hold the marks '{BEGIN}' and '{END}'") from error
-    write_atomically(page, f"{before}{BEGIN}\n\n{tables(records)}\n\n{END}{after}".encode())
+    return before, after
 
 
 def tables(records: list[Record]) -> str:
