@@ -84,7 +84,7 @@ def jit_level() -> str:
 
 
 def jit(function: Callable) -> Callable:
-    """`ms.jit` at the level of `jit_level`: MindSpore's default for it is O0 whatever the context says."""
+    """`ms.jit` at the level of `jit_level`, as it has a level of its own beside the context's, O0 by default."""
     return ms.jit(function, jit_level=jit_level())
 
 
