@@ -1,5 +1,6 @@
 """The launchers in scripts/: their usage, and the arguments that they hand on."""
 
+import json
 import re
 import shutil
 import socket

@@ -46,10 +46,10 @@ class Case(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a case."""
+    """The outcome of compiling a case."""
 
     case: Case
-    error: str  # empty if the graph compiles and nothing speaks against running it
+    error: str  # empty if the graph compiles and could run
     compiled: Compiled | None
 
 

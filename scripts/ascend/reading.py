@@ -51,12 +51,12 @@ class Kernel(NamedTuple):
 
     @property
     def parts(self) -> set[str]:
-        """The primitives that it is made of: several if it is fused, as GraphKernel_Mul_Add_fusion is."""
+        """The primitives of the kernel: several if it is fused, such as GraphKernel_Mul_Add_fusion."""
         return set(self.primitive.split("_")) - FUSED_NAMES if self.kind == "fused" else {self.primitive}
 
     @property
     def launched(self) -> bool:
-        """Whether it costs a launch."""
+        """Return whether it costs a launch."""
         return self.kind != VIEW
 
 
@@ -70,10 +70,10 @@ class Compiled(NamedTuple):
 
 
 def read(folder: Path, log: str) -> Compiled:
-    """What the dumps in `folder` and the log of a compilation say.
+    """Read the dumps in `folder` and the log of a compilation.
 
     Raises:
-        RuntimeError: they say different things, as they may in another version of MindSpore.
+        RuntimeError: the two contradict each other, as they may in another version of MindSpore.
     """
     if (of_rank := folder / "rank_0").is_dir():  # MindSpore's place for dumps where there are several ranks
         folder = of_rank
