@@ -234,8 +234,9 @@ def test_bad_checkpoints_and_folders_are_one_line(evaluate, tmp_path, checkpoint
 def test_help_explains_every_key(evaluate):
     code, output, _ = evaluate("--help")
     text = " ".join(output.split())
-    assert code == 0 and "--text TEXT what to say" in text
+    assert code == 0 and "--text TEXT text to speak" in text
     assert (
-        "--model.max_decoder_steps VALUE an item that has not stopped by then is cut off (int, default: 1000)" in text
+        "--model.max_decoder_steps VALUE speech that has not stopped by then is cut off "
+        "(int, above 0, at most 100000, default: 1000)" in text
     )
-    assert "CMU dictionary (english_cleaners|basic_cleaners|english_phonemes, default:" in text
+    assert "CMU dictionary (english_cleaners|basic_cleaners|english_phonemes|english, default:" in text
