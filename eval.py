@@ -1,9 +1,10 @@
 """Speak text with a trained network, or measure the network on recordings.
 
-python eval.py --text "Hello world." --output_dir out python eval.py --checkpoint x.ckpt --text_file lines.txt --vocoder
-waveglow --waveglow_checkpoint w.ckpt --output_dir out python eval.py --checkpoint x.ckpt --data_path data/ljspeech
---output_dir out python eval.py --checkpoint x.ckpt --data_path data/ljspeech --metrics --ids test_ids.txt --output_dir
-out python eval.py --copy_synthesis in.wav --waveglow_checkpoint w.ckpt --output_dir out
+python eval.py --text "Hello world." --output_dir out
+python eval.py --checkpoint x.ckpt --text_file lines.txt --waveglow_checkpoint w.ckpt --output_dir out
+python eval.py --checkpoint x.ckpt --data_path data/ljspeech --output_dir out
+python eval.py --checkpoint x.ckpt --data_path data/ljspeech --metrics --ids test_ids.txt --output_dir out
+python eval.py --copy_synthesis in.wav --waveglow_checkpoint w.ckpt --output_dir out
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 python scripts/ascend_dry_run.py [--quick] --json FILE [--page docs/backends.md]
 
-MindSpore's own Ascend plug-in compiles, on stand-ins for CANN's libraries; nothing runs. docs/ascend.md says what this shows and what not.
-Exit status: 0 all graphs compile, 1 a graph fails, 2 something needed is missing.
+MindSpore's own Ascend plug-in compiles, on stand-ins for CANN's libraries; nothing runs. docs/ascend.md says what this
+shows and what not. Exit status: 0 all graphs compile, 1 a graph fails, 2 something needed is missing.
 """
 
 import json
@@ -12,29 +12,31 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ascend.compilation import JIT_LEVELS, Case, Result, compile_cases, kinds, launches
+from ascend.page import around_marks, per_decoder_step, write_page
 
-from src.cli import run
+from src.cli import positive, run
+from src.errors import InputError
 from src.files import write_atomically
 
-GRAPHS = "ascend.graphs:GRAPHS"
+if TYPE_CHECKING:
+    from ascend.graphs import Graph
 
 
-def cases(quick: bool = False) -> list[Case]:
-    """The graphs with the jit levels and numbers of ranks that are tried; several ranks at one level, as they add all-reduces alone."""
-    from ascend.graphs import GRAPHS as graphs  # noqa: PLC0415  (loads MindSpore)
+LISTS = {"quick": "ascend.graphs:QUICK", "whole": "ascend.graphs:GRAPHS"}
 
-    if quick:
-        return [Case(number, graph.name, "O0", max(graph.ranks)) for number, graph in enumerate(graphs) if graph.quick]
+
+def cases(graphs: Sequence["Graph"], levels: Sequence[str] = JIT_LEVELS) -> list[Case]:
+    """Each graph at all jit levels for one rank, and at the first of them for several, which add all-reduces alone."""
     return [
         Case(number, graph.name, level, n_ranks)
         for number, graph in enumerate(graphs)
         for n_ranks in graph.ranks
-        for level in JIT_LEVELS
-        if n_ranks == 1 or level == "O0"
+        for level in (levels if n_ranks == 1 else levels[:1])
     ]
 
 
@@ -42,6 +44,7 @@ def record(result: Result) -> dict[str, object]:
     """A result as the JSON file holds it."""
     case, compiled = result.case, result.compiled
     loops = sorted({kernel.loop for kernel in compiled.kernels if kernel.loop}) if compiled else []
+    by_loop = {loop: launches(compiled, loop) for loop in loops}
     in_place = [kernel.primitive for kernel in compiled.kernels if kernel.in_place] if compiled else []
     return {
         "graph": case.graph,
@@ -51,7 +54,8 @@ def record(result: Result) -> dict[str, object]:
         "error": result.error,
         "kernels": kinds(compiled) if compiled else {},
         "launches": launches(compiled) if compiled else 0,
-        "launches_by_loop": {loop: launches(compiled, loop) for loop in loops},
+        "launches_by_loop": by_loop,
+        "launches_per_decoder_step": per_decoder_step(by_loop),
         "in_place": {primitive: in_place.count(primitive) for primitive in sorted(set(in_place))},
         "counts": counts(compiled.kernels) if compiled else {},
     }
@@ -81,15 +85,20 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="file to write all results to")
     parser.add_argument("--page", type=Path, help="also write the table into this page, between its marks")
     parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, help="compilations at a time (default: all cores)"
+        "--jobs", type=positive, default=os.cpu_count() or 1, help="compilations at a time (default: all cores)"
     )
     arguments = parser.parse_args()
-    results = compile_cases(cases(arguments.quick), GRAPHS, max(arguments.jobs, 1), say)
+    if not arguments.json.parent.is_dir():
+        raise InputError(f"--json {arguments.json}: there is no folder {arguments.json.parent}")
+    if arguments.page:
+        around_marks(arguments.page)
+    from ascend.graphs import GRAPHS, QUICK  # noqa: PLC0415  (loads MindSpore, which --help can do without)
+
+    todo, where = (cases(QUICK, ("O0",)), LISTS["quick"]) if arguments.quick else (cases(GRAPHS), LISTS["whole"])
+    results = compile_cases(todo, where, arguments.jobs, say)
     records = [record(result) for result in results]
     write_atomically(arguments.json, (json.dumps(records, indent=1, ensure_ascii=False) + "\n").encode())
     if arguments.page:
-        from ascend.page import write_page  # noqa: PLC0415
-
         write_page(arguments.page, records)
     failed = sum(not each["ok"] for each in records)
     print(f"{len(records) - failed} of {len(records)} compile for Ascend; nothing has run there")

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154  # variables shared with the launchers
-# Sourced by the launchers: help, argument checks, device. `n_arguments` is the number of arguments that they need.
+# Sourced by the launchers: help, argument checks, device. `n_arguments` is the number of arguments that they need;
+# `cann_packages` names the Python packages of CANN that MindSpore imports for them on Ascend (default: te).
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; } # prints the comment at the top of the launcher
@@ -20,5 +21,13 @@ export DEVICE_TARGET=${DEVICE_TARGET:-Ascend} DEVICE_ID=${DEVICE_ID:-0}
 [[ $DEVICE_TARGET =~ ^(Ascend|GPU|CPU)$ ]] || fail "DEVICE_TARGET must be Ascend, GPU or CPU, not '$DEVICE_TARGET'"
 need_number DEVICE_ID "$DEVICE_ID" 0
 python -c 'from importlib.util import find_spec; raise SystemExit(not find_spec("mindspore"))' 2>/dev/null ||
-    fail "python on the PATH ($(command -v python)) has no MindSpore;" \
-        "activate an environment that has it, such as . .venv/bin/activate"
+    fail "python on the PATH ($(command -v python)) has no MindSpore; activate an environment that has it," \
+        "such as . .venv/bin/activate"
+if [ "$DEVICE_TARGET" = Ascend ]; then # MindSpore would fail later, and not say what to do
+    for package in ${cann_packages-te}; do
+        python -c "from importlib.util import find_spec; raise SystemExit(not find_spec('$package'))" 2>/dev/null ||
+            fail "DEVICE_TARGET is Ascend, and python finds no package $package of CANN: source set_env.sh of CANN" \
+                "first, such as \`source /usr/local/Ascend/ascend-toolkit/set_env.sh\`;" \
+                "on other computers choose DEVICE_TARGET=GPU or CPU"
+    done
+fi

@@ -13,14 +13,16 @@
 #   NODE_RANK        with several machines: number of this one, 0 on that of MASTER_ADDR
 #   MASTER_ADDR      with several machines: address of the first one
 #   MASTER_PORT      port of the first machine where the ranks meet (default: a free one; with several machines: 8118)
-#   RANK_TABLE_FILE  an existing HCCL rank table, handed to msrun
+#   RANK_TABLE_FILE  an existing HCCL rank table, handed to msrun, which needs none
+#   JIT_LEVEL        O0 or O1, how far MindSpore fuses operators (default: O1 on Ascend, O0 elsewhere)
+#   HCCL_CONNECT_TIMEOUT  seconds that ranks on Ascend wait for each other while they compile (default: 1800)
 #   GRACE_SECONDS    time for ranks to save a checkpoint before they are killed (default: 30)
 # A rank that fails ends all ranks of its machine within seconds, and its last lines are shown; other machines notice
 # within a minute. Ctrl-C and SIGTERM let all ranks save a checkpoint; a second one kills them.
 # exit status: 0 done; that of the rank that failed first (1 failure, 2 bad input, 137 killed);
 #   130, 143 or 129 (terminal closed) stopped with a checkpoint saved
 set -euo pipefail
-n_arguments=4
+n_arguments=4 cann_packages="te hccl"
 # shellcheck source-path=SCRIPTDIR source=launcher.sh
 . "$(dirname "$0")/launcher.sh"
 config=$1 data_path=$2 output_dir=$3 num_devices=$4
@@ -40,7 +42,22 @@ if [ "$nodes" -gt 1 ]; then
     need_number MASTER_PORT "$port" 1 # the others cannot know which one is free
 fi
 [ "$node" -lt "$nodes" ] || fail "NODE_RANK must be below NUM_NODES, $nodes, not $node"
-[ -z "$rank_table" ] || need_file RANK_TABLE_FILE "$rank_table"
+if [ "$rank_table" ]; then
+    need_file RANK_TABLE_FILE "$rank_table"
+    # A broken table would only be noticed when the ranks have waited for each other for minutes.
+    python - "$rank_table" <<'PYTHON' ||
+import json, sys
+try:
+    servers = json.load(open(sys.argv[1], encoding="utf-8"))["server_list"]
+    devices = [device for server in servers for device in server["device"] if int(device["device_id"]) >= 0]
+    ranks = sorted(int(device["rank_id"]) for device in devices)
+except (ValueError, KeyError, TypeError, OSError, RecursionError):
+    sys.exit(1)
+sys.exit(not ranks or ranks != list(range(len(ranks))))
+PYTHON
+        fail "RANK_TABLE_FILE $rank_table: not an HCCL rank table (JSON with server_list, and in it devices with" \
+            "device_id and rank_id); msrun needs none, so leave RANK_TABLE_FILE unset, or make one anew"
+fi
 command -v msrun >/dev/null || fail "msrun is not on the PATH; activate the environment that has MindSpore"
 
 if [ "$node" = 0 ]; then # port 0 gets a free one
@@ -51,6 +68,7 @@ fi
 logs=$output_dir/logs
 mkdir -p "$logs" 2>/dev/null || fail "OUTPUT_DIR $output_dir: the folder for logs cannot be made in it"
 export PYTHONUNBUFFERED=1  # so that a rank's last words are in its log
+export HCCL_CONNECT_TIMEOUT=${HCCL_CONNECT_TIMEOUT:-1800}
 export GLOG_v=${GLOG_v:-3} # errors only: until all ranks have met, MindSpore warns a hundred times
 exec python "$root/scripts/watch_ranks.py" "$logs" $((node * num_devices)) "$num_devices" \
     msrun --join=False --worker_num=$((nodes * num_devices)) --local_worker_num="$num_devices" --node_rank="$node" \

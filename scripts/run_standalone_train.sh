@@ -6,7 +6,8 @@
 #   DATA_PATH   folder made by scripts/preprocess.py
 #   OUTPUT_DIR  new folder for log, pictures and checkpoints
 #   flags       such as --train.batch_size 16; the same command with `--resume OUTPUT_DIR` continues the run
-# environment: DEVICE_TARGET (Ascend, GPU or CPU; default: Ascend), DEVICE_ID (default: 0)
+# environment: DEVICE_TARGET (Ascend, GPU or CPU; default: Ascend), DEVICE_ID (default: 0),
+#   JIT_LEVEL (O0 or O1, how far MindSpore fuses operators; default: O1 on Ascend, O0 elsewhere)
 # exit status: that of train.py: 0 done, 1 failure, 2 bad input,
 #   130 or 143 stopped by Ctrl-C or SIGTERM with a checkpoint saved
 set -euo pipefail

@@ -53,8 +53,12 @@ class Launchers:
         self.bin.mkdir()
         shutil.copytree(ROOT / "scripts", self.root / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
         path = os.pathsep.join([str(self.bin), str(Path(sys.executable).parent), os.environ["PATH"]])
+        for package in ("te", "hccl"):  # of CANN
+            (folder / "cann" / package).mkdir(parents=True)
+            (folder / "cann" / package / "__init__.py").touch()
         own = {
             "PATH": path,
+            "PYTHONPATH": str(folder / "cann"),
             "DEVICE_TARGET": "CPU",
             "OMP_NUM_THREADS": "1",
             "RECORD": str(folder / "record"),

@@ -147,11 +147,11 @@ BOMBS["records"] = (end_of_archive(1 << 40), BOMBS["records"][1])
 def refuse(path, complaint):
     """Read the file, which must fail with this complaint, and return how many seconds and bytes that took."""
     tracemalloc.start()
-    begin = time.monotonic()
+    begin = time.process_time()
     try:
         with pytest.raises(InputError, match=complaint):
             read_source(path)
-        return time.monotonic() - begin, tracemalloc.get_traced_memory()[1]
+        return time.process_time() - begin, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
@@ -188,10 +188,10 @@ def test_a_configuration_that_repeats_itself_is_refused(tmp_path):
     tensors = {"decoder.attention_layer.query_layer.linear_layer.weight": np.ones((2, 2), np.float32)}
     for text_, complaint in ((aliases, "by aliases"), ("a: b\n" * 100_000, "longer than any configuration")):
         write_torch(tmp_path / "x.pt", {OUR_CONFIG: text_, "state_dict": tensors | tacotron2_sizes_only()})
-        begin = time.monotonic()
+        begin = time.process_time()
         with pytest.raises(InputError, match=complaint):
             convert(tmp_path / "x.pt", tmp_path / "x.ckpt")
-        assert time.monotonic() - begin < SECONDS
+        assert time.process_time() - begin < SECONDS
 
 
 def tacotron2_sizes_only(encoder_dim=2):

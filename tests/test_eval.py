@@ -129,7 +129,7 @@ def test_names_sort_as_lines_however_many_there_are(evaluate, tmp_path):
 def test_lines_without_sound_are_left_out_and_babble_is_named(evaluate, tmp_path, monkeypatch):
     (tmp_path / "lines.txt").write_text("Hello world.\n!!!\nHello there.\nHow are you?\n")
     monkeypatch.setattr(
-        script, "running_on", lambda texts, seconds: [i for i, text in enumerate(texts) if text == "How are you?"]
+        script, "find_runaways", lambda texts, seconds: [i for i, text in enumerate(texts) if text == "How are you?"]
     )
     code, _, complaints = evaluate("--text_file", tmp_path / "lines.txt", "--output_dir", tmp_path / "out")
     assert code == 0 and "lines.txt: nothing can be spoken of these lines, they are left out: 2\n" in complaints
@@ -234,8 +234,9 @@ def test_bad_checkpoints_and_folders_are_one_line(evaluate, tmp_path, checkpoint
 def test_help_explains_every_key(evaluate):
     code, output, _ = evaluate("--help")
     text = " ".join(output.split())
-    assert code == 0 and "--text TEXT what to say" in text
+    assert code == 0 and "--text TEXT text to speak" in text
     assert (
-        "--model.max_decoder_steps VALUE an item that has not stopped by then is cut off (int, default: 1000)" in text
+        "--model.max_decoder_steps VALUE speech that has not stopped by then is cut off "
+        "(int, above 0, at most 100000, default: 1000)" in text
     )
-    assert "CMU dictionary (english_cleaners|basic_cleaners|english_phonemes, default:" in text
+    assert "CMU dictionary (english_cleaners|basic_cleaners|english_phonemes|english, default:" in text

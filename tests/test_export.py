@@ -305,7 +305,7 @@ def test_bad_input_is_one_line(folder, monkeypatch, capsys, flags, complaint):
 
 def forget(monkeypatch, ours, package):
     """Makes modules of ours, by a prefix of their names, be imported anew, and the import of a package fail."""
-    for name in [name for name in sys.modules if name.startswith(ours)]:
+    for name in sorted((name for name in sys.modules if name.startswith(ours)), reverse=True):  # a package last
         monkeypatch.delitem(sys.modules, name)
         parent, _, attribute = name.rpartition(".")
         monkeypatch.delattr(sys.modules[parent], attribute, raising=False)

@@ -1,5 +1,6 @@
 """The launchers in scripts/: their usage, and the arguments that they hand on."""
 
+import json
 import re
 import shutil
 import socket
@@ -111,6 +112,37 @@ def test_a_python_without_mindspore_is_named(launchers):
     assert launchers.run("run_standalone_train.sh", "c.yaml", "data", "out")[2].startswith("error: python on the PATH")
 
 
+def test_ascend_without_cann_is_named_at_once(launchers):
+    for name, arguments, package in (("run_eval.sh", ("x.ckpt", "Two words.", "out"), "te"), DISTRIBUTED):
+        shutil.rmtree(launchers.folder / "cann" / package)
+        status, out, err = launchers.run(name, *arguments, DEVICE_TARGET="Ascend")
+        assert (status, out) == (2, "") and err.count("\n") == 1
+        assert err.startswith(
+            f"error: DEVICE_TARGET is Ascend, and python finds no package {package} of CANN: source set_env.sh"
+        )
+        (launchers.folder / "cann" / "te").mkdir(exist_ok=True)
+
+
+DISTRIBUTED = "run_distribute_train.sh", ("c.yaml", "data", "out", "2"), "hccl"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", "{}", '{"server_list": []}', '{"server_list": [{"device": [{"device_id": "0", "rank_id": "1"}]}]}'],
+)
+def test_a_file_that_is_no_rank_table_is_refused_at_once(launchers, content):
+    (launchers.folder / "table.json").write_text(content)
+    status, out, err = end_of(launchers.train(RANK_TABLE_FILE="table.json"))
+    assert (status, out) == (2, "") and err.count("\n") == 1
+    assert err.startswith("error: RANK_TABLE_FILE table.json: not an HCCL rank table")
+
+
+@pytest.mark.parametrize("given", [None, "60"])
+def test_ranks_have_long_to_meet_unless_the_user_says_how_long(launchers, given):
+    msrun_options(launchers, HCCL_CONNECT_TIMEOUT=given)
+    assert launchers.record()["environment"]["HCCL_CONNECT_TIMEOUT"] == (given or "1800")
+
+
 def test_a_text_is_spoken(launchers):
     launchers.put("eval.py", RECORDER)
     assert launchers.run("run_eval.sh", "x.ckpt", "Two words.", "out")[0] == 7
@@ -148,8 +180,10 @@ def test_msrun_on_one_machine(launchers):
 
 
 def test_msrun_on_several_machines(launchers):
+    devices = [{"device_id": str(i), "device_ip": f"192.168.1.{i}", "rank_id": str(i)} for i in range(2)]
+    (launchers.folder / "table.json").write_text(json.dumps({"version": "1.0", "server_list": [{"device": devices}]}))
     options, _ = msrun_options(
-        launchers, NUM_NODES="4", NODE_RANK="1", MASTER_ADDR="10.0.0.1", RANK_TABLE_FILE="x.ckpt"
+        launchers, NUM_NODES="4", NODE_RANK="1", MASTER_ADDR="10.0.0.1", RANK_TABLE_FILE="table.json"
     )
     own = {
         "worker_num": "8",
@@ -159,7 +193,7 @@ def test_msrun_on_several_machines(launchers):
         "master_port": "8118",
         "join": "False",
     }
-    assert options == {**own, "log_dir": "out/logs", "rank_table_file": "x.ckpt"}
+    assert options == {**own, "log_dir": "out/logs", "rank_table_file": "table.json"}
 
 
 def test_a_port_in_use_is_refused(launchers):

@@ -34,7 +34,11 @@ def test_every_imported_package_is_required():
         for line in (ROOT / name).read_text().splitlines()
     ]
     required = {re.split(r"[\[<>=]", line)[0].lower() for line in lines}
-    ours = {"src"} | {path.parent.name for path in (ROOT / "scripts").glob("*/__init__.py")} | {path.stem for path in (ROOT / "scripts").glob("*.py")}
+    ours = (
+        {"src"}
+        | {path.parent.name for path in (ROOT / "scripts").glob("*/__init__.py")}
+        | {path.stem for path in (ROOT / "scripts").glob("*.py")}
+    )
     optional = {"torch", "tensorboardX"}
     distributions = packages_distributions()
     for path in sources():
@@ -86,7 +90,7 @@ def test_named_files_exist(file):
     if not (ROOT / file).exists():
         pytest.skip("not written yet")
     named = re.findall(
-        r"(?:scripts|config|demo_corpus)/[\w./-]*\w|\b(?:train|eval|export)\.py", (ROOT / file).read_text()
+        r"(?:scripts|config|demo_corpus)/[\w./-]*\w\b(?!\*)|\b(?:train|eval|export)\.py", (ROOT / file).read_text()
     )
     assert [path for path in named if not (ROOT / path).exists()] == []
 
@@ -129,8 +133,10 @@ def test_files_functions_and_lines_are_short():
         long += [f"{name}:{n}: {len(line)} characters" for n, line in enumerate(lines, 1) if len(line) > 120]
         for node in functions(ast.parse(text)):
             length = node.end_lineno - node.lineno + 1
-            # A longer one says why: "One function: ..." in a comment at its beginning.
-            reasoned = any("# One function:" in line for line in lines[node.lineno - 1 : node.lineno + 12])
+            # A longer one says why, in a comment "One function, because ..." above it or at its beginning.
+            reasoned = any(
+                re.search("# One (long )?function", line) for line in lines[node.lineno - 4 : node.lineno + 12]
+            )
             if isinstance(node, ast.FunctionDef) and length > 60 and not reasoned:
                 long.append(f"{name}:{node.lineno}: {node.name} has {length} lines")
     assert long == []

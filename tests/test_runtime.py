@@ -42,7 +42,8 @@ def test_a_device_that_is_not_there_is_one_line(monkeypatch):
     monkeypatch.setattr(device.ms, "set_device", refuse)
     monkeypatch.setenv("DEVICE_TARGET", "Ascend")
     with pytest.raises(
-        InputError, match=r"DEVICE_TARGET Ascend, DEVICE_ID 0: .* one of the \['CPU'\]\. Choose another one"
+        InputError,
+        match=r"DEVICE_TARGET Ascend, DEVICE_ID 0: .* one of the \['CPU'\]\. Source set_env\.sh of CANN first, or",
     ):
         runtime.setup()
 

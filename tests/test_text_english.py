@@ -179,3 +179,22 @@ def test_unknown_words_are_named_once_and_as_spoken():
 
 def test_named_table():
     assert symbol_table("english_148") == SYMBOLS
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("Edward Lee and Henry Vogel met Charles Xavier.", "edward lee and henry vogel met charles xavier."),
+        ("Part Lemon, Act Xylophone.", "part lemon, act xylophone."),
+        ("Chapter XXV of Louis XIV.", "chapter twenty-five of louis the fourteenth."),
+    ],
+)
+def test_a_name_is_no_roman_numeral_for_its_first_letter(text, spoken):
+    assert spoken_text(text, load_config(overrides={"text.cleaner": "english"})) == spoken
+
+
+def test_no_word_of_names_is_read_as_the_number_zero():
+    names = ("Edward", "Henry", "George", "Chapter", "World War", "Alice", "King James")
+    words = ("IIII", "Ivy", "Ix", "Lucas", "Victor", "Xu", "VX", "Irene", "Liv")
+    config = load_config(overrides={"text.cleaner": "english"})
+    assert [f"{a} {b}" for a in names for b in words if "zero" in spoken_text(f"{a} {b}", config)] == []

@@ -5,7 +5,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from src import runtime
 from src.config import TrainConfig
-from src.train.step import TrainStep, clip_by_norm, global_norm
+from src.train.step import TrainStep, clip_by_norm, global_norm, gradient_sum, plan_buckets
 from src.train.tacotron2 import teacher_forced
 
 START = np.array([1.0, -2.0, 0.5], np.float32)
@@ -107,6 +107,28 @@ def test_clipping():
     assert not np.isfinite(
         global_norm((Tensor(np.array([np.nan, 1.0], np.float32)), Tensor(1.0, ms.float32))).asnumpy()
     )
+
+
+@pytest.mark.parametrize(
+    "sizes, most, buckets",
+    [
+        ([3], 10, [(0, 1)]),
+        ([3, 4, 3], 10, [(0, 3)]),
+        ([3, 4, 4], 10, [(0, 2), (2, 3)]),
+        ([20, 1, 1, 20, 1], 10, [(0, 1), (1, 3), (3, 4), (4, 5)]),
+    ],
+)
+def test_gradients_are_reduced_in_few_buckets(sizes, most, buckets):
+    assert plan_buckets(sizes, most) == buckets
+
+
+def test_buckets_sum_each_gradient_over_the_ranks():
+    runtime.setup(0)
+    gradients = tuple(Tensor(np.asarray(np.random.rand(*shape), np.float32)) for shape in ((2, 3), (4,), (), (1, 5, 2)))
+    summed = ms.jit(gradient_sum(ops.Square(), [gradient.size for gradient in gradients], 10))(gradients)
+    assert len(summed) == len(gradients)
+    for found, gradient in zip(summed, gradients, strict=True):  # the square stands in for the sum
+        np.testing.assert_array_equal(found.asnumpy(), np.square(gradient.asnumpy()))
 
 
 def test_the_loss_scale_is_taken_out_again(make_step):

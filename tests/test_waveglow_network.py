@@ -10,7 +10,7 @@ from mindspore import Tensor
 from src.checkpoint import copy_strictly, network_parameters
 from src.config import load_config
 from src.convert.mapping import to_ours
-from src.convert.waveglow import waveglow_sizes, waveglow_table
+from src.convert.waveglow import waveglow_mapping, waveglow_sizes
 from src.errors import InputError
 from src.models.factory import create_model
 from src.models.waveglow.loss import WaveGlowLoss
@@ -32,7 +32,7 @@ def under(reference, prefix):
 def network(tensors):
     config = load_config(overrides=waveglow_sizes(tensors))
     net = create_model(config=config)
-    copy_strictly(to_ours(waveglow_table(config), tensors), network_parameters(net), "test")
+    copy_strictly(to_ours(waveglow_mapping(config), tensors), network_parameters(net), "test")
     return net
 
 
@@ -63,7 +63,7 @@ def test_loss_and_every_gradient(net, reference):
     step = ms.value_and_grad(forward, None, net.trainable_params())
     loss, gradients = step(Tensor(reference["mel"]), Tensor(reference["audio"]))
     assert loss.asnumpy() == pytest.approx(reference["loss"], rel=1e-5)
-    wanted = to_ours(waveglow_table(net.config), under(reference, "grad/"))
+    wanted = to_ours(waveglow_mapping(net.config), under(reference, "grad/"))
     found = {name: gradient.asnumpy() for name, gradient in zip(network_parameters(net), gradients, strict=True)}
     assert found.keys() == wanted.keys()
     assert max(relative_error(found[name], wanted[name]) for name in wanted) < 1e-4

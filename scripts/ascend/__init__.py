@@ -1,1 +1,1 @@
-"""Parts of scripts/ascend_dry_run.py: stand-ins for CANN, the graphs, their compilation, and reading what the compiler chose."""
+"""Parts of scripts/ascend_dry_run.py: stand-ins for CANN, the graphs, their compilation, and its results."""

@@ -46,10 +46,10 @@ class Case(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a case."""
+    """The outcome of compiling a case."""
 
     case: Case
-    error: str  # empty if the graph compiles and nothing speaks against running it
+    error: str  # empty if the graph compiles and could run
     compiled: Compiled | None
 
 
@@ -135,7 +135,7 @@ def objections(case: Case, compiled: Compiled) -> list[str]:
 
     complain("on the host", lambda kernel: kernel.kind in HOST or kernel.kind.lower() == "cpu")
     complain("on the AICPU in a loop", lambda kernel: kernel.kind == AICPU and kernel.loop)
-    complain("shapes that the host must know in a loop", lambda kernel: kernel.dynamic and kernel.loop)
+    complain("dynamic shapes in a loop", lambda kernel: kernel.dynamic and kernel.loop)
     if compiled.host_copies:
         found.append(f"{compiled.host_copies} copies between host and device inside the graph")
     return found

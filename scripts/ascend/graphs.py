@@ -27,7 +27,6 @@ class Graph(NamedTuple):
     compile: Callable[[Config], None]
     overrides: dict[str, Any]
     ranks: tuple[int, ...] = (1,)
-    quick: bool = False
 
 
 def train(config: Config) -> None:
@@ -96,18 +95,26 @@ def meet_ranks(n_ranks: int) -> None:
         raise RuntimeError(f"{runtime.world_size()} ranks in place of {n_ranks}")
 
 
+# As deep as the published networks, so that launches can be counted.
+DEEP_TACOTRON2 = TACOTRON2 | {"model.encoder_layers": 3, "model.postnet_layers": 5}
+DEEP_WAVEGLOW = WAVEGLOW | {"model.n_flows": 12, "model.n_early_every": 4, "model.wn_layers": 8}
+QUICK = [
+    Graph("Tacotron 2, training step", train, TACOTRON2, (8,)),
+    Graph("Tacotron 2, free running", free_running, TACOTRON2),
+]
 GRAPHS = [
-    Graph("Tacotron 2, training step", train, TACOTRON2, (1, 8), quick=True),
-    Graph("Tacotron 2, training step, `train.amp` O1", train, TACOTRON2 | {"train.amp": "O1"}),
-    Graph("Tacotron 2, training step, `train.amp` O2", train, TACOTRON2 | {"train.amp": "O2"}, (1, 8)),
-    Graph("Tacotron 2, validation, 2 frames a step", validate, TACOTRON2 | {"model.reduction_factor": 2}),
-    Graph("Tacotron 2, free running", free_running, TACOTRON2, quick=True),
-    Graph("Tacotron 2, exported", export_tacotron2, TACOTRON2),
-    Graph("WaveGlow, training step", train, WAVEGLOW, (1, 8)),
-    Graph("WaveGlow, training step of two batches", train, WAVEGLOW | {"train.accumulate": 2}, (1, 8)),
-    Graph("WaveGlow, training step, `train.amp` O2", train, WAVEGLOW | {"train.amp": "O2"}),
-    Graph("WaveGlow, validation", validate, WAVEGLOW),
-    Graph("WaveGlow, from noise to sound", vocode, WAVEGLOW),
-    Graph("WaveGlow, exported", export_waveglow, WAVEGLOW),
+    Graph("Tacotron 2, training step", train, DEEP_TACOTRON2, (1, 8)),
+    Graph("Tacotron 2, training step, `train.amp` O1", train, DEEP_TACOTRON2 | {"train.amp": "O1"}),
+    Graph("Tacotron 2, training step, `train.amp` O2", train, DEEP_TACOTRON2 | {"train.amp": "O2"}, (1, 8)),
+    Graph("Tacotron 2, validation, 2 frames a step", validate, DEEP_TACOTRON2 | {"model.reduction_factor": 2}),
+    Graph("Tacotron 2, free running", free_running, DEEP_TACOTRON2),
+    Graph("Tacotron 2, exported", export_tacotron2, DEEP_TACOTRON2),
+    Graph("WaveGlow, training step", train, DEEP_WAVEGLOW, (1, 8)),
+    Graph("WaveGlow of 2 flows, training step of two batches", train, WAVEGLOW | {"train.accumulate": 2}, (1, 8)),
+    Graph("WaveGlow of 2 flows, training step, `train.amp` O1", train, WAVEGLOW | {"train.amp": "O1"}),
+    Graph("WaveGlow of 2 flows, training step, `train.amp` O2", train, WAVEGLOW | {"train.amp": "O2"}),
+    Graph("WaveGlow of 2 flows, validation", validate, WAVEGLOW),
+    Graph("WaveGlow, from noise to sound", vocode, DEEP_WAVEGLOW),
+    Graph("WaveGlow, exported", export_waveglow, DEEP_WAVEGLOW),
     Graph("WaveGlow's denoiser, exported", export_denoiser, WAVEGLOW),
 ]

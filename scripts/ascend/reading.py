@@ -1,7 +1,8 @@
-"""Which kernels a compilation chose, where they run, and what writes in place: from MindSpore's log and its dumps.
+"""Kernels that a compilation chose, where they run, and what writes in place: from MindSpore's log and its dumps.
 
-The log names each kernel of the final graph in order, with its kind, and the function that it is compiled for; the dump of actors names
-the same kernels in the same order, with what the runtime does about each. They are held against each other.
+The log names each kernel of the final graph in order, with its kind, and the function that it is compiled for; the dump
+of actors names the same kernels in the same order, with what the runtime does about each. They are held against each
+other.
 """
 
 import itertools
@@ -21,8 +22,9 @@ KINDS = {
 }
 AICPU, VIEW, COPY = "AICPU", "view", "copy"
 HOST = ("host", "CPU")
-# Operators of kind aclop that CANN has for the AICPU alone, by the lists of operators in its public repositories (ops-math, ops-cv, ops-nn)
-# and MindSpore's registrations (mindspore/ops/_op_impl/aicpu). The compiler here cannot say this: CANN decides when the graph runs.
+# Operators of kind aclop that CANN runs on the AICPU: random numbers and linear algebra, which it has no kernels for on
+# the chip's cores (MindSpore registers these in mindspore/ops/_op_impl/aicpu). The compiler cannot tell: CANN decides
+# when the graph runs, and for types such as float64 or int64 decides so for others too.
 AICPU_OPERATORS = re.compile(
     r"Bernoulli|Cholesky|CholeskyInverse|CholeskySolve|DropoutGenMask|DropoutGenMaskV3|Eig|Gamma|"
     r"LogMatrixDeterminant|LogNormalReverse|Lu|MatrixDeterminant|MatrixExp|MatrixInverse|"
@@ -49,12 +51,12 @@ class Kernel(NamedTuple):
 
     @property
     def parts(self) -> set[str]:
-        """The primitives that it is made of: several if it is fused, as GraphKernel_Mul_Add_fusion is."""
+        """The primitives of the kernel: several if it is fused, such as GraphKernel_Mul_Add_fusion."""
         return set(self.primitive.split("_")) - FUSED_NAMES if self.kind == "fused" else {self.primitive}
 
     @property
     def launched(self) -> bool:
-        """Whether it costs a launch."""
+        """Return whether it costs a launch."""
         return self.kind != VIEW
 
 
@@ -68,29 +70,34 @@ class Compiled(NamedTuple):
 
 
 def read(folder: Path, log: str) -> Compiled:
-    """What the dumps in `folder` and the log of a compilation say.
+    """Read the dumps in `folder` and the log of a compilation.
 
     Raises:
-        RuntimeError: they say different things, as they may in another version of MindSpore.
+        RuntimeError: the two contradict each other, as they may in another version of MindSpore.
     """
+    if (of_rank := folder / "rank_0").is_dir():  # MindSpore's place for dumps where there are several ranks
+        folder = of_rank
     loops = _loops(folder)
     actors, copies = [], 0
     for path in sorted(folder.glob("actor_set/0_actor_set_*.ir"), key=lambda path: path.stat().st_mtime_ns):
         text = path.read_text(encoding="utf-8", errors="replace")
         actors += _actors(text)
         copies += sum(map(int, re.findall(r"^\[Copy actors:(\d+)\]", text, re.MULTILINE)))
-    kernels, rest = [], iter(actors)
+    kernels: list[Kernel] = []
+    rest = (actor for actor in actors if actor.device == "Ascend")
     for function, chosen in _segments(log):
         kernels += [_kernel(chosen, loops.get(function, ""), actor) for actor in itertools.islice(rest, chosen.total())]
     if len(kernels) != sum(chosen.total() for _, chosen in _segments(log)) or next(rest, None):
         raise RuntimeError(
             f"the compiler's log names other kernels than its {len(actors)} actors; is this MindSpore 2.10?"
         )
+    # Those of the CPU stand in no log of Ascend's; which loop they are in is not needed, as there should be none.
+    kernels += [Kernel(_primitive(actor), "CPU", "", False, actor.dynamic) for actor in actors if actor.device == "CPU"]
     return Compiled(kernels, sorted(set(loops.values())), _jit_levels(folder), copies)
 
 
 def _segments(log: str) -> list[tuple[str, Counter[tuple[str, str]]]]:
-    """The functions in the order of compilation, each once for every part of it, with the names and kinds of the part's kernels."""
+    """Parts of functions in the order of compilation: the function's name, and the part's kernels by name and kind."""
     segments, function = [], ""
     for line in log.splitlines():
         if found := FUNCTION.search(line):
@@ -104,6 +111,7 @@ def _segments(log: str) -> list[tuple[str, Counter[tuple[str, str]]]]:
 
 class _Actor(NamedTuple):
     name: str
+    device: str
     skipped: bool
     dynamic: bool
     reference: bool
@@ -115,15 +123,19 @@ def _actors(text: str) -> list[_Actor]:
     for block in re.split(r"^\tactor_name:", section[1] if section else "", flags=re.MULTILINE)[1:]:
         name = re.search(r"kernel_name:(\S+)", block)
         flags = dict(re.findall(r"(is_dynamic_shape|is_launch_skipped):(\d)", block))
-        found.append(
-            _Actor(name[1], flags["is_launch_skipped"] == "1", flags["is_dynamic_shape"] == "1", "ref index:(" in block)
-        )
+        device = re.search(r"device_context:([A-Za-z]+)", block)
+        skipped, dynamic = (flags[f"is_{flag}"] == "1" for flag in ("launch_skipped", "dynamic_shape"))
+        found.append(_Actor(name[1], device[1] if device else "", skipped, dynamic, "ref index:(" in block))
     return found
+
+
+def _primitive(actor: _Actor) -> str:
+    return re.sub(r"-op\d+$", "", actor.name.rpartition("/")[2])
 
 
 def _kernel(chosen: Counter[tuple[str, str]], loop: str, actor: _Actor) -> Kernel:
     """The kernel of an actor, taken from those that were chosen for its part of the graph."""
-    primitive = re.sub(r"-op\d+$", "", actor.name.rpartition("/")[2])
+    primitive = _primitive(actor)
     kind = next((kind for (name, kind), left in chosen.items() if name == primitive and left), None)
     if kind is None:
         raise RuntimeError(f"the compiler's log does not say which kernel {actor.name} has; is this MindSpore 2.10?")
@@ -139,7 +151,8 @@ def _kernel(chosen: Counter[tuple[str, str]], loop: str, actor: _Actor) -> Kerne
 def _loops(folder: Path) -> dict[str, str]:
     """Function of the graph -> name of the loop that it is in.
 
-    A loop is a circle of functions, each of which may call the next; a function that one of them calls and that returns is in it too.
+    A loop is a circle of functions, each of which may call the next; a function that one of them calls and that returns
+    is in it too.
     """
     calls: dict[str, set[str]] = {}
     returning: dict[str, set[str]] = {}
@@ -181,7 +194,7 @@ def _reach(start: str, calls: dict[str, set[str]]) -> set[str]:
 
 
 def _loop_name(function: str) -> str:
-    """Of `4735_2784_1641_↵src_models_lstm_LSTMScan_construct_9564`: LSTMScan; of `926_899_111_↵free_run_4795`: free_run."""
+    """The class or function in a name: LSTMScan of `4735_2784_↵src_models_lstm_LSTMScan_construct_9564`."""
     words = [word for word in function.split("_") if not word.isdigit()]
     classes = [word for word in words if word[:1].isupper()]
     return classes[-1] if classes else "_".join(words).strip("↵↻")

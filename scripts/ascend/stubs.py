@@ -1,8 +1,8 @@
 """Stand-ins for the libraries of CANN, with which MindSpore's Ascend plug-in loads on a computer that has none.
 
-The wheel holds the whole plug-in, and only CANN's shared libraries are missing. All functions that the plug-in wants of them are gathered
-from its symbols and its strings; one library is compiled in which each returns 0, and takes the names of all libraries that are missing.
-Written for MindSpore 2.10 on Linux.
+The wheel holds the whole plug-in, and only CANN's shared libraries are missing. All functions that the plug-in wants of
+them are gathered from its symbols and its strings; one library is compiled in which each returns 0, and takes the names
+of all libraries that are missing. Written for MindSpore 2.10 on Linux.
 """
 
 import hashlib

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Compile the graph that the arguments name: module:list, number, ranks, and a file for the error, empty if there is none."""
+    """Compile the graph that the arguments name: module:list, number, ranks, and a file for the error ("" for none)."""
     graphs, number, n_ranks, answer = sys.argv[1:]
     error = ""
     try:

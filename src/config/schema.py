@@ -110,6 +110,9 @@ class TextConfig:
         "how text is normalised before symbols are looked up, see docs/text.md; english_phonemes and english look "
         "words up in the CMU dictionary",
     )
+    foreign_script: Literal["refuse", "transliterate"] = setting(
+        "refuse", "words in a script that the network's symbols do not have: an error, or read by their transliteration"
+    )
     sentence_pause: float = setting(0.2, "silence between the sentences of one text in seconds", least=0, most=60)
     max_sentence_length: int = setting(
         200,

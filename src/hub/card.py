@@ -104,7 +104,7 @@ def check_card(card: str | Path) -> dict[str, Any]:
 
 
 def find_card(folder: str | Path, network: str, code: str) -> Path | None:
-    """Find the card of `network` in `folder` whose repo-link ends in `code`, under any file name. None if there is none.
+    """Find the card of `network` in `folder` whose repo-link ends in `code`, by any file name. None if there is none.
 
     Raises:
         InputError: there are several.

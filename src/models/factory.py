@@ -64,4 +64,4 @@ def _check_overrides(loaded: Checkpoint, config: Config) -> None:
             for key, value in loaded.mel_signature.items()
             if signature[key] != value
         ]
-        raise InputError(f"{loaded.path}: overrides cannot change its mel spectrograms: {', '.join(changed)}")
+        raise InputError(f"{loaded.path}: its mel spectrograms cannot be changed by overrides: {', '.join(changed)}")

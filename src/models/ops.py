@@ -92,8 +92,9 @@ def transpose_weight(weight: Tensor) -> Tensor:
 def tanh(x: Tensor, exact: bool) -> Tensor:
     """Hyperbolic tangent of x.
 
-    MindSpore's `Tanh` on CPU is off by 1e-4 near |x| = 5 and exactly 1 beyond. `exact` computes 2 sigmoid(2 x) - 1 instead,
-    which is right to 2e-6 and takes 2.7 times as long: for evaluation and inference, not for the loops of training.
+    MindSpore's `Tanh` on CPU is off by 1e-4 near |x| = 5 and exactly 1 beyond. `exact` computes 2 sigmoid(2 x) - 1
+    instead, which is right to 2e-6 and takes 2.7 times as long: for evaluation and inference, not for the loops of
+    training.
     """
     return 2 * ops.sigmoid(2 * x) - 1 if exact else ops.tanh(x)
 

@@ -46,14 +46,16 @@ def setup(seed: int | None = None) -> str:
     device = os.environ.get("DEVICE_TARGET")
     if device and not communication.GlobalComm.INITED:  # MindSpore refuses it afterwards
         device_id = os.environ.get("DEVICE_ID") or "0"
+        if device == "GPU":
+            _need_gpu_libraries()
         try:
             # Under msrun, MindSpore assigns the devices.
             ms.set_device(device, None if "MS_ROLE" in os.environ else int(device_id))
         except (RuntimeError, ValueError) as error:
-            reason = _missing_for_gpu() if device == "GPU" else ""
-            reason = reason or str(error).strip().split(" Please")[0]
+            reason = str(error).strip().split(" Please")[0]
+            hint = "Source set_env.sh of CANN first, or choose" if device == "Ascend" else "Choose"
             raise InputError(
-                f"DEVICE_TARGET {device}, DEVICE_ID {device_id}: {reason} Choose another one by DEVICE_TARGET."
+                f"DEVICE_TARGET {device}, DEVICE_ID {device_id}: {reason} {hint} another one by DEVICE_TARGET."
             ) from error
     ms.set_context(mode=ms.GRAPH_MODE)
     if ms.get_context("device_target") == "Ascend":
@@ -69,8 +71,8 @@ def setup(seed: int | None = None) -> str:
 
 
 def jit_level() -> str:
-    """How far MindSpore's compiler goes: O0, or O1, which also fuses small operators. That of the environment variable JIT_LEVEL, or the
-    device's default.
+    """The level of MindSpore's compiler: O0, or O1, which also fuses small operators. The environment variable
+    JIT_LEVEL names it; otherwise it is the device's default.
 
     Raises:
         InputError: JIT_LEVEL is another one.
@@ -82,28 +84,33 @@ def jit_level() -> str:
 
 
 def jit(function: Callable) -> Callable:
-    """`ms.jit` at the level of `jit_level`: MindSpore's default for it is O0 whatever the context says."""
+    """`ms.jit` at the level of `jit_level`, as it has a level of its own beside the context's, O0 by default."""
     return ms.jit(function, jit_level=jit_level())
 
 
-def _missing_for_gpu() -> str:
+def _need_gpu_libraries() -> None:
+    """Find what MindSpore's plug-in for GPUs is linked with, as MindSpore itself reports it in several lines."""
     missing = []
     for library, origin in GPU_LIBRARIES.items():
         try:
             ctypes.CDLL(library)
         except OSError:
             missing.append(f"{library} ({origin})")
-    if not missing:
-        return ""
-    return f"MindSpore {ms.__version__} needs CUDA 11 and cuDNN 8, and does not find {', '.join(missing)}."
+    if missing:
+        raise InputError(
+            f"DEVICE_TARGET GPU: MindSpore {ms.__version__} needs CUDA 11 and cuDNN 8, and does not find "
+            f"{', '.join(missing)}; install them, put their folders into LD_LIBRARY_PATH, or choose another device by "
+            "DEVICE_TARGET"
+        )
 
 
 def _refuse_unfit_soc() -> None:
     soc = _soc()
     if soc in UNFIT_SOCS:
         raise InputError(
-            f"the device is an {soc} (910A): its products round float32 to float16, and an overflow saturates instead of giving infinity, "
-            "so that training would go wrong unseen; take an Atlas A2 (Ascend 910B) or A3, or DEVICE_TARGET=CPU"
+            f"the device is an {soc} (910A): its products round float32 to float16, and an overflow saturates in place "
+            "of giving infinity, so that training would go wrong unseen; take an Atlas A2 (Ascend 910B) or A3, or "
+            "DEVICE_TARGET=CPU"
         )
 
 

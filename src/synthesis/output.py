@@ -17,7 +17,8 @@ from src.text import spoken_text
 def save(utterance: Utterance, output_dir: Path, name: str, config: Config) -> dict[str, Any]:
     """Write `{name}.wav`, `{name}_mel.npy` and `{name}.png`, and return the utterance's row of a summary.
 
-    The row has the text as given and as spoken, the symbols the network read, and the times of the sentences in seconds.
+    The row has the text as given and as spoken, the symbols the network read, and the times of the sentences in
+    seconds.
 
     Raises:
         InputError: a file cannot be written.

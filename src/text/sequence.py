@@ -148,13 +148,9 @@ def encode_texts(texts: list[str], config: Config, lines: Sequence[int] | None =
 
 
 def _encode(text: str, config: TextConfig, where: str) -> Encoded:
-    return encode(text, cleaner_named(config.cleaner), alphabet_of(config), _foreign_script(config), where)
+    return encode(text, cleaner_named(config.cleaner), alphabet_of(config), config.foreign_script, where)
 
 
 def _cut(text: str, config: TextConfig) -> list[str]:
     cleaner = cleaner_named(config.cleaner)
-    return cut_at_braces(text, cleaner, alphabet_of(config), _foreign_script(config), "").parts
-
-
-def _foreign_script(config: TextConfig) -> str:
-    return getattr(config, "foreign_script", REFUSE)
+    return cut_at_braces(text, cleaner, alphabet_of(config), config.foreign_script, "").parts

@@ -18,9 +18,9 @@ from src.runtime.graph_cache import compile_aside
 # A for loop over WaveGlow's hundreds of parameters would nest the graph as deep as MindSpore allows.
 for_each, partial = ops.HyperMap(), ops.Partial()
 assign = ops.Assign()
-BUCKET = (
-    2**23
-)  # gradient values that ranks reduce at once, 32 MB: large enough for the links, and the first go while others are computed
+# Gradient values that ranks reduce at once, 32 MB: much for the links, and several buckets, so that the first need not
+# wait for the last gradient.
+BUCKET = 2**23
 
 
 class StepResult(NamedTuple):
@@ -200,7 +200,7 @@ def plan_buckets(sizes: Sequence[int], most: int = BUCKET) -> list[tuple[int, in
 def gradient_sum(
     sum_over_ranks: Callable[[Tensor], Tensor], sizes: Sequence[int], most: int = BUCKET
 ) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
-    """A function for graphs that sums gradients of these sizes over the ranks, a few buckets in place of one reduction for each."""
+    """A function for graphs that sums gradients of these sizes over the ranks, bucket by bucket."""
     buckets = [(first, end, tuple(sizes[first:end])) for first, end in plan_buckets(sizes, most)]
 
     def sum_gradients(gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -7,7 +7,7 @@ from src.text.english.grammar import ends_sentence
 from src.text.pronunciation import is_known, is_spelled
 
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
-_ROMAN = r"(?=[IVXL])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"  # 1 to 99
+_ROMAN = r"(?=[IVXL]+\b)(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXL])"  # 1 to 99, a whole word and never empty
 _HEADINGS = str.split(
     "Act Appendix Article Book Bowl Chapter Class Figure Grade Level Mark Olympiad Part Phase Scene Section "
     "Stage Table Tier Title Type Verse Vol Volume War Canto Corps Army Division Apollo Gemini Round Category "
@@ -33,7 +33,7 @@ _ROMAN_YEAR = re.compile(r"\b(?=[MDCLXVI]{5})M{1,2}(?:CM|CD|D?C{0,3})(?:XC|XL|L?
 _LIST = re.compile(rf"\b({'|'.join(_HEADINGS)})s\ ({_ROMAN})\ (and|to|or|through|-)\ ({_ROMAN})\b")
 _AFTER_REIGN = re.compile(rf"\b({'|'.join(_REIGNS)})\ ({_ROMAN})\b")
 _AFTER_ROYAL = re.compile(rf"\b((?:{_ROYAL})\ [A-Z][a-z]+)\ ({_ROMAN})\b")
-_AFTER_NAME = re.compile(r"\b([A-Z][a-z]{2,})\ ((?=[IVX]{2})X{0,3}(?:IX|IV|V?I{0,3}))\b")
+_AFTER_NAME = re.compile(r"\b([A-Z][a-z]{2,})\ ((?=[IVX]{2,}\b)X{0,3}(?:IX|IV|V?I{0,3})(?<=[IVX]))\b")
 
 # Capitals that are read letter by letter though the dictionary has a word of these letters.
 _SPELLED = frozenset(

@@ -111,7 +111,7 @@ def spell_out(text: str, separator: str = " ") -> str:
 
 
 def prepare(text: str) -> str:
-    """Remove the mark of spelled letters from a text that came from outside, and write digits of any script as 0 to 9."""
+    """Remove the mark of spelled letters from a text from outside, and write digits of any script as 0 to 9."""
     text = text.replace(_LETTER, "")
     if text.isascii():
         return text
