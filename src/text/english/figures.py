@@ -89,7 +89,8 @@ def speak_numbers(text: str) -> str:
     text = _SCALED.sub(_speak_scaled, text)
     text = _MIXED.sub(_speak_mixed, text)
     text = _NUMBER.sub(_speak_number, text)
-    return re.sub(r"\d+", lambda match: f" {digits(match[0])} ", text)  # what no rule understands is not left out
+    # What no rule understands is read digit by digit rather than left out.
+    return re.sub(r"\d+", lambda match: f" {digits(match[0])} ", text)
 
 
 def _speak_vanity(match: re.Match) -> str:

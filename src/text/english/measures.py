@@ -211,7 +211,7 @@ def _speak(match: re.Match) -> str:
 
 def _with_unit(match: re.Match, name: str, count: str, hyphen: bool = False, before_noun: bool = False) -> str:
     below_one = "/" in count or count[-1] in FRACTION_CHARACTERS
-    whole = re.match(r"\d+[ ½⅓⅔¼¾]", count)  # "5 1/2", "5½"
+    whole = re.match(rf"\d+[ {_FRACTIONS}]", count)  # "5 1/2", "5½"
     over = re.fullmatch(r"(\d+)/(\d+)", count)  # 120/80
     one = (
         is_one(count)
