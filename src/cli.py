@@ -10,6 +10,7 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from src.config import NETWORKS, keys, nearest_key, sections, typed
 from src.errors import InputError
+from src.text.registry import CLEANERS
 
 
 class CommandLine(ArgumentParser):
@@ -58,8 +59,8 @@ class CommandLine(ArgumentParser):
 def facts(key: str, field: Field) -> str:
     """Describe type, bounds and default of a configuration key, for help texts and pages."""
     kind = "|".join(get_args(field.type)) if get_origin(field.type) is Literal else getattr(field.type, "__name__", "")
-    if key == "model.name":
-        kind = "|".join(NETWORKS)
+    if registry := {"model.name": NETWORKS, "text.cleaner": CLEANERS}.get(key):
+        kind = "|".join(registry)
     default = field.default_factory() if field.default is MISSING else field.default
     default = f"{len(default)} items" if isinstance(default, list | dict) and len(default) > 3 else default
     return ", ".join(filter(None, (kind, str(field.metadata["bounds"]), f"default: {default}")))

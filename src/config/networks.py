@@ -29,7 +29,9 @@ class Network:
             from.
         cell: `nn.Cell` that is built from a `Config`.
         task: `src.train.task.Task` that is built from a `Config`.
-        exporters: by file format, what makes the list of `src.export.artifact.Artifact` of a network.
+        exporters: by file format, a function from a network to its list of `src.export.artifact.Artifact`. For MINDIR
+            and AIR it takes `fixed` too (whether sizes must not be dynamic), and `max_symbols` if the network is
+            acoustic.
         layout: `src.convert.mapping.PublicLayout` of the public implementations' checkpoints, if there are any.
         card: file name of the MindSpore Hub card, if there is one.
     """
@@ -61,7 +63,13 @@ NETWORKS: dict[str, Network] = {}
 
 
 def register_network(network: Network) -> None:
-    """Make a network known to the configuration, the command line and all programs."""
+    """Make a network known to the configuration, the command line and all programs. Its name must be new.
+
+    Raises:
+        ValueError: there is a network of that name already.
+    """
+    if network.name in NETWORKS:
+        raise ValueError(f"there is a network '{network.name}' already")
     NETWORKS[network.name] = network
 
 

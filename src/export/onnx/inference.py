@@ -28,7 +28,8 @@ except ImportError as error:
 
 # Keys that can be overridden when speaking; the files fix all others.
 FREE = {f"model.{key}" for key in ("max_decoder_steps", "gate_threshold", "attention_stop_frames", "prenet_dropout")}
-FREE |= {"text.sentence_pause", "text.max_sentence_length", "audio.griffinlim_iterations", "audio.griffinlim_power"}
+FREE |= {f"text.{key}" for key in ("foreign_script", "sentence_pause", "max_sentence_length")}
+FREE |= {"audio.griffinlim_iterations", "audio.griffinlim_power"}
 
 
 class Spoken(NamedTuple):
