@@ -12,7 +12,8 @@ from jsonargparse import ArgumentError, ArgumentParser
 from src.config.checks import check_audio, check_bounds, check_text, check_train
 from src.config.networks import NETWORKS, network_of
 from src.config.schema import Config, Tacotron2Config
-from src.errors import InputError, quote
+from src.errors import InputError, one_line, quote
+from src.files import read_text
 from src.text.symbols import symbol_table
 
 
@@ -101,7 +102,7 @@ def nearest_key(key: str) -> str:
 
 def _type_complaint(error: ArgumentError, values: dict[str, Any]) -> str:
     """Say which of `values` has the wrong type, in words for people; jsonargparse shows Python's own."""
-    message = " ".join(str(error).split())
+    message = one_line(error)
     named = re.search(r'"(\w+\.\w+)"', message)
     if not named or named[1] not in values:
         return message
@@ -139,10 +140,11 @@ def _build(values: dict[str, Any], where: str) -> Config:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
+    text = read_text(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8, an impossible date
-        raise InputError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+        content = yaml.safe_load(text)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: an impossible date
+        raise InputError(f"{path}: cannot be read as YAML: {one_line(error)}") from error
     if not isinstance(content, dict | None):
         raise InputError(f"{path}: expected sections ({', '.join(sections())}), found {type(content).__name__}")
     return content or {}

@@ -9,25 +9,10 @@ _WORD = re.compile(r"[a-z]+(?:'[a-z]+)*'?")
 _WORD_OR_LETTER = re.compile(r"[A-Z](?:'s)?(?![A-Za-z'])|[a-z]+(?:'[a-z]+)*'?")
 _VOICELESS = ("P", "T", "K", "F", "TH")
 _SIBILANT = ("S", "Z", "SH", "ZH", "CH", "JH")
-_PREFIXES = (
-    "anti",
-    "co",
-    "counter",
-    "cyber",
-    "de",
-    "dis",
-    "hyper",
-    "inter",
-    "mega",
-    "micro",
-    "mid",
-    "mini",
-    "mis",
-    "multi",
-    "neo",
-    "non",
+_PREFIXES = str.split(
+    "anti co counter cyber de dis hyper inter mega micro mid mini mis multi neo non over post pre pro re semi sub "
+    "super tele trans ultra un under"
 )
-_PREFIXES += ("over", "post", "pre", "pro", "re", "semi", "sub", "super", "tele", "trans", "ultra", "un", "under")
 _SHORTEST_PART = 3  # letters of a word in a compound
 
 
