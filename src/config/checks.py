@@ -1,5 +1,6 @@
 """Checks of configuration values: each number by the bounds of its field, names by registries, and fields together."""
 
+import unicodedata
 from typing import Any
 
 from src.config.schema import AudioConfig, Config, TextConfig, TrainConfig
@@ -59,7 +60,8 @@ def check_train(train: TrainConfig, where: str) -> None:
 def check_tacotron2(config: Config, where: str) -> None:
     """Make sure that symbols, network and reduction factors of a Tacotron 2 fit together."""
     text, model, steps = config.text, config.model, config.train.reduction_steps
-    repeated = sorted({symbol for symbol in text.symbols if not symbol or text.symbols.count(symbol) > 1})
+    symbols = [unicodedata.normalize("NFC", symbol) for symbol in text.symbols]  # as texts are read
+    repeated = sorted({symbol for symbol in symbols if not symbol or symbols.count(symbol) > 1})
     if repeated:
         raise InputError(f"{where}: text.symbols has empty or repeated symbols: {', '.join(map(repr, repeated))}")
     if text.end_symbol and text.end_symbol not in text.symbols:
