@@ -136,7 +136,8 @@ _DAY = re.compile(
     rf"\b({'|'.join(sorted(_DAYS, key=len, reverse=True))})(?:\.(?=,?\ )|(?=,\ (?:{'|'.join([*MONTHS, *_MONTHS])}|\d)))"
 )
 _HOUSE_STREET = re.compile(
-    rf"(\d\w*(?:\ (?:N|S|E|W|NE|NW|SE|SW)\.?)?(?:\ (?:{_NAME}|\d+(?:st|nd|rd|th)))+)\ (St|Dr|Ct|Pl|Ln)\.?(?=[\s,;)]|$)"
+    rf"(\d\w{{0,9}}(?:\ (?:N|S|E|W|NE|NW|SE|SW)\.?)?(?:\ (?:{_NAME}|\d+(?:st|nd|rd|th))){{1,6}})\ (St|Dr|Ct|Pl|Ln)\.?"
+    r"(?=[\s,;)]|$)"
 )
 _STREET = re.compile(rf"\b({_NAME}|\d+(?:st|nd|rd|th))\ (St|Dr|Ct|Pl|Ln)\.(?=\s*$|[,;)]|\ [a-z(])")
 _ANY_DAY = "|".join(sorted(_DAYS, key=len, reverse=True))
@@ -145,7 +146,7 @@ _SURE_DAY = re.compile(r"\b(Tue|Tues|Thu|Thur|Thurs|Fri)\.")  # "Wed." and "Sat.
 _MONTH_SPAN = re.compile(rf"\b({'|'.join(_MONTHS)})\.?\ ?-\ ?({'|'.join([*_MONTHS, 'May'])})\b\.?")
 _STREETS = {"St": "street", "Dr": "drive", "Ct": "court", "Pl": "place", "Ln": "lane"}
 _SAINT = re.compile(r"\bSt(?:\.\ ?|\ )(?=[A-Z])")
-_COMPASS_BEFORE = re.compile(rf"(\d\w*)\ (NE|NW|SE|SW|[NSEW])\.?\ (?={_NAME}|\d+(?:st|nd|rd|th))")
+_COMPASS_BEFORE = re.compile(rf"(\d\w{{0,9}})\ (NE|NW|SE|SW|[NSEW])\.?\ (?={_NAME}|\d+(?:st|nd|rd|th))")
 _ZIP = re.compile(rf",\ ({'|'.join(_STATES)})\ (\d{{5}})(?:-(\d{{4}}))?\b")
 _WITH = re.compile(r"(?<!\w)(w/o|w/|c/o|b/c|n/a|N/A)(?!\w)\ ?")
 _SLASHED = {"w/o": "without ", "w/": "with ", "c/o": "care of ", "b/c": "because ", "n/a": "N/A ", "N/A": "N/A "}

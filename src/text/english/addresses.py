@@ -17,7 +17,7 @@ _LINK = re.compile(r"\b(?:https?|ftp)://([^\s<>\"“”{}]+)|(?<![\w@.])(www\.[^
 _BARE = re.compile(rf"(?<![\w@.-])({_HOST}(?::\d+)?{_PATH})(?![\w-]|\.\w)")
 _ACCOUNT = re.compile(r"(?<![\w@])@([A-Za-z0-9_]+)")
 _HASHTAG = re.compile(r"(?<![\w&])#([A-Za-z][A-Za-z0-9_]*)")
-_FILE = re.compile(r"(?<![\w.@/-])([A-Za-z0-9_-]*[A-Za-z_][A-Za-z0-9_-]*)\.([a-z]{1,4}[0-9]?)(?![\w.]*\w)(?=\W|$)")
+_FILE = re.compile(r"(?<![\w.@/-])(?=[0-9-]*[A-Za-z_])[A-Za-z0-9_-]+\.([a-z]{1,4}[0-9]?)(?![\w.]*\w)(?=\W|$)")
 _EXTENSIONS = set(
     str.split(
         "txt pdf doc docx xls xlsx ppt csv json yaml yml xml html htm js ts py c h cpp rs go java sh exe zip gz "
@@ -53,7 +53,7 @@ def speak_addresses(text: str) -> str:
     text = _BARE.sub(lambda match: _with_trail(match[1]), text)
     text = _ACCOUNT.sub(lambda match: f"at {_read(match[1])}", text)
     text = _HASHTAG.sub(lambda match: f"hashtag {_words_of(match[1])}", text)
-    return _FILE.sub(lambda match: _read(match[0]) if match[2] in _EXTENSIONS else match[0], text)
+    return _FILE.sub(lambda match: _read(match[0]) if match[1] in _EXTENSIONS else match[0], text)
 
 
 def _with_trail(address: str) -> str:

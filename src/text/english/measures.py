@@ -1,5 +1,6 @@
 """Numbers with units, temperatures, angles and per cent in words."""
 
+import functools
 import re
 
 from src.text.english.counting import NUMBER, amount, is_one
@@ -132,7 +133,7 @@ _DOTTED_INCHES = re.compile(rf"(?<![\w.,/])(?P<count>{_COUNT})\ ?-?in\.(?=\ [a-z
 _SECONDS = re.compile(rf"(?<![\w.,/$])(?P<count>{NUMBER})\ s(?![\w'])")
 _FEET_INCHES = re.compile(r"(?<![\w.,'])(\d{1,3})\ ?(?:'|ft)\ ?(\d{1,2}(?:\.\d+)?)\ ?(?:\"|''|in\b)")
 _HEIGHT = re.compile(r"(?<![\w.,'])(\d{1,2})(?:'|ft)(\d{1,2})(?![\w'])")
-_INCHES = re.compile(rf"(?<![\w.,])({NUMBER})\"")
+_INCHES = re.compile(rf"(?<![\w.,/])({_COUNT})\"")
 _SAME_UNIT = re.compile(r"(?<=\d)\ ?(°[CF]?|%)\ ?-\ ?(?=\d+(?:\.\d+)?\ ?\1)")  # 5°-10°
 _HOURS_MINUTES = re.compile(r"(?<![\w.,])(\d{1,2})\ ?h\ ?([0-5]?\d)(?:\ ?m(?:in)?)?\b")
 _STONES = re.compile(r"(?<![\w.,])(\d{1,2})\ ?st\ (?=\d{1,2}\ ?lb)")
@@ -162,7 +163,7 @@ _SPEEDS = {
 _SPEED = re.compile(rf"(?<![\w/])(?:{'|'.join(_SPEEDS)})(?![\w/])")
 _ALONE = re.compile(r"(?<=[a-z])\ (kg|km|cm|mm|mg|lbs|kW|GB|MB|TB)(?!\w)")  # "five kg"
 _DIRECTION = {"N": "north", "S": "south", "E": "east", "W": "west"}
-_ANGLE = re.compile(rf"({NUMBER})°\ ?(?:(\d{{1,2}})'\ ?)?(?:(\d{{1,2}})\"\ ?)?([NSEW])\b")
+_ANGLE = re.compile(rf"(?<!\d)({NUMBER})°\ ?(?:(\d{{1,2}})'\ ?)?(?:(\d{{1,2}})\"\ ?)?([NSEW])\b")
 
 
 def speak_measures(text: str) -> str:
@@ -182,7 +183,7 @@ def speak_measures(text: str) -> str:
     text = _ANGLE.sub(_speak_angle, text)
     text = _FEET_INCHES.sub(_speak_height, text)
     text = _HEIGHT.sub(_speak_height, text)
-    text = _INCHES.sub(_speak_inches, text)
+    text = _INCHES.sub(functools.partial(_speak_inches, closing=_closing_marks(text)), text)
     text = _DOTTED_INCHES.sub(lambda match: _with_unit(match, "inch", match["count"]), text)
     text = _SECONDS.sub(lambda match: _with_unit(match, "second", match["count"]), text)
     text = _FEET.sub(lambda match: _with_unit(match, "foot", match[1]), text)
@@ -247,12 +248,18 @@ def _speak_height(match: re.Match) -> str:
     return f"{amount(feet)} {'foot' if is_one(feet) else 'feet'} {amount(inches)} inch{'' if is_one(inches) else 'es'}"
 
 
-def _speak_inches(match: re.Match) -> str:
-    # A quotation mark that closes an open one is no sign of inches.
-    is_open = False
-    for quote in re.finditer('"', match.string[: match.end() - 1]):
-        follows_digit = match.string[quote.start() - 1 : quote.start()].isdecimal()
+def _closing_marks(text: str) -> set[int]:
+    """Return where quotation marks stand that close an open one, and so are no sign of inches."""
+    closing, is_open = set(), False
+    for mark in re.finditer('"', text):
+        if is_open:
+            closing.add(mark.start())
+        follows_digit = text[mark.start() - 1 : mark.start()].isdecimal()
         is_open = not is_open if is_open or not follows_digit else is_open
-    if is_open:
+    return closing
+
+
+def _speak_inches(match: re.Match, closing: set[int]) -> str:
+    if match.end() - 1 in closing:
         return match[0]
     return _with_unit(match, "inch", match[1], before_noun=precedes_noun(match))

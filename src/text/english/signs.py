@@ -40,7 +40,7 @@ _GREEK = dict(
     )
 )
 _LETTER = re.compile(r"(?<![^\W\d_])[α-ωΑ-Ωµ](?![^\W\d_])")
-_SLASH = re.compile(r"\s*/\s*")
+_SLASH = re.compile(r"(?<!\s)\s*/\s*")
 _ABOUT = re.compile(r"(?<!\w)~\ ?(?=\d)")
 _OR = {
     "he/she": "he or she",
