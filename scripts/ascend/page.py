@@ -59,7 +59,7 @@ def around_marks(page: Path) -> tuple[str, str]:
 
 
 def tables(records: list[Record]) -> str:
-    """All three tables."""
+    """Return the three tables."""
     return "\n\n".join(
         ("### Graphs", graphs(records), "### Primitives", primitives(records), "### Time", times(records))
     )

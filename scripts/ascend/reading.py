@@ -62,7 +62,7 @@ class Kernel(NamedTuple):
 
 
 class Compiled(NamedTuple):
-    """All kernels of a compilation, and what else concerns the host."""
+    """The kernels of a compilation, and what else concerns the host."""
 
     kernels: list[Kernel]
     loops: list[str]  # the host reads the condition of each once in an iteration

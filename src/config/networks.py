@@ -16,7 +16,7 @@ Kind = Literal["acoustic", "vocoder"]  # text to mel spectrogram; mel spectrogra
 
 @dataclass(frozen=True)
 class Network:
-    """Everything the programs need to know about one network.
+    """A network, as the programs need to know it.
 
     Code is given as the object itself or as "module:attribute", and then imported when it is used: so a configuration
     can be read without MindSpore.
@@ -27,7 +27,9 @@ class Network:
             default.
         check: raises InputError for a configuration whose fields do not fit together; called with it and where it comes
             from.
-        cell: `nn.Cell` that is built from a `Config`.
+        cell: `nn.Cell` that is built from a `Config` and keeps it as `config`. To speak, an acoustic one has `generate`,
+            `compile_generate` and `generate_key` as `Tacotron2` does, a vocoder `infer` and `remove_weight_norm` as
+            `WaveGlow` does.
         task: `src.train.task.Task` that is built from a `Config`.
         exporters: by file format, a function from a network to its list of `src.export.artifact.Artifact`. For MINDIR
             and AIR it takes `fixed` too (whether sizes must not be dynamic), and `max_symbols` if the network is

@@ -251,7 +251,7 @@ class TrainConfig:
 
 @dataclass
 class Config:
-    """Everything that shapes a run. It travels as YAML text inside each checkpoint."""
+    """The settings of a run. They travel as YAML text inside each checkpoint."""
 
     audio: AudioConfig = field(default_factory=AudioConfig)
     text: TextConfig = field(default_factory=TextConfig)

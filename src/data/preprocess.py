@@ -118,7 +118,7 @@ def _build(
 def _settings(
     config: Config, source: Source, rows: list[Row], val_ids: set[str] | None, train_ids: set[str] | None
 ) -> dict[str, Any]:
-    """Everything that decides the content of a dataset: two runs with equal settings make the same one."""
+    """Return the settings that decide the content of a dataset: two runs with equal ones make the same dataset."""
     from src.data.corpus import FORMAT  # noqa: PLC0415  (worker processes import this module and need no MindSpore)
 
     by_fraction = {"val_fraction": config.data.val_fraction, "seed": config.train.seed}

@@ -167,8 +167,7 @@ _ANGLE = re.compile(rf"(?<!\d)({NUMBER})°\ ?(?:(\d{{1,2}})'\ ?)?(?:(\d{{1,2}})\
 
 
 def speak_measures(text: str) -> str:
-    """Replace numbers with units by words: "120 km/h", "-5°C", "5-10 kg", "6'2\"", "0.5%", "½ cup", "9.8 m/s²",
-    "45°N"."""
+    """Replace numbers with units by words: "120 km/h", "-5°C", "5-10 kg", "6'2"", "0.5%", "½ cup", "9.8 m/s²"."""
     text = text.replace("º", "°").replace(
         "μ", "µ"
     )  # the ordinal sign and the Greek letter look like the sign that is meant
