@@ -7,7 +7,8 @@ from src.text.english.counting import NUMBER, amount, cardinal, digits, ordinal,
 _PHONE_WORDS = r"(?:call|dial|phone|ring|text|tel|telephone|fax|mobile|cell|hotline|number)\b\W*(?:\w+\W+)?$"
 _LOCAL = re.compile(r"(?<![\w.,$€£-])(\d{3})-(\d{4})(?![\w-]|[.,]\d)")
 _TELEPHONE = re.compile(
-    r"(?<![\w.,$€£-])(?P<number>(?:\+\d{1,3}[ .-]?)?(?:\(0?\d{2,4}\)[ .-]?|\d{1,4}[ .-])?"
+    r"(?<![\w.,$€£-])(?P<number>\+\d{1,3}[ -](?:\(0\)\ ?)?\d{1,5}(?:[ -]\d{1,7}){1,5}|0\d{2,4}[ -]\d{5,8}"
+    r"|(?:\+\d{1,3}[ .-]?)?(?:\(0?\d{2,4}\)[ .-]?|\d{1,4}[ .-])?"
     r"\d{2,4}(?:[ .-]\d{2,4}){1,4})(?![\w-]|[.,]\d)"
 )
 _VANITY = re.compile(r"\b(1-)?(800|888|877|866|900)-([A-Z]{3,8}|\d{3}-[A-Z]{4})\b")
@@ -20,7 +21,7 @@ _SOCIAL_SECURITY = re.compile(r"(?<![\w-])(\d{3})-(\d{2})-(\d{4})(?![\w-])")
 _CARD = re.compile(r"(?<![\w-])(\d{4})([ -])(\d{4})\2(\d{4})\2(\d{4})(?![\w-])")
 _SERIAL = re.compile(r"(?<![\w-])\d+(?:-\d+){3,}(?![\w-])(?!\.\d)")  # an ISBN
 _DOTTED = re.compile(r"(?<![\w.,])(?P<v>[vV]\.?\ ?)?(\d+(?:\.\d+){2,})(?![\w]|\.\d)")
-_VERSION = re.compile(r"\b[vV]\.?\ ?(?=\d+\.\d)")
+_VERSION = re.compile(r"\b[vV](?:\.\ ?)?(?=\d+\.\d)")
 _ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?:(?<=1)st|(?<=2)nd|(?<=3)rd|th)\b")
 _TIMES_AS = re.compile(rf"(?<![\w.,])({NUMBER})[x×](?=\s*(?:$|[.,;:!?)\"']|[a-z]))")
 _BY = re.compile(rf"(?<!\d)({NUMBER})\ ?[x×*]\ ?(?={NUMBER})")
@@ -35,6 +36,11 @@ _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SCALED = re.compile(rf"(?<![\w.,])({NUMBER})(?:\ ?(mn|bn|tn)\b(?!\.\w)|([MB])(?=\s*(?:$|[.,;:!?)]|[a-z])))")
 _SCALES = {"M": "million", "mn": "million", "bn": "billion", "B": "billion", "tn": "trillion"}
+_PLACE = re.compile(  # "seat 4B" is no number of billions
+    r"\b(?:apartment|block|building|bus|exercise|exhibit|figure|flat|gate|level|platform|question|room|seat|section|"
+    r"suite|table|unit)\ $",
+    re.IGNORECASE,
+)
 _LISTED = re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))(?!\d{2},)")  # 1,2,3
 _BOEING = re.compile(r"\b(Boeing\ )(\d{3})(?:-(\d{1,4}))?\b(?!0)")
 _ROOM = re.compile(
@@ -63,6 +69,7 @@ def speak_telephones(text: str) -> str:
     text = _SERIAL.sub(lambda match: ", ".join(map(digits, match[0].split("-"))), text)
     text = _TELEPHONE.sub(_speak_telephone, text)
     text = _DOTTED.sub(_speak_dotted, text)
+    text = _VERSION.sub("version ", text)
     return _LOCAL.sub(_speak_local, text)
 
 
@@ -153,6 +160,8 @@ def _speak_span(match: re.Match) -> str:
 def _speak_scaled(match: re.Match) -> str:
     if match[0] == "3M" and not re.match(r"\ [a-z]+s\b", match.string[match.end() :]):
         return match[0]  # the company
+    if match[3] and _PLACE.search(match.string[max(0, match.start() - 16) : match.start()]):
+        return match[0]
     return f"{amount(match[1])} {_SCALES[match[2] or match[3]]}"
 
 
@@ -182,6 +191,8 @@ def _house_number(text: str) -> str:
 
 def _speak_number(match: re.Match) -> str:
     text, string = match[0], match.string
+    if text[0] == "." and string[: match.start()][-1:].isalpha():
+        return f" point {digits(text)}"  # Section B.2
     words = amount(f"0{text}") if text[0] == "." else (amount if _QUANTITY.match(string, match.end()) else plain)(text)
     before = " " if match.start() and (string[match.start() - 1].isalpha() or string[match.start() - 1] == "%") else ""
     after = " " if match.end() < len(string) and string[match.end()].isalpha() else ""

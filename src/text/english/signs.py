@@ -7,6 +7,9 @@ _BETWEEN = {  # what stands between two words or numbers
     "<=": "is at most",
     "!=": "is not equal to",
     "->": "to",
+    "=>": "to",
+    "==": "equals",
+    "&&": "and",
     "&": "and",
     "+": "plus",
     "=": "equals",
@@ -62,7 +65,7 @@ def speak_signs(text: str) -> str:
     for written, words in _OR.items():
         text = re.sub(rf"(?<!\w){written}(?!\w)", words, text, flags=re.IGNORECASE)
     text = _LETTER.sub(lambda match: _GREEK.get(match[0], match[0]), text)
-    text = re.sub(r"\b([A-G])#(?!\w)", r"\1 sharp", text)
+    text = re.sub(r"(?<![^\W_])([A-Ga-g])#(?!\w)", r"\1 sharp", text)
     text = re.sub(r"(?<![\w.])\.(?=[A-Za-z]{2,}\b)", "dot ", text)  # .NET
     text = _SLASH.sub(" ", text)
     for sign, word in _BETWEEN.items():
