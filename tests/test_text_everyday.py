@@ -53,6 +53,17 @@ ENGLISH = load_config(overrides={"text.cleaner": "english"})
         ("Mar 3rd, 2nd Feb and Oct '19.", "march third, the second of february and october nineteen."),
         ("The A/C is N/A here.", "the A C is N A here."),
         ("He knows C# and F#.", "he knows C sharp and F sharp."),
+        ("A lap of 1m 23.4s.", "a lap of one minute twenty-three point four seconds."),
+        ("It has χ² = 3.8 and χ here.", "it has chi squared equals three point eight and chi here."),
+        ("A 1.5T magnet.", "a one point five T magnet."),
+        ("Smile ^_^ now.", "smile now."),
+        ("Buy $AAPL for $5.", "buy A A P L for five dollars."),
+        ("Invoice 2024-001.", "invoice twenty twenty-four zero zero one."),
+        ("At 08:00h and 14:30 h.", "at eight o'clock and fourteen thirty."),
+        ("Pay 3 x $20.", "pay three times twenty dollars."),
+        ("Op. 27 No. 2.", "opus twenty-seven number two."),
+        ("Genesis 1:1-3 and Psalm 23:4.", "genesis one one to three and psalm twenty-three four."),
+        ("The 5th-8th row.", "the fifth to eighth row."),
     ],
 )
 def test_reading(text, spoken):

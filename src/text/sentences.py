@@ -18,7 +18,7 @@ _NEVER_LAST = frozenset(
 _BEFORE_NUMBER = frozenset(
     str.split(
         "p pp fig figs vol vols ch chap sec sect art app eq para pt ext no nos apt rm ste op jan feb mar apr jun "
-        "jul aug sep sept oct nov dec ref refs tue tues thu thur thurs fri"
+        "jul aug sep sept oct nov dec ref refs tel par cl fn op tue tues thu thur thurs fri"
     )
 )
 # Theirs may end a sentence: it does if the next word is one that sentences begin with.

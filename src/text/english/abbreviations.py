@@ -78,6 +78,7 @@ _BEFORE_NUMBER = {
     "figs": "figures",
     "no": "number",
     "nos": "numbers",
+    "op": "opus",
     "p": "page",
     "pp": "pages",
     "para": "paragraph",

@@ -21,7 +21,13 @@ _SOCIAL_SECURITY = re.compile(r"(?<![\w-])(\d{3})-(\d{2})-(\d{4})(?![\w-])")
 _CARD = re.compile(r"(?<![\w-])(\d{4})([ -])(\d{4})\2(\d{4})\2(\d{4})(?![\w-])")
 _SERIAL = re.compile(r"(?<![\w-])\d+(?:-\d+){3,}(?![\w-])(?!\.\d)")  # an ISBN
 _DOTTED = re.compile(r"(?<![\w.,])(?P<v>[vV]\.?\ ?)?(\d+(?:\.\d+){2,})(?![\w]|\.\d)")
+_VERSE = re.compile(
+    r"\b(Genesis|Exodus|Leviticus|Numbers|Deuteronomy|Joshua|Judges|Samuel|Kings|Job|Psalms?|Proverbs|Isaiah|Jeremiah|"
+    r"Ezekiel|Daniel|Matthew|Mark|Luke|John|Acts|Romans|Corinthians|Galatians|Ephesians|Philippians|Colossians|"
+    r"Thessalonians|Timothy|Hebrews|James|Peter|Revelation)\ (\d{1,3}):(\d{1,3})(?:-(\d{1,3}))?(?![\w:-]|\.\d)"
+)
 _VERSION = re.compile(r"\b[vV](?:\.\ ?)?(?=\d+\.\d)")
+_ORDINALS = re.compile(r"(?<=\d(?:st|nd|rd|th))\ ?-\ ?(?=\d+(?:st|nd|rd|th)\b)")  # 5th-8th
 _ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?:(?<=1)st|(?<=2)nd|(?<=3)rd|th)\b")
 _TIMES_AS = re.compile(rf"(?<![\w.,])({NUMBER})[x×](?=\s*(?:$|[.,;:!?)\"']|[a-z]))")
 _BY = re.compile(rf"(?<!\d)({NUMBER})\ ?[x×*]\ ?(?={NUMBER})")
@@ -30,7 +36,7 @@ _SPAN = re.compile(rf"(?<![\w.,-])({NUMBER})\ ?-{{1,2}}\ ?({NUMBER})(?![\w-]|[.,
 _SCORE = re.compile(r"(?<![\w.-])(\d{1,2})-(\d{1,2})-(\d{1,2})(?![\w-])")
 _NEGATIVE = re.compile(r"(?:(?<=^)|(?<=[\s(\[=,]))-(?=\.?\d)")
 _POSITIVE = re.compile(r"(?:(?<=^)|(?<=[\s(\[=,]))\+(?=\.?\d)")
-_POWER = re.compile(rf"((?<!\d){NUMBER}|\b[a-z]{{1,2}})(?:\^(-?\d+)|([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))")
+_POWER = re.compile(rf"((?<!\d){NUMBER}|\b[a-z]{{1,2}}|\b[α-ω])(?:\^(-?\d+)|([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))")
 _SCIENTIFIC = re.compile(rf"(?<![\w.,])({NUMBER})[eE]([-+]?\d{{1,3}})(?!\w)")
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
@@ -50,7 +56,7 @@ _ROOM = re.compile(
 _NUMBER_SIGN = re.compile(r"#\ ?(?=\d)")
 _NUMBER = re.compile(rf"(?<![\d.])(?:{NUMBER}|\.\d+)")
 _QUANTITY = re.compile(r"\ (?:hundred|thousand|million|billion|trillion|percent)\b")
-_MIXED = re.compile(r"(?<![\w])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+(?:-?\d+(?:\.\d+)?)?(?![\w])")
+_MIXED = re.compile(r"(?<!\w)(?<!\d\.)(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+(?:-?\d+(?:\.\d+)?)?(?![\w])")
 
 
 def speak_telephones(text: str) -> str:
@@ -59,6 +65,7 @@ def speak_telephones(text: str) -> str:
     "555-1234" could be a range too: it is a telephone number behind a word such as "call", or if it does not end with a
     zero.
     """
+    text = _VERSE.sub(_speak_verse, text)
     text = _SCIENTIFIC.sub(_speak_scientific, text)
     text = _CODE.sub(lambda match: match[1] + digits(match[2]), text)
     text = re.sub(r"\b911(?=\ (?:call|dispatch|operator))", digits("911"), text)
@@ -83,6 +90,7 @@ def speak_numbers(text: str) -> str:
         lambda match: match[1] + _house_number(match[2]) + (f" {amount(match[3])}" if match[3] else ""), text
     )
     text = _ROOM.sub(lambda match: match[1] + _house_number(match[2]), text)
+    text = _ORDINALS.sub(" to ", text)
     text = _ORDINAL.sub(lambda match: ordinal(int(match[1].replace(",", ""))), text)
     text = _POWER.sub(_speak_power, text)
     text = _TIMES_AS.sub(lambda match: f"{amount(match[1])} times", text)
@@ -97,6 +105,11 @@ def speak_numbers(text: str) -> str:
     text = _MIXED.sub(_speak_mixed, text)
     text = _NUMBER.sub(_speak_number, text)
     return re.sub(r"\d+", lambda match: f" {digits(match[0])} ", text)  # what no rule understands is not left out
+
+
+def _speak_verse(match: re.Match) -> str:
+    last = f" to {amount(match[4])}" if match[4] else ""
+    return f"{match[1]} {amount(match[2])} {amount(match[3])}{last}"
 
 
 def _speak_vanity(match: re.Match) -> str:
@@ -134,7 +147,7 @@ def _speak_dotted(match: re.Match) -> str:
 
 def _speak_power(match: re.Match) -> str:
     exponent = (match[2] or match[3]).translate(_SUPERSCRIPTS)
-    base = spell_out(match[1]) if match[1].isalpha() else amount(match[1])
+    base = amount(match[1]) if not match[1].isalpha() else spell_out(match[1]) if match[1].isascii() else match[1]
     if exponent in ("2", "3"):
         return f"{base} {'squared' if exponent == '2' else 'cubed'}"
     sign = "minus " if exponent[0] == "-" else ""
@@ -150,6 +163,8 @@ def _speak_span(match: re.Match) -> str:
     first, second = match.groups()
     if "=" in match.string and " - " in match[0]:
         return f"{amount(first)} minus {amount(second)}"
+    if len(second) > 2 and second[0] == "0" != first[0]:  # invoice 2024-001
+        return f"{plain(first)} {digits(second)}"
     if len(first) == 4 and len(second) == 2 and second[0] == "0":
         return f"{plain(first)} to oh {amount(second[1])}"
     if first == second and len(first) <= 2:

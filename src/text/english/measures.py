@@ -141,6 +141,7 @@ _HEIGHT = re.compile(r"(?<![\w.,'])(\d{1,2})(?:'|ft)(\d{1,2})(?![\w'])")
 _INCHES = re.compile(rf"(?<![\w.,/])({_COUNT})\"")
 _SAME_UNIT = re.compile(r"(?<=\d)\ ?(°[CF]?|%)\ ?-\ ?(?=\d+(?:\.\d+)?\ ?\1)")  # 5°-10°
 _HOURS_MINUTES = re.compile(r"(?<![\w.,])(\d{1,2})\ ?h\ ?([0-5]?\d)(?:\ ?m(?:in)?)?\b")
+_MINUTES = re.compile(r"(?<![\w.,])(\d{1,2})\ ?m\ ?(?=\d{1,2}(?:\.\d+)?\ ?s\b)")  # 1m 23.4s
 _STONES = re.compile(r"(?<![\w.,])(\d{1,2})\ ?st\ (?=\d{1,2}\ ?lb)")
 _FEET = re.compile(r"(?<![\w.,])(\d{1,4})'(?=\ (?:tall|high|wide|long|deep|by)\b)")
 _FEET_BY_FEET = re.compile(r"(?<![\w.,])(\d{1,4})'\ ?[x×]\ ?(\d{1,4})'(?![\w\"'])")
@@ -188,6 +189,7 @@ def speak_measures(text: str) -> str:
         text = re.sub(r"(?<=\d)\ ?[x×]\ ?(?=\d)", " by ", text)
     text = _SAME_UNIT.sub("-", text)
     text = _HOURS_MINUTES.sub(r"\1 hr \2 min", text)
+    text = _MINUTES.sub(r"\1 min ", text)
     text = _STONES.sub(lambda match: f"{amount(match[1])} stone ", text)
     text = _MILLIONS.sub(r"\1 million", text)
     text = _ANGLE.sub(_speak_angle, text)

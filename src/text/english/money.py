@@ -141,6 +141,8 @@ def speak_money(text: str) -> str:
     text = _DECIMAL_COMMA.sub(r"\1.\2", text)
     text = re.sub(r"\bRs\.?\ ?(?=\d)", "₹", text)
     text = re.sub(r"\$(\d+)s\b", lambda match: plural_of_number(amount(match[1])), text)  # banknotes
+    text = re.sub(r"(?<=\d)\ ?[x×]\ ?(?=[$€£]\d)", " times ", text)
+    text = re.sub(r"\$(?=[A-Z]{2,5}\b(?!\ ?\d))", "", text)  # a company's sign on the stock exchange, $AAPL
     for pattern in (_AMOUNT_AFTER_SIGN, _AMOUNT_BEFORE_SIGN, _AMOUNT_AFTER_CODE):
         text = pattern.sub(_speak, text)
     text = _PENCE.sub(lambda match: f"{amount(match[1])} {'penny' if match[1] == '1' else 'pence'}", text)
