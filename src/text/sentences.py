@@ -11,14 +11,14 @@ _INITIALS = re.compile(r"(?:[a-z]\.)*[a-z]")  # "J" of "J. Hidell", "U.S" and "p
 _NEVER_LAST = frozenset(
     str.split(
         "mr mrs ms messrs mme mlle dr drs prof sr sra pres sen rep reps gov gen adm amb brig atty lt col cmdr "
-        "capt maj sgt insp rev hon fr mt supt vs viz cf approx esp incl e.g i.e ca"
+        "capt maj sgt insp rev hon fr mt supt vs viz cf approx esp incl e.g i.e ca sq"
     )
 )
 # Theirs ends none before a number.
 _BEFORE_NUMBER = frozenset(
     str.split(
         "p pp fig figs vol vols ch chap sec sect art app eq para pt ext no nos apt rm ste op jan feb mar apr jun "
-        "jul aug sep sept oct nov dec"
+        "jul aug sep sept oct nov dec ref refs tel par cl fn op tue tues thu thur thurs fri"
     )
 )
 # Theirs may end a sentence: it does if the next word is one that sentences begin with.

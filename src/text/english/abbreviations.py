@@ -78,12 +78,15 @@ _BEFORE_NUMBER = {
     "figs": "figures",
     "no": "number",
     "nos": "numbers",
+    "op": "opus",
     "p": "page",
     "pp": "pages",
     "para": "paragraph",
     "pt": "part",
     "sec": "section",
     "sect": "section",
+    "ref": "reference",
+    "refs": "references",
     "tab": "table",
     "vol": "volume",
     "vols": "volumes",
@@ -127,10 +130,11 @@ _TITLE = re.compile(rf"\b({'|'.join(sorted(_TITLES, key=len, reverse=True))})\b(
 _TITLE_ALONE = re.compile(rf"\b({'|'.join(_TITLES)})\.")
 _WITH_STOP = re.compile(rf"(?<![\w.])({'|'.join(_ALWAYS)})\.")
 _LOWER = re.compile(r"\b(e\.\ ?g|i\.\ ?e|etc|al|ca)\.")
-_NUMBERED = re.compile(rf"(?<![\w.])({'|'.join(_BEFORE_NUMBER)})\.\ ?(?=#?\d|[IVX]+\b)", re.IGNORECASE)
+_NUMBERED = re.compile(rf"(?<![\w.])({'|'.join(_BEFORE_NUMBER)})\.\ ?(?=[#\[]?\d|[IVX]+\b)", re.IGNORECASE)
 _MONTH = re.compile(rf"\b({'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.")
 _MONTH_BY_DAY = re.compile(
-    rf"\b({'|'.join(sorted(set(_MONTHS) - {'Mar'}, key=len, reverse=True))})(?=\ \d)|(?<=\d\ )({'|'.join(_MONTHS)})\b"
+    rf"\b({'|'.join(sorted(set(_MONTHS) - {'Mar'}, key=len, reverse=True))})(?=\ '?\d)"
+    rf"|(?:(?<=\d\ )|(?<=\d(?:st|nd|rd|th)\ ))({'|'.join(_MONTHS)})\b|\b(Mar)(?=\ \d{{1,2}}(?:st|nd|rd|th)\b)"
 )
 _DAY = re.compile(
     rf"\b({'|'.join(sorted(_DAYS, key=len, reverse=True))})(?:\.(?=,?\ )|(?=,\ (?:{'|'.join([*MONTHS, *_MONTHS])}|\d)))"
@@ -139,10 +143,12 @@ _HOUSE_STREET = re.compile(
     rf"(\d\w{{0,9}}(?:\ (?:N|S|E|W|NE|NW|SE|SW)\.?)?(?:\ (?:{_NAME}|\d+(?:st|nd|rd|th))){{1,6}})\ (St|Dr|Ct|Pl|Ln)\.?"
     r"(?=[\s,;)]|$)"
 )
-_STREET = re.compile(rf"\b({_NAME}|\d+(?:st|nd|rd|th))\ (St|Dr|Ct|Pl|Ln)\.(?=\s*$|[,;)]|\ [a-z(])")
+_STREET = re.compile(rf"\b({_NAME}|\d+(?:st|nd|rd|th))\ (St|Dr|Ct|Pl|Ln)\.(?=\s*$|[,;)]|\ [a-z(]|\ [NS]\.?[EW]\b)")
 _ANY_DAY = "|".join(sorted(_DAYS, key=len, reverse=True))
 _DAY_SPAN = re.compile(rf"\b({_ANY_DAY})\.?\ ?-\ ?({_ANY_DAY})\b\.?")
-_SURE_DAY = re.compile(r"\b(Tue|Tues|Thu|Thur|Thurs|Fri)\.")  # "Wed." and "Sat." may be verbs
+_SURE_DAY = re.compile(
+    r"(?:\b(?=[TF])|(?<=\b[Oo]n\ ))(Tue|Tues|Thu|Thur|Thurs|Fri|Mon|Wed|Sat|Sun)\."
+)  # "Wed." and "Sat." may be verbs
 _MONTH_SPAN = re.compile(rf"\b({'|'.join(_MONTHS)})\.?\ ?-\ ?({'|'.join([*_MONTHS, 'May'])})\b\.?")
 _STREETS = {"St": "street", "Dr": "drive", "Ct": "court", "Pl": "place", "Ln": "lane"}
 _SAINT = re.compile(r"\bSt(?:\.\ ?|\ )(?=[A-Z])")
@@ -173,7 +179,7 @@ def expand_abbreviations(text: str) -> str:
     text = _SURE_DAY.sub(lambda match: _DAYS[match[1]] + ("." if ends_sentence(match) else ""), text)
     text = _DAY.sub(lambda match: _DAYS[match[1]], text)
     text = _MONTH.sub(lambda match: _MONTHS[match[1]], text)
-    text = _MONTH_BY_DAY.sub(lambda match: _MONTHS[match[1] or match[2]], text)
+    text = _MONTH_BY_DAY.sub(lambda match: _MONTHS[match[1] or match[2] or match[3]], text)
     text = _WITH_STOP.sub(_speak_with_stop, text)
     text = _LOWER.sub(_speak_lower, text)
     text = re.sub(r"(?<![\w.])(vs|etc)\b(?!\.)", lambda match: _BARE[match[1]], text)

@@ -15,9 +15,12 @@ _HOST = rf"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+(?:{_TOP_LEVEL})"
 _MAIL = re.compile(r"\b(?:mailto:)?([A-Za-z0-9._%+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,})\b")
 _LINK = re.compile(r"\b(?:https?|ftp)://([^\s<>\"“”{}]+)|(?<![\w@.])(www\.[^\s<>\"“”{}]+)")
 _BARE = re.compile(rf"(?<![\w@.-])({_HOST}(?::\d+)?{_PATH})(?![\w-]|\.\w)")
+_BRACKETED = re.compile(r"<((?:https?://|www\.|mailto:)[^\s<>]+|[^\s<>@]{1,64}@[^\s<>@]+)>")
 _ACCOUNT = re.compile(r"(?<![\w@])@([A-Za-z0-9_]+)")
-_HASHTAG = re.compile(r"(?<![\w&])#([A-Za-z][A-Za-z0-9_]*)")
-_FILE = re.compile(r"(?<![\w.@/-])(?=[0-9-]*[A-Za-z_])[A-Za-z0-9_-]+\.([a-z]{1,4}[0-9]?)(?![\w.]*\w)(?=\W|$)")
+_HASHTAG = re.compile(r"(?<![\w&])#((?:\d+(?=[A-Z][a-z]))?[A-Za-z][A-Za-z0-9_]*)")
+_FILE = re.compile(
+    r"(?<![\w.@/-])(?:[A-Za-z0-9_.-]+/){0,8}(?=[0-9-]*[A-Za-z_])[A-Za-z0-9_-]+\.([a-z]{1,4}[0-9]?)(?![\w.]*\w)(?=\W|$)"
+)
 _EXTENSIONS = set(
     str.split(
         "txt pdf doc docx xls xlsx ppt csv json yaml yml xml html htm js ts py c h cpp rs go java sh exe zip gz "
@@ -47,6 +50,7 @@ def speak_addresses(text: str) -> str:
 
     The scheme (https://) is left out, as in speech.
     """
+    text = _BRACKETED.sub(r"\1", text)
     text = _MAIL.sub(lambda match: _read(match[1]), text)
     text = _LINK.sub(lambda match: _with_trail(match[1] or match[2]), text)
     text = _BARE.sub(lambda match: _with_trail(match[1]), text)

@@ -27,6 +27,10 @@ _REIGNS = str.split(
 )
 _ROYAL = "King|Queen|Pope|Emperor|Empress|Tsar|Czar|Prince|Kaiser|Sultan|Duke"
 _AFTER_HEADING = re.compile(rf"\b({'|'.join(_HEADINGS)})\ ({_ROMAN})\b(?!['-]\w)")
+_AFTER_CAPITALS = re.compile(
+    rf"\b(ACT|APPENDIX|BOOK|CANTO|CHAPTER|PART|SCENE|SECTION|VOLUME|WAR)\ (?!L\b)({_ROMAN})\b"
+    r"(?!['-]\w)(?:(?<!\ I)|(?=\s*(?:$|[.,:;)])))"  # not "THE PART I LIKE"
+)
 _LOWER_CASE = re.compile(rf"\b((?i:{'|'.join(_HEADINGS)})s?)\ (x{{0,3}}(?:ix|iv|v?i{{2,3}}|vi))\b")
 _CENTURY = re.compile(rf"\b({_ROMAN})(?=\ (?:[Cc]entur|Olympi))")
 _ROMAN_YEAR = re.compile(r"\b(?=[MDCLXVI]{5})M{1,2}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\b")
@@ -78,16 +82,16 @@ _LETTER_A = re.compile(
     rf"(?i:\b({'|'.join(_BEFORE_LETTER)})(?:\ |-))A\b(?!\.?[A-Z])"  # Plan A
     r"|\b(?:an|An)\ A\b"  # an A
     r"|(?<=[a-z,;]\ )A(?=\s*$|[.,;:!?)\"']|\ (?:and|or|to|is|was|in|for|from|at|on|with)\b)"  # from A to B
-    r"|\bA(?=-[a-z])"  # A-level
+    r"|\bA(?=-[a-z]|/[A-Z]\b)"  # A-level, A/C
+    r"|(?<=\b[A-Z]/)A\b"  # N/A
 )
 _INITIALS = re.compile(r"\b(?:[A-Za-z]\.){2,}|\b(?:[A-Z]\.[ -]?)*[A-Z]\.(?=[ -]?(?:[A-Z][a-z']|[A-Z]\b))")
-_DOTTED_DEGREE = re.compile(r"\b(Ph|LL|[BMD])\.\ ?(D|B|M|Sc|Ed|Eng|Litt|Mus)\.")
+_DOTTED_DEGREE = re.compile(r"(?<![\w.])(Ph|LL|[BMD])\.\ ?(D|B|M|Sc|Ed|Eng|Litt|Mus)\.(?!\w\.)")
 _SPECIES = re.compile(r"\b([A-HJ-Z])\.(?=\ [a-z])")  # E. coli
 _CAPITALS = re.compile(r"\b[A-Z]{1,4}(?:\ ?&\ ?[A-Z]{1,4})+s?\b|\b[A-Z]{2,}\b(?:'s\b)?|\b[A-Z]{2,}s\b")
 _RUN = re.compile(r"\b[A-Z][A-Z']+(?:[\s,;:!?.\"()-]+(?:[A-Z][A-Z']+|[AI])\b)+")
 _DEGREES = {
     "PhD": "phd",
-    "PhDs": "phd",
     "DPhil": "",
     "BSc": "bsc",
     "MSc": "msc",
@@ -97,7 +101,7 @@ _DEGREES = {
     "pH": "ph",
     "eV": "ev",
 }
-_MIXED = re.compile(rf"\b({'|'.join(sorted(name for name, letters in _DEGREES.items() if letters))})\b(s?)")
+_MIXED = re.compile(rf"\b({'|'.join(sorted(name for name, letters in _DEGREES.items() if letters))})(s?)\b")
 _VOWELS = re.compile(r"[AEIOUY]")
 _LONG_WORD = 6  # capitals that the dictionary lacks, with vowels among them, are a name from this length on
 
@@ -112,6 +116,7 @@ def speak_roman_numerals(text: str) -> str:
     text = _ROMAN_YEAR.sub(lambda match: year(roman_value(match[0])), text)
     text = _LIST.sub(lambda match: f"{match[1]}s {_number(match[2])} {match[3]} {_number(match[4])}", text)
     text = _AFTER_HEADING.sub(lambda match: f"{match[1]} {_number(match[2])}" if match[2] != "L" else match[0], text)
+    text = _AFTER_CAPITALS.sub(lambda match: f"{match[1]} {_number(match[2])}", text)
     text = _LOWER_CASE.sub(lambda match: f"{match[1]} {_number(match[2].upper())}", text)
     text = _AFTER_ROYAL.sub(_speak_reign, text)
     text = _AFTER_REIGN.sub(_speak_reign, text)

@@ -38,7 +38,7 @@ _SHORT_YEAR = re.compile(r"(?<![\w'])'(\d\d)(?![\w'])")
 _HALF_DAY = r"(?P<half>[AaPp])\.?\ ?[Mm]\b(?P<dot>\.?)"
 _CLOCK = re.compile(
     rf"(?<![\w:.,$€£/-])(?P<hour>[01]?\d|2[0-4])(?P<separator>[:.])(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?"
-    rf"(?P<oclock>\ o'clock)?(?:\ ?{_HALF_DAY})?(?![\w:]|[.,]\d)"
+    rf"(?P<oclock>\ o'clock)?(?:\ ?{_HALF_DAY}|\ ?h(?:rs)?(?!\w))?(?![\w:]|[.,]\d)"
 )
 _HOUR = re.compile(rf"(?<![\w:.,$€£/])(?P<hour>1[0-2]|0?[1-9])\ ?{_HALF_DAY}(?!\w)")
 _HOURS = re.compile(

@@ -7,7 +7,8 @@ from src.text.english.counting import NUMBER, amount, cardinal, digits, ordinal,
 _PHONE_WORDS = r"(?:call|dial|phone|ring|text|tel|telephone|fax|mobile|cell|hotline|number)\b\W*(?:\w+\W+)?$"
 _LOCAL = re.compile(r"(?<![\w.,$€£-])(\d{3})-(\d{4})(?![\w-]|[.,]\d)")
 _TELEPHONE = re.compile(
-    r"(?<![\w.,$€£-])(?P<number>(?:\+\d{1,3}[ .-]?)?(?:\(0?\d{2,4}\)[ .-]?|\d{1,4}[ .-])?"
+    r"(?<![\w.,$€£-])(?P<number>\+\d{1,3}[ -](?:\(0\)\ ?)?\d{1,5}(?:[ -]\d{1,7}){1,5}|0\d{2,4}[ -]\d{5,8}"
+    r"|(?:\+\d{1,3}[ .-]?)?(?:\(0?\d{2,4}\)[ .-]?|\d{1,4}[ .-])?"
     r"\d{2,4}(?:[ .-]\d{2,4}){1,4})(?![\w-]|[.,]\d)"
 )
 _VANITY = re.compile(r"\b(1-)?(800|888|877|866|900)-([A-Z]{3,8}|\d{3}-[A-Z]{4})\b")
@@ -20,7 +21,13 @@ _SOCIAL_SECURITY = re.compile(r"(?<![\w-])(\d{3})-(\d{2})-(\d{4})(?![\w-])")
 _CARD = re.compile(r"(?<![\w-])(\d{4})([ -])(\d{4})\2(\d{4})\2(\d{4})(?![\w-])")
 _SERIAL = re.compile(r"(?<![\w-])\d+(?:-\d+){3,}(?![\w-])(?!\.\d)")  # an ISBN
 _DOTTED = re.compile(r"(?<![\w.,])(?P<v>[vV]\.?\ ?)?(\d+(?:\.\d+){2,})(?![\w]|\.\d)")
-_VERSION = re.compile(r"\b[vV]\.?\ ?(?=\d+\.\d)")
+_VERSE = re.compile(
+    r"\b(Genesis|Exodus|Leviticus|Numbers|Deuteronomy|Joshua|Judges|Samuel|Kings|Job|Psalms?|Proverbs|Isaiah|Jeremiah|"
+    r"Ezekiel|Daniel|Matthew|Mark|Luke|John|Acts|Romans|Corinthians|Galatians|Ephesians|Philippians|Colossians|"
+    r"Thessalonians|Timothy|Hebrews|James|Peter|Revelation)\ (\d{1,3}):(\d{1,3})(?:-(\d{1,3}))?(?![\w:-]|\.\d)"
+)
+_VERSION = re.compile(r"\b[vV](?:\.\ ?)?(?=\d+\.\d)")
+_ORDINALS = re.compile(r"(?<=\d(?:st|nd|rd|th))\ ?-\ ?(?=\d+(?:st|nd|rd|th)\b)")  # 5th-8th
 _ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?:(?<=1)st|(?<=2)nd|(?<=3)rd|th)\b")
 _TIMES_AS = re.compile(rf"(?<![\w.,])({NUMBER})[x×](?=\s*(?:$|[.,;:!?)\"']|[a-z]))")
 _BY = re.compile(rf"(?<!\d)({NUMBER})\ ?[x×*]\ ?(?={NUMBER})")
@@ -29,12 +36,17 @@ _SPAN = re.compile(rf"(?<![\w.,-])({NUMBER})\ ?-{{1,2}}\ ?({NUMBER})(?![\w-]|[.,
 _SCORE = re.compile(r"(?<![\w.-])(\d{1,2})-(\d{1,2})-(\d{1,2})(?![\w-])")
 _NEGATIVE = re.compile(r"(?:(?<=^)|(?<=[\s(\[=,]))-(?=\.?\d)")
 _POSITIVE = re.compile(r"(?:(?<=^)|(?<=[\s(\[=,]))\+(?=\.?\d)")
-_POWER = re.compile(rf"((?<!\d){NUMBER}|\b[a-z]{{1,2}})(?:\^(-?\d+)|([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))")
+_POWER = re.compile(rf"((?<!\d){NUMBER}|\b[a-z]{{1,2}}|\b[α-ω])(?:\^(-?\d+)|([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))")
 _SCIENTIFIC = re.compile(rf"(?<![\w.,])({NUMBER})[eE]([-+]?\d{{1,3}})(?!\w)")
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SCALED = re.compile(rf"(?<![\w.,])({NUMBER})(?:\ ?(mn|bn|tn)\b(?!\.\w)|([MB])(?=\s*(?:$|[.,;:!?)]|[a-z])))")
 _SCALES = {"M": "million", "mn": "million", "bn": "billion", "B": "billion", "tn": "trillion"}
+_PLACE = re.compile(  # "seat 4B" is no number of billions
+    r"\b(?:apartment|block|building|bus|exercise|exhibit|figure|flat|gate|level|platform|question|room|seat|section|"
+    r"suite|table|unit)\ $",
+    re.IGNORECASE,
+)
 _LISTED = re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))(?!\d{2},)")  # 1,2,3
 _BOEING = re.compile(r"\b(Boeing\ )(\d{3})(?:-(\d{1,4}))?\b(?!0)")
 _ROOM = re.compile(
@@ -44,7 +56,7 @@ _ROOM = re.compile(
 _NUMBER_SIGN = re.compile(r"#\ ?(?=\d)")
 _NUMBER = re.compile(rf"(?<![\d.])(?:{NUMBER}|\.\d+)")
 _QUANTITY = re.compile(r"\ (?:hundred|thousand|million|billion|trillion|percent)\b")
-_MIXED = re.compile(r"(?<![\w])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+(?:-?\d+(?:\.\d+)?)?(?![\w])")
+_MIXED = re.compile(r"(?<!\w)(?<!\d\.)(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+(?:-?\d+(?:\.\d+)?)?(?![\w])")
 
 
 def speak_telephones(text: str) -> str:
@@ -53,6 +65,7 @@ def speak_telephones(text: str) -> str:
     "555-1234" could be a range too: it is a telephone number behind a word such as "call", or if it does not end with a
     zero.
     """
+    text = _VERSE.sub(_speak_verse, text)
     text = _SCIENTIFIC.sub(_speak_scientific, text)
     text = _CODE.sub(lambda match: match[1] + digits(match[2]), text)
     text = re.sub(r"\b911(?=\ (?:call|dispatch|operator))", digits("911"), text)
@@ -63,6 +76,7 @@ def speak_telephones(text: str) -> str:
     text = _SERIAL.sub(lambda match: ", ".join(map(digits, match[0].split("-"))), text)
     text = _TELEPHONE.sub(_speak_telephone, text)
     text = _DOTTED.sub(_speak_dotted, text)
+    text = _VERSION.sub("version ", text)
     return _LOCAL.sub(_speak_local, text)
 
 
@@ -75,6 +89,7 @@ def speak_numbers(text: str) -> str:
         lambda match: match[1] + _house_number(match[2]) + (f" {amount(match[3])}" if match[3] else ""), text
     )
     text = _ROOM.sub(lambda match: match[1] + _house_number(match[2]), text)
+    text = _ORDINALS.sub(" to ", text)
     text = _ORDINAL.sub(lambda match: ordinal(int(match[1].replace(",", ""))), text)
     text = _POWER.sub(_speak_power, text)
     text = _TIMES_AS.sub(lambda match: f"{amount(match[1])} times", text)
@@ -90,6 +105,11 @@ def speak_numbers(text: str) -> str:
     text = _NUMBER.sub(_speak_number, text)
     # What no rule understands is read digit by digit rather than left out.
     return re.sub(r"\d+", lambda match: f" {digits(match[0])} ", text)
+
+
+def _speak_verse(match: re.Match) -> str:
+    last = f" to {amount(match[4])}" if match[4] else ""
+    return f"{match[1]} {amount(match[2])} {amount(match[3])}{last}"
 
 
 def _speak_vanity(match: re.Match) -> str:
@@ -127,7 +147,7 @@ def _speak_dotted(match: re.Match) -> str:
 
 def _speak_power(match: re.Match) -> str:
     exponent = (match[2] or match[3]).translate(_SUPERSCRIPTS)
-    base = spell_out(match[1]) if match[1].isalpha() else amount(match[1])
+    base = amount(match[1]) if not match[1].isalpha() else spell_out(match[1]) if match[1].isascii() else match[1]
     if exponent in ("2", "3"):
         return f"{base} {'squared' if exponent == '2' else 'cubed'}"
     sign = "minus " if exponent[0] == "-" else ""
@@ -143,6 +163,8 @@ def _speak_span(match: re.Match) -> str:
     first, second = match.groups()
     if "=" in match.string and " - " in match[0]:
         return f"{amount(first)} minus {amount(second)}"
+    if len(second) > 2 and second[0] == "0" != first[0]:  # invoice 2024-001
+        return f"{plain(first)} {digits(second)}"
     if len(first) == 4 and len(second) == 2 and second[0] == "0":
         return f"{plain(first)} to oh {amount(second[1])}"
     if first == second and len(first) <= 2:
@@ -153,6 +175,8 @@ def _speak_span(match: re.Match) -> str:
 def _speak_scaled(match: re.Match) -> str:
     if match[0] == "3M" and not re.match(r"\ [a-z]+s\b", match.string[match.end() :]):
         return match[0]  # the company
+    if match[3] and _PLACE.search(match.string[max(0, match.start() - 16) : match.start()]):
+        return match[0]
     return f"{amount(match[1])} {_SCALES[match[2] or match[3]]}"
 
 
@@ -181,6 +205,8 @@ def _house_number(text: str) -> str:
 
 def _speak_number(match: re.Match) -> str:
     text, string = match[0], match.string
+    if text[0] == "." and string[: match.start()][-1:].isalpha():
+        return f" point {digits(text)}"  # Section B.2
     words = amount(f"0{text}") if text[0] == "." else (amount if _QUANTITY.match(string, match.end()) else plain)(text)
     before = " " if match.start() and (string[match.start() - 1].isalpha() or string[match.start() - 1] == "%") else ""
     after = " " if match.end() < len(string) and string[match.end()].isalpha() else ""

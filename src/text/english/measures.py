@@ -95,6 +95,11 @@ _SYMBOLS = {  # symbols, separated by spaces: name in the singular; the plural a
     "kn kt kts": "knot",
     "hp": "horsepower",
     "mol": "mole",
+    "mmol": "millimole",
+    "µmol": "micromole",
+    "µM": "micromolar",
+    "µl µL": "microliter",
+    "ng": "nanogram",
     "mmHg": "millimeter of mercury",
     "sqft sq_ft": "square foot",
     "sqm sq_m": "square meter",
@@ -108,7 +113,7 @@ _SYMBOLS = {  # symbols, separated by spaces: name in the singular; the plural a
     "‰": "per mille",
 }
 _NAMES = {symbol.replace("_", " "): name for symbols, name in _SYMBOLS.items() for symbol in symbols.split()}
-_UNCHANGED = {"hertz", "kilohertz", "megahertz", "gigahertz", "horsepower", "percent", "per mille"}
+_UNCHANGED = {"micromolar", "hertz", "kilohertz", "megahertz", "gigahertz", "horsepower", "percent", "per mille"}
 _PLURALS = {
     "foot": "feet",
     "square foot": "square feet",
@@ -121,23 +126,26 @@ _RAISED = {"²": "squared", "2": "squared", "³": "cubed", "3": "cubed"}
 _LENGTHS = "km|cm|mm|nm|µm|m|ft|yd|mi|in"
 _UNIT = "|".join(re.escape(name) for name in sorted(_NAMES, key=len, reverse=True))
 # The dot of "5 ft. tall" goes with the unit; that of "He ran 5 km." ends the sentence.
-_DOT = r"(?:\.(?=\ [a-z\d]))?"
+_DOT = r"(?:(?<![%°‰])\.(?=,|\ [a-z]|(?:(?<=ft\.)|(?<=hr\.)|(?<=hrs\.)|(?<=lb\.)|(?<=lbs\.))\ \d))?"
 _FRACTIONS = "".join(FRACTION_CHARACTERS)
 _COUNT = rf"(?:\d+\ \d{{1,2}}/\d{{1,2}}|\d{{1,3}}/\d{{1,3}}|(?:{NUMBER})?\ ?[{_FRACTIONS}]|{NUMBER}|\.\d+)"
 _MEASURE = re.compile(
-    rf"(?<![\w.,/°%])(?P<sign>[-+](?=\d))?(?P<count>{_COUNT})(?:(?P<to>\ ?-\ ?|\ to\ )(?P<upper>{_COUNT}))?"
-    rf"(?P<gap>\ ?-?)(?:(?P<area>(?:{_LENGTHS}))(?P<power>[²³23])(?!\w)|(?P<unit>{_UNIT})(?P<end>(?![\w²³])))"
-    rf"(?:\ ?/\ ?(?P<per>{_UNIT}|{_LENGTHS}|s|d|day|hour|week|month|year)(?P<per_power>[²³23])?(?!\w))?{_DOT}"
+    rf"(?:(?<![\w.,/°%])|(?<=°[CF]/))(?P<sign>[-+](?=\d))?(?P<count>{_COUNT})(?:(?P<to>\ ?-\ ?|\ to\ )(?P<upper>{_COUNT}))?"
+    rf"(?P<gap>\ ?-?)(?:(?P<area>(?:{_LENGTHS}))\^?(?P<power>[²³23])(?!\w)|(?P<unit>{_UNIT})(?P<end>(?![\w²³])))"
+    rf"(?:\ ?/\ ?(?P<per>{_UNIT}|{_LENGTHS}|s|d|day|hour|week|month|year)(?:\^?(?P<per_power>[²³23]))?(?!\w))?{_DOT}"
 )
-_DOTTED_INCHES = re.compile(rf"(?<![\w.,/])(?P<count>{_COUNT})\ ?-?in\.(?=\ [a-z(]|$)")
-_SECONDS = re.compile(rf"(?<![\w.,/$])(?P<count>{NUMBER})\ s(?![\w'])")
+_DOTTED_INCHES = re.compile(rf"(?<![\w.,/])(?P<count>{_COUNT})\ ?-?in\.(?=,|\ [a-z(]|$)")
+_SECONDS = re.compile(rf"(?<![\w.,/$])(?P<count>{NUMBER}(?=\ s)|\d+\.\d+)\ ?s(?![\w'])")
 _FEET_INCHES = re.compile(r"(?<![\w.,'])(\d{1,3})\ ?(?:'|ft)\ ?(\d{1,2}(?:\.\d+)?)\ ?(?:\"|''|in\b)")
 _HEIGHT = re.compile(r"(?<![\w.,'])(\d{1,2})(?:'|ft)(\d{1,2})(?![\w'])")
 _INCHES = re.compile(rf"(?<![\w.,/])({_COUNT})\"")
 _SAME_UNIT = re.compile(r"(?<=\d)\ ?(°[CF]?|%)\ ?-\ ?(?=\d+(?:\.\d+)?\ ?\1)")  # 5°-10°
 _HOURS_MINUTES = re.compile(r"(?<![\w.,])(\d{1,2})\ ?h\ ?([0-5]?\d)(?:\ ?m(?:in)?)?\b")
+_MINUTES = re.compile(r"(?<![\w.,])(\d{1,2})\ ?m\ ?(?=\d{1,2}(?:\.\d+)?\ ?s\b)")  # 1m 23.4s
 _STONES = re.compile(r"(?<![\w.,])(\d{1,2})\ ?st\ (?=\d{1,2}\ ?lb)")
 _FEET = re.compile(r"(?<![\w.,])(\d{1,4})'(?=\ (?:tall|high|wide|long|deep|by)\b)")
+_FEET_BY_FEET = re.compile(r"(?<![\w.,])(\d{1,4})'\ ?[x×]\ ?(\d{1,4})'(?![\w\"'])")
+_TIMES_TEN = re.compile(r"(?<=\d)\ ?[x×]\ ?(?=10(?:\^|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]))")
 _BY = re.compile(r"(\d\ ?(?:\"|'|cm|mm|m|ft|in|km))\ ?[x×]\ ?(?=\d)")
 # "5m" is a length, but not before these.
 _MILLIONS = re.compile(
@@ -172,11 +180,15 @@ def speak_measures(text: str) -> str:
         "μ", "µ"
     )  # the ordinal sign and the Greek letter look like the sign that is meant
     text = re.sub(r"°\ (?=[CF]\b)", "°", text)
+    text = re.sub(r"\bsq\.\ ?(?=(?:ft|m|km|mi)\b)", "sq ", text)
+    text = _TIMES_TEN.sub(" times ", text)
+    text = _FEET_BY_FEET.sub(lambda match: f"{_feet(match[1])} by {_feet(match[2])}", text)
     text = _BY.sub(r"\1 by ", text)
     if "=" not in text:
         text = re.sub(r"(?<=\d)\ ?[x×]\ ?(?=\d)", " by ", text)
     text = _SAME_UNIT.sub("-", text)
     text = _HOURS_MINUTES.sub(r"\1 hr \2 min", text)
+    text = _MINUTES.sub(r"\1 min ", text)
     text = _STONES.sub(lambda match: f"{amount(match[1])} stone ", text)
     text = _MILLIONS.sub(r"\1 million", text)
     text = _ANGLE.sub(_speak_angle, text)
@@ -242,9 +254,13 @@ def _speak_angle(match: re.Match) -> str:
     return " ".join([*parts, _DIRECTION[match[4]]])
 
 
+def _feet(count: str) -> str:
+    return f"{amount(count)} {'foot' if is_one(count) else 'feet'}"
+
+
 def _speak_height(match: re.Match) -> str:
     feet, inches = match[1], match[2]
-    return f"{amount(feet)} {'foot' if is_one(feet) else 'feet'} {amount(inches)} inch{'' if is_one(inches) else 'es'}"
+    return f"{_feet(feet)} {amount(inches)} inch{'' if is_one(inches) else 'es'}"
 
 
 def _closing_marks(text: str) -> set[int]:

@@ -110,7 +110,7 @@ _MAGNITUDE = (
     r"|\ (?P<spaced>[MB]|m|mn|bn|tn|Mio\.?)(?![A-Za-z/]))?"
 )
 _SIGN = "|".join(re.escape(sign) for sign in _SIGNS if sign not in ("¢", "zł", "kr"))
-_VALUE = rf"(?P<value>{NUMBER}|\.\d+)(?:(?:{_LETTERS})?(?P<to>\ ?-\ ?|\ to\ )(?:{_SIGN})?(?P<upper>{NUMBER}))?"
+_VALUE = rf"(?P<value>{NUMBER}|\.\d+)(?:(?P<scale>{_LETTERS})?(?P<to>\ ?-\ ?|\ to\ )(?:{_SIGN})?(?P<upper>{NUMBER}))?"
 _CODE = "|".join(_CODES)
 _NAMED = "US|U\\.S\\.|CA|C|AU|A|NZ|HK|S|R"
 _AMOUNT_AFTER_SIGN = re.compile(
@@ -126,6 +126,7 @@ _CONTINENTAL = re.compile(r"(?<![\d,.])(\d{1,3}(?:\.\d{3})+)(?=(?:,\d\d)?\ ?(?:�
 _DECIMAL_COMMA = re.compile(r"(?<![\d.])(\d+(?:,\d{3})*),(\d\d)(?=\ ?(?:€|zł|(?:EUR|PLN|CZK|SEK|NOK|DKK)\b))")
 _PENCE = re.compile(r"(?<![\w.,])(\d{1,2})p(?!\w)")
 _PER = re.compile(r"(?<=[a-z])\ ?/\ ?(hour|day|week|month|year|night|person|head|share|barrel|unit|piece|page|word)\b")
+_CASH = re.compile(r"\ (?:bank)?(?:note|bill|coin|cheque|voucher)s?\b")  # ten £50 notes
 _LONE = {sign: names[1] for sign, names in _SIGNS.items()}
 
 
@@ -139,6 +140,8 @@ def speak_money(text: str) -> str:
     text = _DECIMAL_COMMA.sub(r"\1.\2", text)
     text = re.sub(r"\bRs\.?\ ?(?=\d)", "₹", text)
     text = re.sub(r"\$(\d+)s\b", lambda match: plural_of_number(amount(match[1])), text)  # banknotes
+    text = re.sub(r"(?<=\d)\ ?[x×]\ ?(?=[$€£]\d)", " times ", text)
+    text = re.sub(r"\$(?=[A-Z]{2,5}\b(?!\ ?\d))", "", text)  # a company's sign on the stock exchange, $AAPL
     for pattern in (_AMOUNT_AFTER_SIGN, _AMOUNT_BEFORE_SIGN, _AMOUNT_AFTER_CODE):
         text = pattern.sub(_speak, text)
     text = _PENCE.sub(lambda match: f"{amount(match[1])} {'penny' if match[1] == '1' else 'pence'}", text)
@@ -154,12 +157,17 @@ def _speak(match: re.Match) -> str:
     words = {"-": "minus ", "+": "plus "}.get(found.get("minus") or "", "")
     whole, _, fraction = value.partition(".")
     if upper:
-        value_words = f"{amount(value)} to {amount(upper)}"
+        scale = _MAGNITUDES.get(found["scale"] or "", "")
+        value_words = f"{amount(value)}{f' {scale}' if scale not in ('', magnitude) else ''} to {amount(upper)}"
     elif len(fraction) == 2 and hundredth and not magnitude:
         return words + _with_hundredths(whole or "0", fraction, (one, many, hundredth, hundredths))
     else:
         value_words = amount(value if value[0] != "." else f"0{value}")
-    singular = (is_one(value) and not magnitude and not upper) or follows_article(match)
+    singular = (
+        (is_one(value) and not magnitude and not upper)
+        or follows_article(match)
+        or bool(_CASH.match(match.string, match.end()))
+    )
     return f"{words}{value_words}{f' {magnitude}' if magnitude else ''} {one if singular else many}"
 
 

@@ -7,6 +7,9 @@ _BETWEEN = {  # what stands between two words or numbers
     "<=": "is at most",
     "!=": "is not equal to",
     "->": "to",
+    "=>": "to",
+    "==": "equals",
+    "&&": "and",
     "&": "and",
     "+": "plus",
     "=": "equals",
@@ -39,7 +42,7 @@ _GREEK = dict(
         "Σ:sigma Φ:phi Ψ:psi Ω:omega µ:mu"
     )
 )
-_LETTER = re.compile(r"(?<![^\W\d_])[α-ωΑ-Ωµ](?![^\W\d_])")
+_LETTER = re.compile(r"(?<![^\W\d_])[α-ωΑ-Ωµ](?![^\W\d_²³])")
 _SLASH = re.compile(r"(?<!\s)\s*/\s*")
 _ABOUT = re.compile(r"(?<!\w)~\ ?(?=\d)")
 _OR = {
@@ -61,9 +64,10 @@ def speak_signs(text: str) -> str:
     for written, words in _OR.items():
         text = re.sub(rf"(?<!\w){written}(?!\w)", words, text, flags=re.IGNORECASE)
     text = _LETTER.sub(lambda match: _GREEK.get(match[0], match[0]), text)
-    text = re.sub(r"\b([A-G])#(?!\w)", r"\1 sharp", text)
+    text = re.sub(r"(?<![^\W_])([A-Ga-g])#(?!\w)", r"\1 sharp", text)
     text = re.sub(r"(?<![\w.])\.(?=[A-Za-z]{2,}\b)", "dot ", text)  # .NET
     text = _SLASH.sub(" ", text)
+    text = re.sub(r"(?<![^\W_])(?<![)\]])\^", " ", text)  # ^_^
     for sign, word in _BETWEEN.items():
         text = text.replace(sign, f" {word} ")
     return text.translate(str.maketrans(dict.fromkeys(ORNAMENTS, " ")))
