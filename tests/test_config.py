@@ -142,6 +142,8 @@ def test_errors_say_where_a_value_comes_from(tmp_path):
     path.write_text("train: {batch_size: 3}", encoding="utf-8")
     with pytest.raises(InputError, match=r"^override: train.lr is -1.0, but must be above 0$"):
         load_config(path, {"train.lr": -1})
+    with pytest.raises(InputError, match=r"c.yaml with overrides: train.schedule step needs train.anneal_steps"):
+        load_config(path, {"train.schedule": "step"})
     path.write_text("train: {amp: O3}", encoding="utf-8")
     with pytest.raises(InputError, match=r"c.yaml: train.amp is 'O3', but must be one of O0, O1, O2$"):
         load_config(path)

@@ -53,8 +53,10 @@ def load_config(source: str | Path | dict[str, Any] | None = None, overrides: di
             key = f"{name}.{field.name}"
             origin = "override" if key in (overrides or {}) else where
             check_bounds(key, getattr(section, field.name), field.metadata, origin)
+    if overrides:  # fields that do not fit together may come from both
+        where = "override" if source is None else f"{where} with overrides"
     check_audio(config.audio, where)
-    check_text(config.text, "override" if "text.cleaner" in (overrides or {}) else where)
+    check_text(config.text, where)
     check_train(config.train, where)
     network_of(config).check(config, where)
     return config
