@@ -44,7 +44,8 @@ def validate(config: Config) -> None:
     """The losses of a batch, with the loss of one rank, as validation sums over ranks on the host."""
     net, task = create_model(config=config), create_task(config)
     net.set_train(False)
-    inputs = task.inputs(example(config, STEPS * config.model.reduction_factor), 0)
+    frames = STEPS * getattr(config.model, "reduction_factor", 1)
+    inputs = task.inputs(example(config, frames), 0)
     FunctionGraph(task.forward(net), net.get_parameters()).compile(*inputs)
 
 
@@ -69,9 +70,9 @@ def export_tacotron2(config: Config) -> None:
 
 def export_waveglow(config: Config) -> None:
     """The cell of the MINDIR file, for mel spectrograms of any length."""
-    net = create_model(config=config)
-    inputs = waveglow_artifacts(net, False)[0].inputs
-    _compile(WaveGlowExport(net), placeholders(inputs))
+    net, n_group = create_model(config=config), config.model.n_group
+    shapes = (1, config.audio.n_mels, None), (1, n_group, None)  # waveglow_artifacts would compile the denoiser as well
+    _compile(WaveGlowExport(net), [Tensor(shape=shape, dtype=ms.float32) for shape in shapes])
 
 
 def export_denoiser(config: Config) -> None:
@@ -117,5 +118,5 @@ GRAPHS = [
     Graph("WaveGlow of few layers, validation", validate, WAVEGLOW),
     Graph("WaveGlow of few layers, from noise to sound", vocode, WAVEGLOW),
     Graph("WaveGlow of few layers, exported", export_waveglow, WAVEGLOW),
-    Graph("WaveGlow's denoiser, exported", export_denoiser, WAVEGLOW),
+    Graph("WaveGlow's denoiser, exported, and from noise to sound for its bias", export_denoiser, WAVEGLOW),
 ]
