@@ -64,6 +64,13 @@ ENGLISH = load_config(overrides={"text.cleaner": "english"})
         ("Op. 27 No. 2.", "opus twenty-seven number two."),
         ("Genesis 1:1-3 and Psalm 23:4.", "genesis one one to three and psalm twenty-three four."),
         ("The 5th-8th row.", "the fifth to eighth row."),
+        ("It was No. 221B.", "it was number two hundred twenty-one B."),
+        ('<b>Bold</b> &amp; <a href="x">thin</a>; a <b.', "bold and thin; a is less than b."),
+        ("EUR/USD 1.08 and 5 Kč.", "E U R U S D one point zero eight and five korunas."),
+        ("It cost $5 mil. in all.", "it cost five million dollars in all."),
+        ("Add 2 Tbsp sugar.", "add two tablespoons sugar."),
+        ("CHF 10'500 it is.", "ten thousand five hundred swiss francs it is."),
+        ("An A+ and an A-.", "an A plus and an A-."),
     ],
 )
 def test_reading(text, spoken):

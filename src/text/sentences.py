@@ -11,7 +11,7 @@ _INITIALS = re.compile(r"(?:[a-z]\.)*[a-z]")  # "J" of "J. Hidell", "U.S" and "p
 _NEVER_LAST = frozenset(
     str.split(
         "mr mrs ms messrs mme mlle dr drs prof sr sra pres sen rep reps gov gen adm amb brig atty lt col cmdr "
-        "capt maj sgt insp rev hon fr mt supt vs viz cf approx esp incl e.g i.e ca sq"
+        "capt maj sgt insp rev hon fr mt supt vs viz cf approx esp incl e.g i.e ca sq rs"
     )
 )
 # Theirs ends none before a number.

@@ -83,6 +83,7 @@ _LETTER_A = re.compile(
     r"|\b(?:an|An)\ A\b"  # an A
     r"|(?<=[a-z,;]\ )A(?=\s*$|[.,;:!?)\"']|\ (?:and|or|to|is|was|in|for|from|at|on|with)\b)"  # from A to B
     r"|\bA(?=-[a-z]|/[A-Z]\b)"  # A-level, A/C
+    r"|\bA(?=[+-](?!\w))"  # A+
     r"|(?<=\b[A-Z]/)A\b"  # N/A
 )
 _INITIALS = re.compile(r"\b(?:[A-Za-z]\.){2,}|\b(?:[A-Z]\.[ -]?)*[A-Z]\.(?=[ -]?(?:[A-Z][a-z']|[A-Z]\b))")
