@@ -120,10 +120,10 @@ def _ends_sentence(before: str, after: str, cased: bool) -> bool:
 
 def _full_stop_ends(word: str, following: str, cased: bool) -> bool:
     lower = word.lower()
-    next_word = re.match(r"[\w’']*", following)[0]
+    next_word = re.match(r"\w*", following)[0]  # "It" of "It's" too
     if lower in _NEVER_LAST or word == "Ft":
         return False
-    if following[:1].isdigit() and lower in _BEFORE_NUMBER:
+    if lower in _BEFORE_NUMBER and re.match(r"\d|[IVXL]{2,}\b|[IVXL]-", following):
         return False
     if _INITIALS.fullmatch(lower):
         return cased and next_word in (STARTERS if "." in word else _AFTER_INITIAL)

@@ -112,8 +112,8 @@ def spell_out(text: str, separator: str = " ") -> str:
 
 
 def prepare(text: str) -> str:
-    """Remove the mark of spelled letters from a text from outside, close up "10 000" and "10'500", and write digits of any script
-    as 0 to 9."""
+    """Remove the mark of spelled letters from a text from outside, close up "10 000" and "10'500", and write digits of
+    any script as 0 to 9."""
     text = _SPACED.sub(lambda match: re.sub("[ ']", "", match[0]), text.replace(_LETTER, ""))
     if text.isascii():
         return text
