@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src import runtime
-from src.audio import griffin_lim
 from src.cli import CommandLine, positive, run, seed
 from src.config import network_of
 from src.errors import InputError, some_of
@@ -33,7 +32,6 @@ from src.synthesis.synthesis import Line, Utterance, read_lines, synthesise
 from src.synthesis.vocoder import Vocoder
 from src.synthesis.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, griffin_lim_aside, vocoder_for
 from src.text import speakable_sentences, unknown_words
-from src.train.task import create_task
 
 if TYPE_CHECKING:
     from mindspore import nn  # at run time `src` comes first and quiets its log
@@ -49,7 +47,7 @@ def main() -> None:
     recogniser = Recogniser() if arguments.metrics else None
     clips = held_out_clips(arguments.data_path, arguments.ids, arguments.clips) if arguments.metrics else []
     runtime.setup(arguments.seed)
-    compute = griffin_lim_aside(arguments) if lines else griffin_lim  # before the network, see there
+    compute = griffin_lim_aside(arguments, speaks=bool(lines))  # before the network, see there
     net, facts = _network(arguments, overrides, speaks=bool(lines) or arguments.metrics)
     if arguments.text_file:
         lines = _with_sound(lines, net, arguments.text_file)
@@ -246,8 +244,7 @@ def _copy(net: nn.Cell, recording: Path, vocoder: Vocoder, output_dir: Path, fac
 
 
 def _validate(net: nn.Cell, data_path: Path, output_dir: Path) -> dict[str, Any]:
-    metrics, validation = evaluate(net, data_path)
-    create_task(net.config).save_example(validation, output_dir)
+    metrics, validation = evaluate(net, data_path, output_dir)
     print(f"{validation} over {metrics['clips']} clips, see {output_dir / 'metrics.json'} and the picture beside it")
     return metrics
 

@@ -8,8 +8,7 @@ from argparse import BooleanOptionalAction
 from pathlib import Path
 from typing import get_args
 
-from src.cli import CommandLine, run
-from src.errors import InputError
+from src.cli import CommandLine, positive, run
 from src.export.writing import ExportMismatch, FileFormat, export
 
 
@@ -28,15 +27,13 @@ def main() -> None:
     )
     command.add_argument(
         "--max_symbols",
-        type=int,
+        type=positive,
         help="of Tacotron 2 as MINDIR or AIR: longest text (default: text.max_sentence_length)",
     )
     command.add_argument(
         "--verify", action=BooleanOptionalAction, default=True, help="run what was written and compare (default: yes)"
     )
     arguments, overrides = command.parse()
-    if arguments.max_symbols is not None and arguments.max_symbols < 1:
-        raise InputError("--max_symbols must be at least 1")
     try:
         done = export(**vars(arguments), overrides=overrides)
     except ExportMismatch as error:

@@ -27,11 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src import runtime
 from src.cli import CommandLine, run
-from src.config import TextConfig
+from src.config import TextConfig, network_of
 from src.errors import InputError, quote, some_of
 from src.hub.card import shipped_voice
 from src.models.factory import create_model
-from src.models.tacotron2.model import Tacotron2
 from src.runtime.interruption import Interruption
 from src.synthesis.speech_queue import UNEXPECTED, Job, SpeechQueue
 from src.synthesis.vocoder_flags import add_vocoder_flags, check_vocoder_flags, vocoder_for
@@ -84,8 +83,10 @@ class Server(ThreadingHTTPServer):
         self.private = ipaddress.ip_address(self.server_address[0]).is_loopback
 
     def answers_to(self, host: str) -> bool:
-        """Return whether a request may name `host`. Other names are refused: a foreign page could let its own name
-        point to this server (DNS rebinding)."""
+        """Return whether a request may name `host`.
+
+        Other names are refused: a foreign page could let its own name point to this server (DNS rebinding).
+        """
         name = ""
         with suppress(ValueError):
             name = urlsplit(f"//{host}").hostname or ""
@@ -272,7 +273,7 @@ def main() -> None:
     server = Server(arguments.host, arguments.port)
     runtime.setup()
     net = create_model(checkpoint=arguments.checkpoint, overrides=overrides)
-    if not isinstance(net, Tacotron2):
+    if network_of(net.config).kind != "acoustic":
         raise InputError(f"{arguments.checkpoint}: is a {net.config.model.name}, which speaks no text")
     vocoder, names = vocoder_for(net, arguments)
     server.queue = SpeechQueue(net, vocoder)

@@ -4,10 +4,14 @@
 # usage: [PYTHON=/path/to/python3.11] bash scripts/install.sh VENV REQUIREMENTS [PACKAGE ...]
 #   PACKAGE  installed without its dependencies
 set -euo pipefail
+
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; } # prints the comment at the top
+fail() { echo "error: $*" >&2; exit 2; }
+case ${1-} in -h | --help) usage && exit 0 ;; esac
+[ $# -ge 2 ] || { usage >&2 && exit 2; }
 venv=$1 requirements=$2
 shift 2
 
-fail() { echo "error: $*" >&2; exit 2; }
 usable() { # PYTHON
     "$1" -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null
 }

@@ -15,7 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.audio import griffin_lim, save_wav
-from src.cli import CommandLine, run
+from src.cli import CommandLine, amount, run, seed
 from src.errors import InputError
 from src.files import write_atomically
 from src.synthesis.vocoder import check_signature, waveglow_vocoder
@@ -31,17 +31,15 @@ def main() -> None:
     command.add_argument(
         "--output_dir", type=Path, required=True, help="folder for 0001.wav, 0001_mel.npy and summary.json"
     )
-    command.add_argument("--seed", type=int, default=0, help="of the prenet's dropout and of the vocoder (default: 0)")
+    command.add_argument("--seed", type=seed, default=0, help="of the prenet's dropout and of the vocoder (default: 0)")
     command.add_argument("--waveglow_dir", type=Path, help="folder with waveglow.onnx (default: Griffin-Lim)")
     command.add_argument(
-        "--sigma", type=float, help="of WaveGlow: standard deviation of the latents (default: its own)"
+        "--sigma", type=amount, help="of WaveGlow: standard deviation of the latents (default: its own)"
     )
     command.add_argument(
-        "--denoiser_strength", type=float, help="of WaveGlow: how much of its own hum is removed (default: 0)"
+        "--denoiser_strength", type=amount, help="of WaveGlow: how much of its own hum is removed (default: 0)"
     )
     arguments, overrides = command.parse()
-    if arguments.seed < 0:
-        raise InputError("--seed must not be negative")
     if not arguments.waveglow_dir and (arguments.sigma is not None or arguments.denoiser_strength is not None):
         raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --waveglow_dir")
     # Imported here, so that a missing onnxruntime gives one line instead of a traceback.

@@ -1,6 +1,7 @@
 """Start ranks by msrun and watch them until all have ended; called by run_distribute_train.sh.
 
 usage: python scripts/watch_ranks.py LOG_DIR FIRST_RANK NUM_RANKS msrun --join=False ...
+The environment variable GRACE_SECONDS says how long ranks may take to save a checkpoint (default: 30).
 
 msrun could watch by itself (--join=True), but then:
 - it kills all ranks as soon as one has saved the checkpoint that it was asked for;
@@ -190,9 +191,22 @@ def _say(*lines: str) -> None:
 
 def main() -> int:
     """Start the ranks, wait, report. Returns the exit status."""
-    log_dir, first, number, *command = sys.argv[1:]
-    numbers = range(int(first), int(first) + int(number))
-    ranks = Ranks(Path(log_dir), numbers, int(os.environ["GRACE_SECONDS"]))
+    if {"-h", "--help"} & set(sys.argv[1:2]):
+        print(__doc__.rstrip())
+        return 0
+    try:
+        log_dir, first, number, *command = sys.argv[1:]
+        numbers = range(int(first), int(first) + int(number))
+        grace_seconds = int(os.environ.get("GRACE_SECONDS", "30"))
+        if not (command and numbers and Path(log_dir).is_dir()):
+            raise ValueError
+    except ValueError:
+        _say(
+            "error: expected LOG_DIR (an existing folder) FIRST_RANK NUM_RANKS and the command line of msrun; "
+            "bash scripts/run_distribute_train.sh calls this script with them"
+        )
+        return 2
+    ranks = Ranks(Path(log_dir), numbers, grace_seconds)
     # Held until this process ends. It has the rank's number because machines may share the folder.
     lock = os.open(Path(log_dir, f".lock_{first}"), os.O_CREAT | os.O_WRONLY)
     try:

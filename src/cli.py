@@ -9,7 +9,8 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from src.config import NETWORKS, keys, nearest_key, sections, typed
-from src.errors import InputError
+from src.errors import InputError, one_line
+from src.text.registry import CLEANERS
 
 
 class CommandLine(ArgumentParser):
@@ -47,7 +48,7 @@ class CommandLine(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line on stderr and exit with code 2."""
-        message = " ".join(message.split())
+        message = one_line(message)
         unknown = re.search(r"--(\w+\.\w+)", message)
         if "nrecognized" in message and unknown:
             message = f"unknown key '{unknown[1]}'; did you mean '{nearest_key(unknown[1])}'?"
@@ -58,8 +59,8 @@ class CommandLine(ArgumentParser):
 def facts(key: str, field: Field) -> str:
     """Describe type, bounds and default of a configuration key, for help texts and pages."""
     kind = "|".join(get_args(field.type)) if get_origin(field.type) is Literal else getattr(field.type, "__name__", "")
-    if key == "model.name":
-        kind = "|".join(NETWORKS)
+    if registry := {"model.name": NETWORKS, "text.cleaner": CLEANERS}.get(key):
+        kind = "|".join(registry)
     default = field.default_factory() if field.default is MISSING else field.default
     default = f"{len(default)} items" if isinstance(default, list | dict) and len(default) > 3 else default
     return ", ".join(filter(None, (kind, str(field.metadata["bounds"]), f"default: {default}")))
@@ -106,7 +107,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     try:
         main()
     except (InputError, PermissionError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -12,6 +12,11 @@ def diverged(symptom: str) -> InputError:
     return InputError(f"{symptom}: the network's weights have diverged, take an earlier checkpoint")
 
 
+def one_line(text: object) -> str:
+    """Write a text, or the message of an error, in one line."""
+    return " ".join(str(text).split())
+
+
 def quote(text: str) -> str:
     """Put `text` in quotation marks, shortened if it is long."""
     return repr(text if len(text) <= 80 else f"{text[:77]}...")

@@ -75,6 +75,8 @@ def test_unknown_key_names_the_nearest_one():
         ("train.schedule", "cosine", "constant"),
         ("train.amp", "O3", "O0"),
         ("train.max_hours", -1.0, "at least 0"),
+        ("train.seed", 2**31, "at most 2147483647"),
+        ("text.cleaner", "polish", "no cleaner 'polish'; choose one of english_cleaners"),
         ("train.accumulate", 0, "above 0"),
         ("train.reduction_steps", {100: 2}, "fall from model.reduction_factor"),
         ("audio.mel_ceiling", 1e-6, "must be below audio.mel_ceiling"),
@@ -130,6 +132,21 @@ def test_symbols_can_be_a_flag():
 
 def test_the_page_of_parameters_is_that_of_the_fields():
     assert (FOLDER.parent / "docs" / "parameters.md").read_text(encoding="utf-8") == list_parameters.page()
+
+
+def test_errors_say_where_a_value_comes_from(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("train: {lr: -1}", encoding="utf-8")
+    with pytest.raises(InputError, match=r"^.*c.yaml: train.lr is -1.0, but must be above 0$"):
+        load_config(path)
+    path.write_text("train: {batch_size: 3}", encoding="utf-8")
+    with pytest.raises(InputError, match=r"^override: train.lr is -1.0, but must be above 0$"):
+        load_config(path, {"train.lr": -1})
+    with pytest.raises(InputError, match=r"c.yaml with overrides: train.schedule step needs train.anneal_steps"):
+        load_config(path, {"train.schedule": "step"})
+    path.write_text("train: {amp: O3}", encoding="utf-8")
+    with pytest.raises(InputError, match=r"c.yaml: train.amp is 'O3', but must be one of O0, O1, O2$"):
+        load_config(path)
 
 
 def test_symbols_can_be_a_table_by_name():

@@ -195,7 +195,7 @@ def test_what_coqui_and_ours_do_not_share_is_refused(tensors, torch_files, tmp_p
     with pytest.raises(InputError, match=r"there is no use for speaker_embedding\.weight"):
         convert(source, tmp_path / "y.ckpt")
     (tmp_path / "config.json").write_text("[1]")
-    for path, complaint in (("config.json", "expected a JSON object"), ("none.json", "cannot be read as JSON")):
+    for path, complaint in (("config.json", "expected a JSON object"), ("none.json", "none.json: cannot be read")):
         code, _, errors = convert_script(source, tmp_path / "y.ckpt", "--source_config", tmp_path / path)
         assert code == 2 and complaint in errors
 

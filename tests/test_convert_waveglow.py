@@ -125,7 +125,7 @@ def test_the_script_makes_a_network_that_computes_what_theirs_did(
         (("--model.wn_channels", 256), "model.wn_channels is 16 by the tensors, not 256"),
         (("--audio.hop_length", 300), "audio.hop_length (300) must be a multiple of model.n_group (8)"),
         (("--audio.hop_length", 384), "model.upsample_kernel_size (1024) must be a multiple of audio.hop_length (384)"),
-        (("--symbols", tmp_path / "symbols.json"), "x.pt: is a WaveGlow, which reads no symbols"),
+        (("--symbols", tmp_path / "symbols.json"), "x.pt: is a waveglow, which reads no symbols"),
         (("--source", "torchaudio"), "not named like torchaudio; but like dle"),
     ):
         code, _, errors = convert_script(source, tmp_path / "y.ckpt", *arguments)

@@ -154,7 +154,7 @@ def test_what_comes_of_a_text(ask, speak):
 
 
 def test_markup_and_foreign_letters_are_text(speak):
-    text = f"{HOSTILE}\r\n\u202e\N{GRINNING FACE} \u65e5\u672c"
+    text = f"{HOSTILE}\r\n\u202e\N{GRINNING FACE} na\u00efve"
     result = speak(text)[0]["result"]
     assert result["text"] == text and "\N{GRINNING FACE}" in result["notes"][0]
 
@@ -173,6 +173,7 @@ def test_markup_and_foreign_letters_are_text(speak):
         ({"text": "bell\a and \x00"}, "control characters: U+0007, U+0000"),
         ({"text": "half a \ud83d character"}, "control characters: U+D83D"),
         ({"text": "{QQ9}"}, "QQ9"),
+        ({"text": "Hello \u65e5\u672c"}, "text.foreign_script"),
         ({"text": "a", "seed": -1}, "seed"),
         ({"text": "a", "seed": 2**32}, "seed"),
         ({"text": "a", "seed": "1"}, "seed"),

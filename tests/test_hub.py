@@ -384,7 +384,7 @@ def test_the_script_says_what_it_made_and_what_is_left_to_do(checkpoints, tmp_pa
 def test_the_shipped_voice_is_the_one_of_the_card(monkeypatch):
     name, sha256_of_card = asset_of(ROOT / "hub_meta.md")
     assert shipped_voice() == ROOT / "checkpoints" / name and hash_of(shipped_voice()) == sha256_of_card
-    assert create_model(checkpoint=shipped_voice()).config.text.cleaner == "english_phonemes"
+    assert create_model(checkpoint=shipped_voice()).config.text.cleaner == "english"
     monkeypatch.setattr(hub_card, "_verify", lambda *_: (_ for _ in ()).throw(InputError("another file")))
     with pytest.raises(InputError, match="another file; --checkpoint names another voice"):
         shipped_voice()

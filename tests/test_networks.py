@@ -64,6 +64,11 @@ def test_its_keys_are_flags_with_bounds(toy, capsys):
     )
 
 
+def test_a_name_is_registered_once(toy):
+    with pytest.raises(ValueError, match="a network 'toy' already"):
+        register_network(NETWORKS["toy"])
+
+
 def test_it_trains_resumes_saves_and_loads(toy, tmp_path):
     config, data = load_config(overrides=toy), write_corpus(tmp_path / "data")
     assert Training(config, data, tmp_path / "out").run().finished

@@ -145,6 +145,18 @@ def test_stereo_44100_hz_and_flac(recordings, tmp_path):
     assert corpus.wavs[6] == "wavs/clip-6.flac"
 
 
+def test_a_foreign_script_is_a_bad_row_or_transliterated(recordings, tmp_path):
+    metadata = recordings / "metadata.csv"
+    first, rest = metadata.read_text(encoding="utf-8").split("\n", 1)
+    metadata.write_text(f"{first.rsplit('|', 1)[0]}|Привет, мир.\n{rest}", encoding="utf-8")
+    with pytest.raises(BadRowsError) as error:
+        preprocess(tmp_path / "data", config(), recordings)
+    assert "'Привет' is written in Cyrillic" in error.value.lines[0]
+    preprocess(tmp_path / "data", config(text__foreign_script="transliterate"), recordings)
+    with pytest.raises(InputError, match=r"other settings \(foreign_script\)"):
+        preprocess(tmp_path / "data", config(), recordings)
+
+
 def test_finished_dataset_is_kept_or_replaced(recordings, tmp_path, run_script):
     arguments = ["--data_path", recordings, "--output_dir", tmp_path / "data", "--workers", 1]
     assert run_script(*arguments)[0] == 0

@@ -12,8 +12,8 @@ TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md
 DOCS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 PAGES = [*TEXTS, "CONTRIBUTING.md", "CHANGELOG.md", *DOCS]
 SECTIONS = """
-Contents, Description, Model architecture, Dataset, Environment, Quick start, Script description, Training, Evaluation, Export,
-Model description, Random situation
+Contents, Description, Model architecture, Dataset, Environment, Quick start, Script description, Training, Evaluation,
+Export, Model description, Random situation
 """
 LONGEST = 20_000  # characters of a front page
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -80,6 +80,14 @@ def test_help_names_every_configuration_key(script):
     assert [key for key in keys() if f"--{key}" not in done.stdout] == []
 
 
+@pytest.mark.parametrize("command", [[sys.executable, "scripts/watch_ranks.py"], ["bash", "scripts/install.sh"]])
+def test_help_and_usage_of_scripts_that_others_call(command):
+    done = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"{command[1]} " in done.stdout and done.stderr == ""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr and done.stderr
+
+
 def test_the_demo_of_training_speaks_a_sentence_of_its_corpus():
     text = re.search(r"^train-demo: SAY = (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
     assert text in {line.split("|")[1] for line in (ROOT / "demo_corpus" / "metadata.csv").read_text().splitlines()}

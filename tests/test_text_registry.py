@@ -30,8 +30,7 @@ def test_another_language_is_one_registration(monkeypatch):
     monkeypatch.setitem(CLEANERS, "shouting", CLEANERS["basic_cleaners"])  # taken out again at the end
     del CLEANERS["shouting"]
     register(Cleaner("shouting", "xx", str.upper, split=lambda text: text.split("|"), scripts=frozenset({"LATIN"})))
-    config = load_config()
-    config.text.cleaner = "shouting"
+    config = load_config(overrides={"text.cleaner": "shouting"})
     assert spoken_text("abc", config) == "ABC"
     assert split_sentences("a|b", config) == ["a", "b"]
     assert text_to_sequence("abc", "shouting") == [SYMBOLS.index(letter) for letter in "ABC"]

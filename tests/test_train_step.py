@@ -5,7 +5,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from src import runtime
 from src.config import TrainConfig
-from src.train.step import TrainStep, clip_by_norm, global_norm, gradient_sum, plan_buckets
+from src.train.step import TrainStep, clip_by_norm, global_norm, gradient_buckets, gradient_sum
 from src.train.tacotron2 import teacher_forced
 
 START = np.array([1.0, -2.0, 0.5], np.float32)
@@ -119,7 +119,7 @@ def test_clipping():
     ],
 )
 def test_gradients_are_reduced_in_few_buckets(sizes, most, buckets):
-    assert plan_buckets(sizes, most) == buckets
+    assert gradient_buckets(sizes, most) == buckets
 
 
 def test_buckets_sum_each_gradient_over_the_ranks():

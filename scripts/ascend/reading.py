@@ -34,6 +34,7 @@ AICPU_OPERATORS = re.compile(
     r"StandardNormal|Svd|TruncatedNormal|UniformCandidateSampler|UniformInt|UniformReal"
 )
 
+EVENTS = {"StreamSend", "StreamRecv"}  # between the streams of computation and of HCCL; they start no kernel
 FUSED_NAMES = {"GraphKernel", "fusion", "split"}
 FUNCTION = re.compile(r"CompileGraph\] Compile graph: (\S+), Split")
 KERNEL = re.compile(r"GenerateKernelMod\] kernel opname:([^,]+), kernel type:(\w+)")
@@ -61,7 +62,7 @@ class Kernel(NamedTuple):
 
 
 class Compiled(NamedTuple):
-    """All kernels of a compilation, and what else concerns the host."""
+    """The kernels of a compilation, and what else concerns the host."""
 
     kernels: list[Kernel]
     loops: list[str]  # the host reads the condition of each once in an iteration
@@ -84,7 +85,7 @@ def read(folder: Path, log: str) -> Compiled:
         actors += _actors(text)
         copies += sum(map(int, re.findall(r"^\[Copy actors:(\d+)\]", text, re.MULTILINE)))
     kernels: list[Kernel] = []
-    rest = (actor for actor in actors if actor.device == "Ascend")
+    rest = (actor for actor in actors if actor.device == "Ascend" and _primitive(actor) not in EVENTS)
     for function, chosen in _segments(log):
         kernels += [_kernel(chosen, loops.get(function, ""), actor) for actor in itertools.islice(rest, chosen.total())]
     if len(kernels) != sum(chosen.total() for _, chosen in _segments(log)) or next(rest, None):

@@ -137,7 +137,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def content_sha256(arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]) -> str:
-    """Hexadecimal SHA-256 of a checkpoint's arrays, their names and its texts, which the file itself states."""
+    """Return the hexadecimal SHA-256 of a checkpoint's arrays, their names and its texts; the file carries it too."""
     digest = hashlib.sha256(json.dumps(texts, sort_keys=True).encode())
     for name in sorted(arrays):
         digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())

@@ -1,9 +1,11 @@
-"""Checks of configuration values: each by the bounds of its field, and fields that must fit together."""
+"""Checks of configuration values: each number by the bounds of its field, names by registries, and fields together."""
 
+import unicodedata
 from typing import Any
 
-from src.config.schema import AudioConfig, Config, TrainConfig
+from src.config.schema import AudioConfig, Config, TextConfig, TrainConfig
 from src.errors import InputError
+from src.text.registry import cleaner_named
 
 
 def check_bounds(key: str, value: Any, metadata: Any, where: str) -> None:
@@ -17,10 +19,10 @@ def check_bounds(key: str, value: Any, metadata: Any, where: str) -> None:
 
 
 def check_audio(audio: AudioConfig, where: str) -> None:
-    """Make sure that the audio settings fit together, which is what every `check_...` here does for its section.
+    """Make sure that the audio settings fit together.
 
     Raises:
-        InputError: names the key that does not fit.
+        InputError: names the key that does not fit; so do the other checks here.
     """
     if audio.win_length > audio.n_fft:
         raise InputError(
@@ -32,6 +34,14 @@ def check_audio(audio: AudioConfig, where: str) -> None:
     if audio.mel_floor >= audio.mel_ceiling:
         floor, ceiling = audio.mel_floor, audio.mel_ceiling
         raise InputError(f"{where}: audio.mel_floor ({floor}) must be below audio.mel_ceiling ({ceiling})")
+
+
+def check_text(text: TextConfig, where: str) -> None:
+    """Make sure that the cleaner is a registered one."""
+    try:
+        cleaner_named(text.cleaner)
+    except InputError as error:
+        raise InputError(f"{where}: text.cleaner: {error}") from error
 
 
 def check_train(train: TrainConfig, where: str) -> None:
@@ -50,7 +60,8 @@ def check_train(train: TrainConfig, where: str) -> None:
 def check_tacotron2(config: Config, where: str) -> None:
     """Make sure that symbols, network and reduction factors of a Tacotron 2 fit together."""
     text, model, steps = config.text, config.model, config.train.reduction_steps
-    repeated = sorted({symbol for symbol in text.symbols if not symbol or text.symbols.count(symbol) > 1})
+    symbols = [unicodedata.normalize("NFC", symbol) for symbol in text.symbols]  # as texts are read
+    repeated = sorted({symbol for symbol in symbols if not symbol or symbols.count(symbol) > 1})
     if repeated:
         raise InputError(f"{where}: text.symbols has empty or repeated symbols: {', '.join(map(repr, repeated))}")
     if text.end_symbol and text.end_symbol not in text.symbols:

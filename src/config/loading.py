@@ -2,16 +2,18 @@
 
 import dataclasses
 import difflib
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from src.config.checks import check_audio, check_bounds, check_train
+from src.config.checks import check_audio, check_bounds, check_text, check_train
 from src.config.networks import NETWORKS, network_of
 from src.config.schema import Config, Tacotron2Config
-from src.errors import InputError
+from src.errors import InputError, one_line, quote
+from src.files import read_text
 from src.text.symbols import symbol_table
 
 
@@ -47,9 +49,14 @@ def load_config(source: str | Path | dict[str, Any] | None = None, overrides: di
     if overrides:
         config = _build(values | typed(overrides, "override"), "override")
     for name, section in vars(config).items():
-        for key in dataclasses.fields(section):
-            check_bounds(f"{name}.{key.name}", getattr(section, key.name), key.metadata, where)
+        for field in dataclasses.fields(section):
+            key = f"{name}.{field.name}"
+            origin = "override" if key in (overrides or {}) else where
+            check_bounds(key, getattr(section, field.name), field.metadata, origin)
+    if overrides:  # fields that do not fit together may come from both
+        where = "override" if source is None else f"{where} with overrides"
     check_audio(config.audio, where)
+    check_text(config.text, where)
     check_train(config.train, where)
     network_of(config).check(config, where)
     return config
@@ -86,13 +93,28 @@ def typed(overrides: dict[str, Any], where: str = "flag") -> dict[str, Any]:
     try:
         parsed = parser.parse_object({key: _with_symbols(key, value, where) for key, value in overrides.items()})
     except ArgumentError as error:
-        raise InputError(f"{where}: {' '.join(str(error).split())}") from error
+        raise InputError(f"{where}: {_type_complaint(error, overrides)}") from error
     return {key: parsed[key] for key in overrides}
 
 
 def nearest_key(key: str) -> str:
     """Return the valid dotted key most like `key`."""
     return difflib.get_close_matches(key, keys(), n=1, cutoff=0.0)[0]
+
+
+def _type_complaint(error: ArgumentError, values: dict[str, Any]) -> str:
+    """Say which of `values` has the wrong type, in words for people; jsonargparse shows Python's own."""
+    message = one_line(error)
+    named = re.search(r'"(\w+\.\w+)"', message)
+    if not named or named[1] not in values:
+        return message
+    kind = keys()[named[1]].type
+    wanted = f"one of {', '.join(get_args(kind))}" if get_origin(kind) is Literal else f"of type {_name_of(kind)}"
+    return f"{named[1]} is {quote(str(values[named[1]]))}, but must be {wanted}"
+
+
+def _name_of(kind: Any) -> str:
+    return str(kind) if get_origin(kind) else kind.__name__
 
 
 def _with_symbols(key: str, value: Any, where: str) -> Any:
@@ -120,10 +142,11 @@ def _build(values: dict[str, Any], where: str) -> Config:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
+    text = read_text(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8, an impossible date
-        raise InputError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+        content = yaml.safe_load(text)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: an impossible date
+        raise InputError(f"{path}: cannot be read as YAML: {one_line(error)}") from error
     if not isinstance(content, dict | None):
         raise InputError(f"{path}: expected sections ({', '.join(sections())}), found {type(content).__name__}")
     return content or {}

@@ -16,7 +16,7 @@ Kind = Literal["acoustic", "vocoder"]  # text to mel spectrogram; mel spectrogra
 
 @dataclass(frozen=True)
 class Network:
-    """Everything the programs need to know about one network.
+    """A network, as the programs need to know it.
 
     Code is given as the object itself or as "module:attribute", and then imported when it is used: so a configuration
     can be read without MindSpore.
@@ -27,9 +27,13 @@ class Network:
             default.
         check: raises InputError for a configuration whose fields do not fit together; called with it and where it comes
             from.
-        cell: `nn.Cell` that is built from a `Config`.
+        cell: `nn.Cell` that is built from a `Config` and keeps it as `config`. An acoustic one speaks by `generate`,
+            `compile_generate` and `generate_key`, as `Tacotron2` has them; a vocoder by `infer` and
+            `remove_weight_norm`, as `WaveGlow` has them.
         task: `src.train.task.Task` that is built from a `Config`.
-        exporters: by file format, what makes the list of `src.export.artifact.Artifact` of a network.
+        exporters: by file format, a function from a network to its list of `src.export.artifact.Artifact`. For MINDIR
+            and AIR it takes `fixed` too (whether sizes must not be dynamic), and `max_symbols` if the network is
+            acoustic.
         layout: `src.convert.mapping.PublicLayout` of the public implementations' checkpoints, if there are any.
         card: file name of the MindSpore Hub card, if there is one.
     """
@@ -61,7 +65,13 @@ NETWORKS: dict[str, Network] = {}
 
 
 def register_network(network: Network) -> None:
-    """Make a network known to the configuration, the command line and all programs."""
+    """Make a network known to the configuration, the command line and all programs. Its name must be new.
+
+    Raises:
+        ValueError: there is a network of that name already.
+    """
+    if network.name in NETWORKS:
+        raise ValueError(f"there is a network '{network.name}' already")
     NETWORKS[network.name] = network
 
 

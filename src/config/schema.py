@@ -30,13 +30,13 @@ class Bounds(NamedTuple):
         """Return what a value must be, in words and as a predicate."""
         rules: list[tuple[str, Callable[[float], bool]]] = []
         if self.above is not None:
-            rules.append((f"above {self.above:g}", lambda value: value > self.above))
+            rules.append((f"above {self.above}", lambda value: value > self.above))
         if self.least is not None:
-            rules.append((f"at least {self.least:g}", lambda value: value >= self.least))
+            rules.append((f"at least {self.least}", lambda value: value >= self.least))
         if self.below is not None:
-            rules.append((f"below {self.below:g}", lambda value: value < self.below))
+            rules.append((f"below {self.below}", lambda value: value < self.below))
         if self.most is not None:
-            rules.append((f"at most {self.most:g}", lambda value: value <= self.most))
+            rules.append((f"at most {self.most}", lambda value: value <= self.most))
         if self.odd:
             rules.append(("odd", lambda value: value % 2 == 1))
         if self.even:
@@ -105,7 +105,7 @@ class TextConfig:
         "ARPAbet as @AH0, or as AH0 if letters are lower case",
     )
     end_symbol: str = setting("", "one of the symbols, which is put behind each text; none if empty")
-    cleaner: Literal["english_cleaners", "basic_cleaners", "english_phonemes", "english"] = setting(
+    cleaner: str = setting(
         "english_cleaners",
         "how text is normalised before symbols are looked up, see docs/text.md; english_phonemes and english look "
         "words up in the CMU dictionary",
@@ -228,7 +228,7 @@ class TrainConfig:
     )
     weight_decay: float = setting(1e-6, "L2 penalty", least=0)
     grad_clip: float = setting(1.0, "largest global norm of the gradient; a huge value turns clipping off", above=0)
-    seed: int = setting(1234, "seed of initial weights, shuffling and dropout", least=0)
+    seed: int = setting(1234, "seed of initial weights, shuffling and dropout", least=0, most=2**31 - 1)
     log_every: int = setting(10, "steps between two rows of log.jsonl", above=0)
     validate_every: int = setting(0, "steps between two validations; 0: once per epoch", least=0)
     checkpoint_every: int = setting(1000, "steps between two checkpoints; 0: once per epoch", least=0)
@@ -251,7 +251,7 @@ class TrainConfig:
 
 @dataclass
 class Config:
-    """Everything that shapes a run. It travels as YAML text inside each checkpoint."""
+    """The settings of a run. They travel as YAML text inside each checkpoint."""
 
     audio: AudioConfig = field(default_factory=AudioConfig)
     text: TextConfig = field(default_factory=TextConfig)

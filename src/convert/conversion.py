@@ -121,8 +121,8 @@ def _recognise(
         raise InputError(f"NaN or infinity in {some_of(broken)}: the training diverged, take an earlier checkpoint")
     layouts = public_layouts()
     network = next((name for name, known in layouts.items() if known.recognises(tensors)), "tacotron2")
-    if "text.symbols" in asked and network == "waveglow":
-        raise InputError("is a WaveGlow, which reads no symbols; leave --symbols out")
+    if "text.symbols" in asked and NETWORKS[network].kind != "acoustic":
+        raise InputError(f"is a {network}, which reads no symbols; leave --symbols out")
     defaults = CONFIGS / ("tacotron2_zoo_research.yaml" if layout == "zoo" else f"{network}_ljspeech.yaml")
     claims = list(coqui.claims) if coqui else _claims(found.rest, layouts[network].dle_config)
     sizes = layouts[network].sizes(tensors)

@@ -46,7 +46,7 @@ class Coqui(NamedTuple):
 
 
 def read_coqui_config(rest: Mapping[str, Any], config: Mapping[str, Any] | None) -> Coqui:
-    """Return what the configuration says, which lies in the checkpoint or is given as coqui's config.json.
+    """Read coqui's configuration, from the checkpoint or from its config.json.
 
     Args:
         rest: what lies beside the weights in the checkpoint.
@@ -90,7 +90,7 @@ def is_training_aid(name: str) -> bool:
 
 
 def rename_coqui(name: str) -> str:
-    """Rename a tensor; the stop network's keep a name of their own."""
+    """Rename a tensor; those of the stop network keep names of their own."""
     name = re.sub(r"(\.convolutions\.\d+)\.convolution1d\.", r"\1.0.conv.", name)
     name = re.sub(r"(\.convolutions\.\d+)\.batch_normalization\.", r"\1.1.", name)
     name = re.sub(r"^decoder\.prenet\.linear_layers\.", "decoder.prenet.layers.", name)
@@ -102,7 +102,7 @@ def rename_coqui(name: str) -> str:
 def unify_coqui(tensors: Mapping[str, np.ndarray], settings: Coqui) -> dict[str, np.ndarray]:
     """Return renamed tensors with NVIDIA's gate and prenet.
 
-    A tensor that does not fit keeps its name, which will be complained of.
+    A tensor that does not fit keeps its name, which `misfits` reports.
 
     Raises:
         InputError: the configuration's reduction factor is above that of the tensors.

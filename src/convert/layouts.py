@@ -94,10 +94,9 @@ UNFIT = {
 def to_nvidia_names(
     tensors: Mapping[str, np.ndarray], layout: str, claims: Coqui | None = None
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Return `tensors` under NVIDIA's names and in their shapes, and the names of those left out because only training
-    uses them.
+    """Return `tensors` under NVIDIA's names and in their shapes, and the names of those that only training uses.
 
-    A tensor without a place in NVIDIA's layout keeps a name that will be complained of.
+    A tensor without a place in NVIDIA's layout keeps a name that `src.convert.mapping.misfits` reports.
 
     Args:
         claims: settings of coqui's that decide how its tensors are read; needed with that layout only.

@@ -13,15 +13,14 @@ Shape = tuple[int, ...]
 
 
 class PublicLayout(NamedTuple):
-    """How the public checkpoints of one network become ours.
-
-    tensors have NVIDIA's names, in the newest form of its layout.
-    """
+    """How the public checkpoints of one network become ours. Tensors have NVIDIA's names, in their newest form."""
 
     recognises: Callable[[Mapping[str, np.ndarray]], bool]  # tells this network's tensors from those of others
     sizes: Callable[[Mapping[str, np.ndarray]], dict[str, Any]]  # the configuration keys that tensors tell
     mapping: Callable[[Config], list["TensorMapping"]]
     dle_config: Mapping[str, str]  # keys of the configuration in DeepLearningExamples' training checkpoints: ours
+    # From NVIDIA's form to that of DeepLearningExamples, without the `module.` before each name.
+    to_dle: Callable[[Mapping[str, np.ndarray], Config], dict[str, np.ndarray]] = lambda tensors, config: dict(tensors)
 
 
 class TensorMapping(NamedTuple):

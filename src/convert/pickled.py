@@ -1,4 +1,4 @@
-"""Everything that a pickle from a stranger may name: stand-ins for classes, and the functions that may be called."""
+"""Names that a pickle from a stranger may use: stand-ins for classes, and the functions that may be called."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -16,9 +16,8 @@ from src.convert.tensors import numpy_type, to_float32
 from src.errors import InputError, quote
 from src.files import write_atomically
 
-LONGEST_HEADER = (
-    16 << 20
-)  # bytes; that of a checkpoint with 1,000 tensors has 0.1 MB, and as Python objects a header takes 30 times its size
+# Bytes; the header of a checkpoint with 1,000 tensors has 0.1 MB, and as Python objects it takes 30 times its size.
+LONGEST_HEADER = 16 << 20
 TYPES = {
     "F64": "float64",
     "F32": "float32",

@@ -12,7 +12,8 @@ from src.convert.layouts import layouts_of
 from src.convert.safetensors_file import is_safetensors, read_safetensors
 from src.convert.state_dicts import beside, choose, find_state_dicts, to_arrays
 from src.convert.torch_file import read_torch
-from src.errors import InputError
+from src.errors import InputError, one_line
+from src.files import read_text
 
 
 class Source(NamedTuple):
@@ -59,11 +60,11 @@ def read_source_config(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: the file cannot be read, or is not JSON.
     """
+    text = re.sub(r"(^|[\s,{\[])//.*", r"\1", read_text(path))
     try:
-        text = re.sub(r"(^|[\s,{\[])//.*", r"\1", Path(path).read_text(encoding="utf-8"))
         content = json.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as JSON: {' '.join(str(error).split())}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as JSON: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(content).__name__}")
     return content

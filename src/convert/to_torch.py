@@ -11,7 +11,6 @@ from src.convert.conversion import Conversion, convert, public_layouts
 from src.convert.originals import OUR_CONFIG, restore
 from src.convert.safetensors_file import is_safetensors, write_safetensors
 from src.convert.torch_writer import write_torch
-from src.convert.waveglow import split_conditions
 from src.errors import InputError
 
 SUFFIXES = (".pt", ".safetensors")
@@ -40,9 +39,7 @@ def to_torch(source: str | Path, destination: str | Path, names: str = "nvidia")
     tensors = restore(network.mapping(loaded.config), loaded.weights, loaded.extra)
     beside = {"iteration": loaded.step, "epoch": loaded.epoch, OUR_CONFIG: loaded.config.to_yaml()}
     if names == "dle":
-        if loaded.config.model.name == "waveglow":
-            tensors = split_conditions(tensors, loaded.config.model.wn_layers)
-        tensors = {f"module.{name}": array for name, array in tensors.items()}
+        tensors = {f"module.{name}": array for name, array in network.to_dle(tensors, loaded.config).items()}
     if destination.suffix == ".safetensors":
         write_safetensors(destination, tensors, {"format": "pt", **{name: str(each) for name, each in beside.items()}})
     else:

@@ -21,8 +21,7 @@ LEGACY_VERSION = 1001
 
 
 def read_torch(path: str | Path) -> Any:
-    """Return what a PyTorch file holds, with `Tensor` in place of tensors and `StandIn` in place of objects of unknown
-    classes.
+    """Read a PyTorch file, with `Tensor` for tensors and `StandIn` for objects of unknown classes.
 
     Reading ends within seconds and takes below 512 MB, whatever the file asks for; tensors come on top when they are
     turned into arrays.

@@ -30,8 +30,7 @@ def is_waveglow(tensors: Iterable[str]) -> bool:
 
 
 def unify(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the tensors of any version in the newest form: `cond_layer`, `res_skip_layers`, and weight norm wherever
-    training has it.
+    """Bring the tensors of any version to the newest form: `cond_layer`, `res_skip_layers`, weight norm as in training.
 
     Older versions and DeepLearningExamples have `cond_layers.{i}`, older ones also `res_layers.{i}` and
     `skip_layers.{i}`; for inference people fold weight norm away. Parts without the rest of their whole keep their
@@ -119,12 +118,12 @@ def waveglow_mapping(config: Config) -> list[TensorMapping]:
     return mapping
 
 
-def split_conditions(tensors: Mapping[str, np.ndarray], n_layers: int) -> dict[str, np.ndarray]:
+def split_conditions(tensors: Mapping[str, np.ndarray], config: Config) -> dict[str, np.ndarray]:
     """Return `tensors` with `cond_layers.{i}` in place of each `cond_layer`, as DeepLearningExamples names them."""
     split: dict[str, np.ndarray] = {}
     for name, array in tensors.items():
         if ".cond_layer." in name:
-            parts = np.split(array, n_layers)
+            parts = np.split(array, config.model.wn_layers)
             split |= {name.replace("cond_layer", f"cond_layers.{i}"): part for i, part in enumerate(parts)}
         else:
             split[name] = array
@@ -182,4 +181,4 @@ def _upsample(config: Config) -> TensorMapping:
     return TensorMapping(("upsample.weight",), {"upsample.weight": shape}, flatten, unfold)
 
 
-LAYOUT = PublicLayout(is_waveglow, waveglow_sizes, waveglow_mapping, DLE_CONFIG)
+LAYOUT = PublicLayout(is_waveglow, waveglow_sizes, waveglow_mapping, DLE_CONFIG, split_conditions)

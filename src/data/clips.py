@@ -52,7 +52,7 @@ def prepare_clip(row: Row, folder: Path, config: Config, cache: Path) -> Clip | 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            text = text_to_sequence(row.text, config.text.cleaner, alphabet)
+            text = text_to_sequence(row.text, config.text.cleaner, alphabet, config.text.foreign_script)
         except InputError as error:
             problems.append(str(error))
     if not problems and not row.text:

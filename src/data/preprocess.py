@@ -118,7 +118,7 @@ def _build(
 def _settings(
     config: Config, source: Source, rows: list[Row], val_ids: set[str] | None, train_ids: set[str] | None
 ) -> dict[str, Any]:
-    """Everything that decides the content of a dataset: two runs with equal settings make the same one."""
+    """Return the settings that decide the content of a dataset: two runs with equal ones make the same dataset."""
     from src.data.corpus import FORMAT  # noqa: PLC0415  (worker processes import this module and need no MindSpore)
 
     by_fraction = {"val_fraction": config.data.val_fraction, "seed": config.train.seed}
@@ -129,6 +129,7 @@ def _settings(
         "n_symbols": len(config.text.symbols),
         "symbols": config.text.symbols,
         "end_symbol": config.text.end_symbol,
+        "foreign_script": config.text.foreign_script,
         "seconds_per_character": [config.data.min_seconds_per_character, config.data.max_seconds_per_character],
         "n_shards": config.data.n_shards,
         "data_path": str(source.folder.resolve()),
@@ -160,7 +161,8 @@ def _finished(output_dir: Path, settings: dict[str, Any], overwrite: bool) -> di
         return None
     try:
         stats = json.loads((output_dir / "stats.json").read_text(encoding="utf-8"))
-        before = {"symbols": SYMBOLS, "end_symbol": ""}  # older datasets do not name them: there was one table
+        # Older datasets do not name these: there was one table of symbols, and foreign scripts were refused.
+        before = {"symbols": SYMBOLS, "end_symbol": "", "foreign_script": "refuse"}
         different = [key for key in settings if {**before, **stats}.get(key) != settings[key]]
     except (OSError, ValueError, TypeError) as error:
         raise InputError(

@@ -55,6 +55,15 @@ class Artifact:
     scales: dict[str, float] = field(default_factory=dict)
 
 
+def noise_meaning(config: Config) -> str:
+    """Describe the input `noise` of a WaveGlow's file."""
+    n_positions = config.audio.hop_length // config.model.n_group
+    return (
+        f"normal values, {n_positions} positions for each frame, times sigma ({config.model.sigma:g} by default); "
+        "channels in order of use"
+    )
+
+
 def description_of(path: Path) -> Path:
     """Path of a file's description: the file's whole name and `.json`, as files of several formats share a stem."""
     return path.with_name(f"{path.name}.json")

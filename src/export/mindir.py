@@ -12,7 +12,7 @@ from mindspore import Tensor, nn
 
 from src.config import Config
 from src.errors import InputError
-from src.export.artifact import Arrays, Artifact, TensorSpec, read_described
+from src.export.artifact import Arrays, Artifact, TensorSpec, noise_meaning, read_described
 from src.export.cells import SpectralSubtraction, Tacotron2Export, WaveGlowExport
 from src.models.sampling import item_seed, latents, prenet_dropout_mask
 from src.models.tacotron2.model import Tacotron2
@@ -135,8 +135,7 @@ def waveglow_artifacts(reference: WaveGlow, fixed: bool) -> list[Artifact]:
         "noise": TensorSpec(
             "float32",
             (1, model.n_group, FIXED_FRAMES * n_positions if fixed else "positions"),
-            f"normal values, {n_positions} positions for each frame, times sigma ({model.sigma:g} by default); "
-            "channels in order of use",
+            noise_meaning(reference.config),
         ),
     }
     wav = TensorSpec("float32", (1, samples), f"{audio.hop_length} samples for each frame")
@@ -147,8 +146,8 @@ def waveglow_artifacts(reference: WaveGlow, fixed: bool) -> list[Artifact]:
         return {"mel": mel, "noise": model.sigma * latents(0, 1, n_frames * n_positions, model.n_group).swapaxes(1, 2)}
 
     def sound(arrays: Arrays) -> Arrays:
-        ends = np.cumsum(reference.synthesis.latent_splits)[:-1]
-        return {"audio": reference.infer(arrays["mel"], 1.0, noise=np.split(arrays["noise"], ends, 1)).asnumpy()}
+        noise = reference.synthesis.split_latents(arrays["noise"])
+        return {"audio": reference.infer(arrays["mel"], 1.0, noise=noise).asnumpy()}
 
     reference.remove_weight_norm()
     denoiser = Denoiser(reference)

@@ -9,29 +9,18 @@ from urllib.request import urlopen
 import yaml
 
 from src.config import NETWORKS
-from src.errors import InputError, some_of
-from src.files import sha256_of, write_atomically
+from src.errors import InputError, one_line, some_of
+from src.files import read_text, sha256_of, write_atomically
 
-KEYS = (
-    *(
-        "model-name",
-        "backbone-name",
-        "module-type",
-        "fine-tunable",
-        "model-version",
-        "train-dataset",
-        "evaluation",
-        "author",
-    ),
-    *("update-time", "repo-link", "user-id", "used-for", "mindspore-version", "license", "summary"),
+KEYS = str.split(
+    "model-name backbone-name module-type fine-tunable model-version train-dataset evaluation author update-time "
+    "repo-link user-id used-for mindspore-version license summary"
 )
 ASSET_KEYS = ("file-format", "asset-link", "asset-sha256")
 CHOICES = {  # key: what separates several values, what each may be
     "module-type": (None, ("audio", "audio-TTS")),
-    "train-dataset": (
-        "_",
-        ("LJSpeech-1.1", "ljspeech1.1", "LJSpeech", "ljspeech", "None"),
-    ),  # Hub knows more, of other fields
+    # Hub knows more data sets, of other fields.
+    "train-dataset": ("_", ("LJSpeech-1.1", "ljspeech1.1", "LJSpeech", "ljspeech", "None")),
     "used-for": ("/", ("inference", "extract-feature", "transfer-learning")),
 }
 REPO_LINK = r"<https://[\w.-]+\.com/[\w.-]+/[\w.-]+/tree/[\w.-]+/src>"
@@ -50,12 +39,11 @@ def read_header(card: str | Path) -> dict[str, Any]:
     Raises:
         InputError: no such file; not exactly two lines that start with `---`; no YAML between them.
     """
+    parts = re.split(r"^---.*$", read_text(card), flags=re.MULTILINE)
     try:
-        text = Path(card).read_text(encoding="utf-8")
-        parts = re.split(r"^---.*$", text, flags=re.MULTILINE)
         header = yaml.safe_load(parts[1]) if len(parts) == 3 else None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{card}: cannot be read as a card: {' '.join(str(error).split())}") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{card}: cannot be read as a card: {one_line(error)}") from error
     if not isinstance(header, dict):
         raise InputError(f"{card}: needs a header of keys between two lines '---', and no other line that starts so")
     return header

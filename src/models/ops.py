@@ -86,7 +86,7 @@ def transpose_weight(weight: Tensor) -> Tensor:
     return concat_last(columns)
 
 
-# Masks
+# Activation
 
 
 def tanh(x: Tensor, exact: bool) -> Tensor:
@@ -97,6 +97,9 @@ def tanh(x: Tensor, exact: bool) -> Tensor:
     training.
     """
     return 2 * ops.sigmoid(2 * x) - 1 if exact else ops.tanh(x)
+
+
+# Masks
 
 
 def length_mask(lengths: Tensor, n_time: int) -> Tensor:

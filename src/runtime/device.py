@@ -71,8 +71,9 @@ def setup(seed: int | None = None) -> str:
 
 
 def jit_level() -> str:
-    """The level of MindSpore's compiler: O0, or O1, which also fuses small operators. The environment variable
-    JIT_LEVEL names it; otherwise it is the device's default.
+    """Return the level of MindSpore's compiler: O0, or O1, which also fuses small operators.
+
+    The environment variable JIT_LEVEL names it; otherwise it is the device's default.
 
     Raises:
         InputError: JIT_LEVEL is another one.

@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import Tensor
 from tqdm import tqdm
 
-from src.audio import limit_peaks, silent_mel
+from src.audio import silent_mel
 from src.config import Config
 from src.errors import InputError, diverged, quote
 from src.files import read_text
@@ -19,6 +19,7 @@ from src.models.sampling import Seed, item_seed
 from src.models.tacotron2.model import Tacotron2
 from src.models.tacotron2.stopping import severity
 from src.runtime.graph_cache import graph_cache
+from src.synthesis.joining import join_sentences
 from src.synthesis.vocoder import SILENT_FRAMES, Vocoder
 from src.text import encode_texts, speakable_sentences
 
@@ -251,16 +252,11 @@ def _speak(
 
 
 def _join(line: Line, sentences: list[Sentence], vocoder: Vocoder, config: Config) -> Utterance:
-    audio = config.audio
-    # In whole frames, so that mel and wav stay in step.
-    pause = round(config.text.sentence_pause * audio.sample_rate / audio.hop_length)
-    silence = np.zeros(pause * audio.hop_length, np.float32)
     began = time.perf_counter()
     try:
         wavs = [vocoder(sentence.mel) for sentence in sentences]
     except InputError as error:
         raise InputError(f"line {line.number}: {error}") from error
     seconds = time.perf_counter() - began + sum(sentence.seconds for sentence in sentences)
-    mel = np.concatenate([each for sentence in sentences for each in (silent_mel(pause, audio), sentence.mel)][1:], 1)
-    wav = np.concatenate([each for spoken in wavs for each in (silence, spoken)][1:])
-    return Utterance(line, sentences, mel, limit_peaks(wav), float(np.abs(wav).max()), pause, seconds)
+    joined = join_sentences(wavs, [sentence.mel for sentence in sentences], config)
+    return Utterance(line, sentences, joined.mel, joined.wav, joined.peak, joined.pause, seconds)

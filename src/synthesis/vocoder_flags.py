@@ -62,14 +62,13 @@ def check_vocoder_flags(arguments: Namespace, copying: bool = False) -> None:
         raise InputError("--vocoder griffinlim has no use for --waveglow_checkpoint; leave one of them out")
 
 
-def griffin_lim_aside(arguments: Namespace) -> Callable[..., np.ndarray]:
-    """Return `griffin_lim`, computed in a child process if the flags choose it.
+def griffin_lim_aside(arguments: Namespace, speaks: bool = True) -> Callable[..., np.ndarray]:
+    """Return `griffin_lim`, computed in a child process if the program `speaks` and the flags choose it.
 
-    The child loads librosa while this process compiles.
-
-    Call this before a network is built, which starts MindSpore's threads: after that a process cannot be copied.
+    The child loads librosa while this process compiles. Call this before a network is built, which starts MindSpore's
+    threads: after that a process cannot be copied.
     """
-    if arguments.waveglow_checkpoint:
+    if arguments.waveglow_checkpoint or not speaks:
         return griffin_lim
     return runtime.in_child(griffin_lim, silent_mel(SILENT_FRAMES, AudioConfig()), AudioConfig())
 

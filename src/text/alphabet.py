@@ -39,8 +39,10 @@ class Alphabet:
         self._pattern = re.compile("|".join([*map(re.escape, longest_first), "."]), re.DOTALL)
 
     def look_up(self, text: str) -> tuple[list[int], set[str]]:
-        """Return the ids of a text's symbols, the longest that fits at each place, and the characters that no symbol
-        covers."""
+        """Look up the longest symbol at each place of a text.
+
+        Returns the symbols' ids, and the characters that no symbol covers.
+        """
         found = self._pattern.findall(text)
         return [self.ids[each] for each in found if each in self.written], set(found) - self.written
 

@@ -1,5 +1,4 @@
-"""Unicode before any cleaner: composed characters, one form of quotes, dashes and spaces, and scripts that a network
-does not read."""
+"""Unicode before any cleaner: composed characters, one form of quotes, dashes and spaces, and foreign scripts."""
 
 import re
 import unicodedata
@@ -47,8 +46,7 @@ _SCRIPTS = frozenset(
 
 
 def plain(text: str, symbols: Collection[str] = ()) -> str:
-    """Compose a text (NFC) and put plain characters in the place of typographic ones, except for those among
-    `symbols`."""
+    """Compose a text (NFC) and replace typographic characters by plain ones, except for those among `symbols`."""
     text = _GROUPED.sub("", unicodedata.normalize("NFC", text))
     if text.isascii():
         return text
@@ -57,8 +55,7 @@ def plain(text: str, symbols: Collection[str] = ()) -> str:
 
 
 def script(character: str) -> str | None:
-    """Return the script of a letter, as its Unicode name begins (LATIN, CYRILLIC, CJK), and None for all other
-    characters."""
+    """Return the script of a letter, as its Unicode name begins (LATIN, CYRILLIC, CJK); None for other characters."""
     if character.isascii():
         return "LATIN" if character.isalpha() else None
     if unicodedata.category(character)[0] != "L":

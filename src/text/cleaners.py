@@ -48,8 +48,7 @@ def english_cleaners(text: str) -> str:
 
 
 def basic_cleaners(text: str) -> str:
-    """Turn a text into lower case and a run of white space into one space: for text that is already written as it is
-    spoken."""
+    """Turn a text that is written as it is spoken into lower case, and a run of white space into one space."""
     return _collapse(text.lower())
 
 

@@ -1,5 +1,6 @@
-"""Digits to words, as the public Tacotron front end reads them: "1807" is a year, "$3.50" is money, "10th" is an
-ordinal.
+"""Digits to words, as the public Tacotron front end reads them.
+
+"1807" is a year, "$3.50" is money, "10th" is an ordinal.
 
 On purpose it differs where that one says another number:
 

@@ -9,31 +9,15 @@ _WORD = re.compile(r"[a-z]+(?:'[a-z]+)*'?")
 _WORD_OR_LETTER = re.compile(r"[A-Z](?:'s)?(?![A-Za-z'])|[a-z]+(?:'[a-z]+)*'?")
 _VOICELESS = ("P", "T", "K", "F", "TH")
 _SIBILANT = ("S", "Z", "SH", "ZH", "CH", "JH")
-_PREFIXES = (
-    "anti",
-    "co",
-    "counter",
-    "cyber",
-    "de",
-    "dis",
-    "hyper",
-    "inter",
-    "mega",
-    "micro",
-    "mid",
-    "mini",
-    "mis",
-    "multi",
-    "neo",
-    "non",
+_PREFIXES = str.split(
+    "anti co counter cyber de dis hyper inter mega micro mid mini mis multi neo non over post pre pro re semi sub "
+    "super tele trans ultra un under"
 )
-_PREFIXES += ("over", "post", "pre", "pro", "re", "semi", "sub", "super", "tele", "trans", "ultra", "un", "under")
 _SHORTEST_PART = 3  # letters of a word in a compound
 
 
 def pronounce(text: str, has_letters: bool = True) -> list[str]:
-    """Cut a cleaned text where its spelling changes: pieces of characters and of ARPAbet phonemes take turns,
-    characters first.
+    """Cut a cleaned text into pieces of characters and of ARPAbet phonemes, which take turns, characters first.
 
     "the qzx, fox" becomes ["", "DH AH0", " qzx, ", "F AA1 K S", ""]: words that the dictionary lacks stay as they are
     written. Of several pronunciations the first is taken, which the dictionary holds for the commonest.
@@ -51,8 +35,9 @@ def pronounce(text: str, has_letters: bool = True) -> list[str]:
 
 
 def pronounce_spoken(text: str, has_letters: bool = True) -> list[str]:
-    """Cut a text of the cleaner `english` as `pronounce` does, with capitals by their letters' names and unknown words
-    by `derive`.
+    """Cut a text of the cleaner `english` as `pronounce` does.
+
+    Capitals are read by their letters' names, and words that the dictionary lacks by `derive`.
 
     Words that no rule can say stay as they are written, in lower case, or are spelled for a network without letters.
     """
@@ -68,8 +53,7 @@ def pronounce_spoken(text: str, has_letters: bool = True) -> list[str]:
 
 
 def unknown_words_in(text: str) -> list[str]:
-    """Return the words of a text of the cleaner `english`, in order and once each, that neither dictionary nor rule can
-    say."""
+    """Return the words of a text of the cleaner `english`, once each, that neither dictionary nor rule can say."""
     words = dict.fromkeys(match[0] for match in _WORD_OR_LETTER.finditer(text) if not _say(match[0]))
     return list(dict.fromkeys(word.removesuffix("'").removesuffix("'s") for word in words))
 
@@ -103,8 +87,7 @@ def _say(word: str) -> str:
 
 @functools.lru_cache(maxsize=65536)
 def derive(word: str) -> str:
-    """Return the phonemes of a lower-case word: the dictionary's, or those that its parts have there; empty if neither
-    is known.
+    """Return the phonemes of a lower-case word, from the dictionary or from those of its parts; empty if unknown.
 
     Parts are a plural or possessive s, -ed, -ing, -ly, -er, -ness, -less, a prefix such as "un-", or the two words of a
     compound ("wheelhouse"). An -s or -ed sounds as the phoneme before it demands.

@@ -37,21 +37,7 @@ STARTERS = frozenset(
         "Although Because Once Only Even Still Be Do Did Does Is Are Was Were Can Could Will Would"
     )
 )
-_AFTER_INITIAL = STARTERS - {
-    "A",
-    "An",
-    "I",
-    "In",
-    "On",
-    "Be",
-    "Do",
-    "So",
-    "Will",
-    "Once",
-    "No",
-    "As",
-    "At",
-}  # these may be names
+_AFTER_INITIAL = STARTERS - set(str.split("A An I In On Be Do So Will Once No As At"))  # these may be names
 _TAG = re.compile(  # "Go!" John said.
     r"(?:[A-Z][\w'’.-]*\s+){1,2}"
     r"(?:said|says|asked|replied|cried|shouted|answered|whispered|added|exclaimed|called|told|wrote)\b"

@@ -30,8 +30,9 @@ def text_to_sequence(
     foreign_script: str = REFUSE,
     where: str = "",
 ) -> list[int]:
-    """Return the symbol ids of a text: symbols of the cleaned text, and phonemes of words that the cleaner pronounces
-    or braces hold.
+    """Return the symbol ids of a text: of the cleaned text, and of the phonemes of words.
+
+    Phonemes come from a cleaner that pronounces words, or from braces.
 
     "Turn left on {HH AW1 S T AH0 N} Street." reads the braces phoneme by phoneme. Characters that no symbol covers are
     dropped with one warning that names them; a text of nothing else gives an empty list, or the end symbol only.
@@ -74,8 +75,7 @@ def spoken_text(text: str, config: Config | TextConfig) -> str:
 
 
 def unknown_words(text: str, config: Config | TextConfig) -> list[str]:
-    """Return the words of a text, as spoken and once each, that the cleaner cannot pronounce and so gives to the
-    network as letters.
+    """Return the words, as spoken and once each, that the cleaner cannot pronounce and gives to the network as letters.
 
     The list is empty for a cleaner that pronounces no words, and for a network without phonemes.
 
@@ -96,8 +96,9 @@ def split_sentences(text: str, config: Config | TextConfig) -> list[str]:
 
 
 def speakable_sentences(text: str, config: TextConfig, where: str = "") -> list[str]:
-    """Return the sentences of a text, in pieces of at most `max_sentence_length` characters, in which something can be
-    spoken.
+    """Return the sentences of a text in which something can be spoken.
+
+    Sentences of more than `max_sentence_length` characters are cut into pieces.
 
     Raises:
         InputError: as `text_to_sequence`.

@@ -1,5 +1,7 @@
-"""Tables of symbols by name. A symbol's id is its row in the embedding; `english_148` is the table of the public
-Tacotron 2 checkpoints."""
+"""Tables of symbols by name; `english_148` is that of the public Tacotron 2 checkpoints.
+
+A symbol's id is its row in the embedding.
+"""
 
 import json
 from collections.abc import Sequence
@@ -47,15 +49,15 @@ def register_symbol_table(name: str, symbols: Sequence[str]) -> None:
 
 
 def spelled(symbols: list[str]) -> list[str]:
-    """Return `symbols` with ARPAbet marked by "@": in a table without "@" that has AH0, B is the phoneme and not the
-    letter."""
+    """Mark ARPAbet among `symbols` by "@": in a table without "@" that has AH0, B is the phoneme and not the letter."""
     bare = any(len(symbol) > 1 and symbol in ARPABET for symbol in symbols)
     return [f"@{symbol}" if bare and symbol in ARPABET else symbol for symbol in symbols]
 
 
 def read_symbols(path: str | Path) -> list[str]:
-    """Read the symbols of a JSON list, or of a file with one on each line, in order. White space counts: a line of one
-    space is the space.
+    """Read the symbols of a JSON list, or of a file with one on each line, in order.
+
+    White space counts: a line of one space is the space.
 
     Raises:
         InputError: the file cannot be read, or is no such list.

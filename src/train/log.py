@@ -51,7 +51,7 @@ class TrainingLog:
             self.events.picture(picture, step)
 
     def rows(self) -> list[dict[str, Any]]:
-        """All complete rows. The last line of a killed run may be half a row, which is left out."""
+        """Return the complete rows. The last line of a killed run may be half a row, which is left out."""
         rows = []
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines() if self.path.exists() else []:
             try:

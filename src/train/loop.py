@@ -93,8 +93,9 @@ class Training:
         self.report.say(introduction(config, self.net, device, clips, self.progress.step))
 
     def run(self, target_val_loss: float | None = None) -> Outcome:
-        """Train until `train.max_steps`, a validation loss of at most `target_val_loss`, `train.max_hours`, SIGINT or
-        SIGTERM, whichever comes first. A checkpoint is written at the end.
+        """Train to `train.max_steps`, `target_val_loss`, `train.max_hours`, SIGINT or SIGTERM, whichever comes first.
+
+        A checkpoint is written at the end.
 
         Raises:
             Diverged: `train.max_bad_steps` steps in a row were not finite.
@@ -182,8 +183,10 @@ class Training:
 
     @contextlib.contextmanager
     def _resumable(self) -> Iterator[None]:
-        """Let errors say how to continue. When the data is lost, save what was learnt since the last checkpoint;
-        several ranks cannot, as they would have to agree on a step first."""
+        """Let errors say how to continue; when the data is lost, save what was learnt since the last checkpoint.
+
+        Several ranks cannot save then, as they would have to agree on a step first.
+        """
         try:
             yield
         except InputError as error:

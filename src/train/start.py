@@ -71,8 +71,10 @@ def warm_start(
 
 
 def restore_best(progress: Progress, best: Path) -> None:
-    """Take the smallest validation loss from `best`: it may be newer than the checkpoint that the run resumes from,
-    and a worse network must not replace it."""
+    """Take the smallest validation loss from `best`, so that no worse network replaces it.
+
+    It may be newer than the checkpoint that the run resumes from.
+    """
     if not best.exists():
         return
     try:

@@ -183,7 +183,7 @@ def adam(weights: Sequence[Parameter], config: TrainConfig) -> nn.Adam:
     )
 
 
-def plan_buckets(sizes: Sequence[int], most: int = BUCKET) -> list[tuple[int, int]]:
+def gradient_buckets(sizes: Sequence[int], most: int = BUCKET) -> list[tuple[int, int]]:
     """Cut a list of tensors into runs of at most `most` values (a larger tensor is one of its own), given their sizes.
 
     Returns the first and the end index of each.
@@ -201,7 +201,7 @@ def gradient_sum(
     sum_over_ranks: Callable[[Tensor], Tensor], sizes: Sequence[int], most: int = BUCKET
 ) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
     """A function for graphs that sums gradients of these sizes over the ranks, bucket by bucket."""
-    buckets = [(first, end, tuple(sizes[first:end])) for first, end in plan_buckets(sizes, most)]
+    buckets = [(first, end, tuple(sizes[first:end])) for first, end in gradient_buckets(sizes, most)]
 
     def sum_gradients(gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         summed = ()
@@ -228,8 +228,10 @@ def global_norm(gradients: tuple[Tensor, ...]) -> Tensor:
 
 
 def clip_by_norm(gradients: tuple[Tensor, ...], norm: Tensor, max_norm: float, scale: Tensor) -> tuple[Tensor, ...]:
-    """Gradients divided by `scale`, and scaled down together if their global `norm` after that is above `max_norm`
-    (Pascanu et al. 2013, algorithm 1)."""
+    """Divide gradients by `scale`, and clip their global norm (Pascanu et al. 2013, algorithm 1).
+
+    They are scaled down together if their `norm` after the division is above `max_norm`.
+    """
     factor = max_norm / ops.maximum(norm, Tensor(max_norm, ms.float32)) / scale
     return for_each(partial(_times, factor), gradients)
 

@@ -13,7 +13,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from src.config import Config
-from src.export.artifact import Arrays, Artifact, TensorSpec
+from src.export.artifact import Arrays, Artifact, TensorSpec, noise_meaning
 from src.export.onnx import tacotron2 as onnx_tacotron2
 from src.export.onnx import waveglow as onnx_waveglow
 from src.export.onnx.graph_builder import IR_VERSION, OPSET, Graph
@@ -168,13 +168,9 @@ def waveglow_artifacts(reference: WaveGlow) -> list[Artifact]:
     reference.remove_weight_norm()
     audio, model = reference.config.audio, reference.config.model
     n_positions = audio.hop_length // model.n_group
-    meaning = (
-        f"normal values, {n_positions} positions for each frame, times sigma ({model.sigma:g} by default); "
-        "channels in order of use"
-    )
     inputs = {
         "mel": TensorSpec("float32", ("batch", audio.n_mels, "frames"), "mel spectrogram"),
-        "noise": TensorSpec("float32", ("batch", model.n_group, "positions"), meaning),
+        "noise": TensorSpec("float32", ("batch", model.n_group, "positions"), noise_meaning(reference.config)),
     }
     outputs = {"audio": TensorSpec("float32", ("batch", "samples"), f"{audio.hop_length} samples for each frame")}
     random = np.random.default_rng(0)
@@ -184,8 +180,7 @@ def waveglow_artifacts(reference: WaveGlow) -> list[Artifact]:
         return {"mel": random.standard_normal((n_batch, audio.n_mels, n_frames), np.float32), "noise": noise}
 
     def sound(mel: Tensor, noise: Tensor) -> Tensor:
-        ends = np.cumsum(reference.synthesis.latent_splits)[:-1]
-        return reference.infer(mel, 1.0, noise=np.split(noise.asnumpy(), ends, 1))
+        return reference.infer(mel, 1.0, noise=reference.synthesis.split_latents(noise.asnumpy()))
 
     examples = [example(1, 5), example(2, 23)]
     return [

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from src.audio import silent_mel
 from src.config import load_config
 from src.errors import InputError, diverged, quote
 from src.export.artifact import read_described
@@ -17,8 +16,10 @@ from src.models.tacotron2.stopping import (
     STOP_REASONS,
     STOPPED_BY_ATTENTION,
     STOPPED_BY_GATE,
+    attention_stop_steps,
 )
 from src.models.waveglow.inputs import check_inputs
+from src.synthesis.joining import join_sentences
 from src.text import encode_texts, speakable_sentences
 
 try:
@@ -28,7 +29,8 @@ except ImportError as error:
 
 # Keys that can be overridden when speaking; the files fix all others.
 FREE = {f"model.{key}" for key in ("max_decoder_steps", "gate_threshold", "attention_stop_frames", "prenet_dropout")}
-FREE |= {"text.sentence_pause", "text.max_sentence_length", "audio.griffinlim_iterations", "audio.griffinlim_power"}
+FREE |= {f"text.{key}" for key in ("foreign_script", "sentence_pause", "max_sentence_length")}
+FREE |= {"audio.griffinlim_iterations", "audio.griffinlim_power"}
 
 
 class Spoken(NamedTuple):
@@ -71,7 +73,7 @@ class OnnxTacotron2:
         """Speak texts int32 (B, L) of lengths (B,); the dropout of each is drawn from its own seed."""
         model, audio = self.config.model, self.config.audio
         r, n_batch, length = model.reduction_factor, len(text), text.shape[1]
-        attention_stop_steps = -(-model.attention_stop_frames // r)
+        stop_steps = attention_stop_steps(model.attention_stop_frames, r)
         encoded = self.encoder({"text": text, "text_lengths": text_lengths})
         last_symbol = np.arange(length) == text_lengths[:, None] - 1
         sizes = {
@@ -93,7 +95,7 @@ class OnnxTacotron2:
             running = reason == NOT_STOPPED
             steps += running
             resting = (resting + 1) * ((state["weights"] * last_symbol).sum(1) > RESTING_WEIGHT)
-            rests = (resting >= attention_stop_steps) & (attention_stop_steps > 0)
+            rests = (resting >= stop_steps) & (stop_steps > 0)
             stop = np.where(
                 found["gate"] > model.gate_threshold,
                 STOPPED_BY_GATE,
@@ -118,17 +120,15 @@ def speak(
         vocoder: turns a log mel [n_mels, frames] into its waveform.
 
     Returns:
-        Waveform [samples] and mel [n_mels, frames], pauses included; text, frames and stop reason of each sentence.
+        Waveform [samples] with limited peaks and mel [n_mels, frames], pauses included; text, frames and stop reason of
+            each sentence.
 
     Raises:
         InputError: nothing of the text can be spoken, or the network's output is not finite.
     """
-    audio = net.config.audio
     pieces = speakable_sentences(text, net.config.text)
     if not pieces:
         raise InputError(f"nothing of {quote(text)} can be spoken")
-    pause = round(net.config.text.sentence_pause * audio.sample_rate / audio.hop_length)
-    silence = np.zeros(pause * audio.hop_length, np.float32), silent_mel(pause, audio)
     wavs, mels, sentences = [], [], []
     for position, piece in enumerate(pieces):
         mel, mel_lengths, _, stop_reasons = net.generate(
@@ -136,10 +136,11 @@ def speak(
         )
         if not np.isfinite(mel).all():
             raise diverged(f"the network's output for {quote(piece)} is not finite")
-        wavs += [silence[0], vocoder(mel[0])]
-        mels += [silence[1], mel[0]]
+        wavs.append(vocoder(mel[0]))
+        mels.append(mel[0])
         sentences.append({"text": piece, "frames": int(mel_lengths[0]), "stop_reason": stop_reasons[0]})
-    return np.concatenate(wavs[1:]), np.concatenate(mels[1:], 1), sentences
+    joined = join_sentences(wavs, mels, net.config)
+    return joined.wav, joined.mel, sentences
 
 
 class OnnxWaveGlow:

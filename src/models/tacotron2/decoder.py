@@ -24,7 +24,13 @@ from src.models.ops import (
 from src.models.precision import cast, to_float32
 from src.models.scan import DropoutMask
 from src.models.tacotron2.attention import Attention, attend
-from src.models.tacotron2.stopping import NOT_STOPPED, RESTING_WEIGHT, STOPPED_BY_ATTENTION, STOPPED_BY_GATE
+from src.models.tacotron2.stopping import (
+    NOT_STOPPED,
+    RESTING_WEIGHT,
+    STOPPED_BY_ATTENTION,
+    STOPPED_BY_GATE,
+    attention_stop_steps,
+)
 
 
 def uses_transposed_weights(n_batch: int) -> bool:
@@ -87,7 +93,7 @@ class Decoder(nn.Cell):
         # r mel frames, then the gate
         self.projection = Linear(model.decoder_rnn_dim + model.encoder_dim, self.n_frame + 1)
         self.gate_threshold = model.gate_threshold
-        self.attention_stop_steps = -(-model.attention_stop_frames // model.reduction_factor)
+        self.attention_stop_steps = attention_stop_steps(model.attention_stop_frames, model.reduction_factor)
 
     def construct(self, frames: Tensor, memory: Tensor, energy_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Decode teacher forced: target frames (T, B, r * n_mels), memory (B, L, E), energy mask (B, L).
@@ -138,7 +144,7 @@ class Decoder(nn.Cell):
             dropout_mask: the prenet's, (B, 2 * prenet_dim).
             state: attention_hidden and attention_cell (B, attention_rnn_dim), context (B, E), attention weights and
                 their running sum (B, L), decoder_hidden and decoder_cell (B, decoder_rnn_dim), all of the step before.
-            constants: memory (B, L, E), its keys (B, L, A), energy mask (B, L), location filters, `state_weights`.
+            constants: memory (B, L, E), its keys (B, L, A), energy mask (B, L), `Attention.location`, `state_weights`.
 
         Returns:
             The next frames, the gate's probability (B,), the new state.

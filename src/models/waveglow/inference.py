@@ -134,6 +134,10 @@ class WaveGlowInference:
             self.prepared = flows
         return flows
 
+    def split_latents(self, z: np.ndarray) -> list[np.ndarray]:
+        """Split latents (B, n_group, T), channels in order of use, into the arrays that `WaveGlow.infer` takes."""
+        return np.split(z, np.cumsum(self.latent_splits)[:-1], 1)
+
     def __call__(self, mel: np.ndarray, z: np.ndarray) -> np.ndarray:
         flows = self.prepare()
         return np.stack([self._item(flows, frames.T, latents) for frames, latents in zip(mel, z, strict=True)])

@@ -159,8 +159,7 @@ _SLASHED = {"w/o": "without ", "w/": "with ", "c/o": "care of ", "b/c": "because
 
 
 def expand_abbreviations(text: str) -> str:
-    """Replace abbreviations by words: titles, streets, months, "No. 7", "pp. 3-5", "e.g.", "Inc.", an address's state
-    and ZIP code.
+    """Replace abbreviations by words: titles, streets, months, "No. 7", "pp. 3-5", "e.g.", "Inc.", ZIP codes.
 
     "St." is a street behind a name or a house number, and a saint before a name. A full stop that also ends the
     sentence stays.

@@ -46,8 +46,7 @@ _TRAILING = ".,;:!?)]}'\""
 
 
 def speak_addresses(text: str) -> str:
-    """Replace addresses by words: "joe@example.com", "https://www.example.org/a", "bbc.co.uk", "@user", "#news",
-    "notes.txt".
+    """Replace addresses by words: "joe@example.com", "https://www.example.org/a", "@user", "#news", "notes.txt".
 
     The scheme (https://) is left out, as in speech.
     """

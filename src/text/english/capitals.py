@@ -108,8 +108,7 @@ _LONG_WORD = 6  # capitals that the dictionary lacks, with vowels among them, ar
 
 
 def speak_roman_numerals(text: str) -> str:
-    """Replace Roman numerals behind a heading or a name: "Chapter IV" is four, "Henry VIII" the eighth, "World War II"
-    two.
+    """Replace Roman numerals behind a heading or a name by words: "Chapter IV" is four, "Henry VIII" the eighth.
 
     A single I, V or X is a numeral behind a heading; behind a ruler's name only where it cannot be the pronoun "I" or
     an initial.

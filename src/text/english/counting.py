@@ -27,9 +27,8 @@ LONGEST_UNGROUPED = 9  # more digits without commas are a serial number rather t
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?![\d,]*\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)|\d+)(?:\.\d+)?"
 
 _SPACED = re.compile(r"(?<![\d.,+-])(?<!\d )[1-9]\d{0,2}(?:(?: 000)+(?!\d|,\d| \d)|(?:'\d{3})+(?![\d']))")
-_LETTER = (
-    "\ue000"  # precedes a letter that is to be spoken by its name; a private code point, which `spell_out` alone writes
-)
+# Precedes a letter that is to be spoken by its name: a private code point, which `spell_out` alone writes.
+_LETTER = "\ue000"
 
 
 def cardinal(number: int) -> str:
@@ -76,8 +75,7 @@ def digits(text: str) -> str:
 
 
 def amount(text: str) -> str:
-    """Return a number as written ("1,234.50") in words, as a quantity: "one thousand two hundred thirty-four point five
-    zero"."""
+    """Return a number as written in words, as a quantity: "1,234.5" is "one thousand two hundred ... point five"."""
     whole, point, fraction = text.replace(",", "").partition(".")
     words = digits(whole) if len(whole) > 1 and whole[0] == "0" else cardinal(int(whole or "0"))
     return f"{words} point {digits(fraction)}" if point else words

@@ -33,6 +33,7 @@ _MONTH_DAY = re.compile(
 )
 _MONTH_TO = re.compile(rf"\b({_MONTH})\ ?-\ ?(?=\d{{1,2}}\ (?:{_MONTH})\b)")
 _DECADE = re.compile(r"(?<![\w.,$€£])'?(?P<century>1[1-9]|20)?(?P<tens>\d0)'?s\b(?!\.\w)")
+_ROUND = re.compile(r"(?<![\w.,$€£])1(000?)s\b")  # 100s, 1000s
 _SHORT_YEAR = re.compile(r"(?<![\w'])'(\d\d)(?![\w'])")
 _HALF_DAY = r"(?P<half>[AaPp])\.?\ ?[Mm]\b(?P<dot>\.?)"
 _CLOCK = re.compile(
@@ -46,6 +47,9 @@ _HOURS = re.compile(
 )
 _CLOCK_RANGE = re.compile(r"(?<![\w:.])((?:[01]?\d|2[0-4]):[0-5]\d)\ ?-\ ?(?=(?:[01]?\d|2[0-4]):[0-5]\d(?![\w:]))")
 _RACE = re.compile(r"(?<![\w:.])(\d{1,2}):([0-5]\d)\.(\d{1,3})(?!\w)")  # 4:15.3
+_HOUR_BEFORE = re.compile(  # the 5 of "5 to 7pm"
+    r"(?<![\w:.,$€£])(\d{1,2})\ to\ (?=\d{1,2}(?::\d\d)?\ ?[AaPp]\.?\ ?[Mm]\b)"
+)
 _BETWEEN_HALVES = re.compile(r"(?<=\d)(\ ?[AaPp]\.?[Mm]\b\.?)\ ?-\ ?(?=\d)")
 _HALF_DAY_ALONE = re.compile(r"(?<![\w.])(?P<half>[ap])\.\ ?m\b(?P<dot>\.?)")
 
@@ -63,7 +67,7 @@ def speak_dates(text: str) -> str:
     )
     text = _DAY_MONTH.sub(_speak_day_month, text)
     text = _MONTH_DAY.sub(_speak_month_day, text)
-    text = re.sub(r"(?<![\w.,$€£])1(000?)s\b", lambda match: "hundreds" if match[1] == "00" else "thousands", text)
+    text = _ROUND.sub(lambda match: "hundreds" if match[1] == "00" else "thousands", text)
     text = _DECADE.sub(_speak_decade, text)
     return _SHORT_YEAR.sub(lambda match: year(1900 + int(match[1])).removeprefix("nineteen "), text)
 
@@ -74,14 +78,7 @@ def speak_times(text: str) -> str:
     text = _BETWEEN_HALVES.sub(r"\1 to ", text)
     text = _CLOCK_RANGE.sub(r"\1 to ", text)
     text = _HOURS.sub(r"\g<from> to ", text)
-    text = re.sub(
-        r"(?<![\w:.])(\d{1,2}:[0-5]\d)\ to\ ", lambda match: f"{_CLOCK.sub(_speak_clock, match[1])} to ", text
-    )
-    text = re.sub(
-        r"(?<![\w:.,$€£])(\d{1,2})\ to\ (?=\d{1,2}(?::\d\d)?\ ?[AaPp]\.?\ ?[Mm]\b)",
-        lambda match: f"{amount(match[1])} to ",
-        text,
-    )
+    text = _HOUR_BEFORE.sub(lambda match: f"{amount(match[1])} to ", text)
     text = _CLOCK.sub(_speak_clock, text)
     text = _HOUR.sub(lambda match: f"{cardinal(int(match['hour']))} {_half_day(match)}", text)
     return _HALF_DAY_ALONE.sub(_half_day, text)

@@ -81,8 +81,7 @@ def speak_telephones(text: str) -> str:
 
 
 def speak_numbers(text: str) -> str:
-    """Replace all numbers that are left by words: ordinals, ranges, scores, "3x", "2 × 4", "-5", "#1", "A4", "16-bit",
-    years."""
+    """Replace all numbers that are left by words: ordinals, ranges, scores, "3x", "2 × 4", "-5", "#1", "A4", years."""
     text = _NUMBER_SIGN.sub("number ", text.translate(_SUBSCRIPTS))
     text = _LISTED.sub(", ", text)
     text = re.sub(r"\b401\(k\)", "401k", text)
@@ -104,7 +103,8 @@ def speak_numbers(text: str) -> str:
     text = _SCALED.sub(_speak_scaled, text)
     text = _MIXED.sub(_speak_mixed, text)
     text = _NUMBER.sub(_speak_number, text)
-    return re.sub(r"\d+", lambda match: f" {digits(match[0])} ", text)  # what no rule understands is not left out
+    # What no rule understands is read digit by digit rather than left out.
+    return re.sub(r"\d+", lambda match: f" {digits(match[0])} ", text)
 
 
 def _speak_verse(match: re.Match) -> str:
@@ -181,8 +181,7 @@ def _speak_scaled(match: re.Match) -> str:
 
 
 def _speak_mixed(match: re.Match) -> str:
-    """Return "A4", "MP3", "5G", "1080p", "H2O", "COVID19" with letters by name, unless they are longer than an
-    abbreviation."""
+    """Return "A4", "MP3", "1080p", "H2O" with letters by name; a part longer than an abbreviation stays a word."""
     words = []
     for part in re.findall(r"[A-Za-z]+|\d+(?:\.\d+)?", match[0]):
         if part.isalpha():

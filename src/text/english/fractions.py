@@ -21,8 +21,7 @@ _FIXED = {
 
 
 def speak_fractions(text: str) -> str:
-    """Replace fractions by words: "1/2", "5 3/4", "2½", and dates or rates in that form that have a name of their own
-    ("24/7")."""
+    """Replace fractions by words: "1/2", "5 3/4", "2½", and what looks like one but has a name of its own ("24/7")."""
     for written, words in _FIXED.items():
         text = re.sub(rf"(?<![\w/.]){written}(?![\w/])", words, text)
     text = _CHARACTERS.sub(lambda match: f" {speak_fraction(match[0].strip())}{_space_after(match)}", text)

@@ -176,8 +176,7 @@ _ANGLE = re.compile(rf"(?<!\d)({NUMBER})°\ ?(?:(\d{{1,2}})'\ ?)?(?:(\d{{1,2}})\
 
 
 def speak_measures(text: str) -> str:
-    """Replace numbers with units by words: "120 km/h", "-5°C", "5-10 kg", "6'2\"", "0.5%", "½ cup", "9.8 m/s²",
-    "45°N"."""
+    """Replace numbers with units by words: "120 km/h", "-5°C", "5-10 kg", "6'2"", "0.5%", "½ cup", "9.8 m/s²"."""
     text = text.replace("º", "°").replace(
         "μ", "µ"
     )  # the ordinal sign and the Greek letter look like the sign that is meant
@@ -225,7 +224,7 @@ def _speak(match: re.Match) -> str:
 
 def _with_unit(match: re.Match, name: str, count: str, hyphen: bool = False, before_noun: bool = False) -> str:
     below_one = "/" in count or count[-1] in FRACTION_CHARACTERS
-    whole = re.match(r"\d+[ ½⅓⅔¼¾]", count)  # "5 1/2", "5½"
+    whole = re.match(rf"\d+[ {_FRACTIONS}]", count)  # "5 1/2", "5½"
     over = re.fullmatch(r"(\d+)/(\d+)", count)  # 120/80
     one = (
         is_one(count)

@@ -5,8 +5,7 @@ import re
 from src.text.english.counting import NUMBER, amount, is_one, plural_of_number, spell_out
 from src.text.english.grammar import follows_article
 
-# sign or code: singular, plural, singular and plural of the hundredth (none where prices have no hundredths in
-# practice)
+# Sign or code: singular and plural, then those of the hundredth, which are empty where prices have none in practice.
 _DOLLAR = ("dollar", "dollars", "cent", "cents")
 _FRANC = ("franc", "francs", "centime", "centimes")
 _CROWN = ("krona", "kronor", "", "")

@@ -35,8 +35,7 @@ _RULES = (
 
 @functools.lru_cache(maxsize=4096)
 def normalise_english(text: str) -> str:
-    """Return a text as it is spoken, in lower-case words and punctuation; letters spoken by their names are capitals
-    ("the G P U").
+    """Return a text as it is spoken, in lower case; letters spoken by their names are capitals ("the G P U").
 
     Args:
         text: with plain quotes, dashes and spaces, as `src.text.characters.plain` leaves them.

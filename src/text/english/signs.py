@@ -71,8 +71,7 @@ def speak_tilde(text: str) -> str:
 
 
 def speak_signs(text: str) -> str:
-    """Replace signs by words: "AT&T", "2 + 2 = 4", "π", "and/or". Ornaments such as bullets and asterisks are left
-    out."""
+    """Replace signs by words: "AT&T", "2 + 2 = 4", "π", "and/or". Ornaments such as bullets are left out."""
     for written, words in _OR.items():
         text = re.sub(rf"(?<!\w){written}(?!\w)", words, text, flags=re.IGNORECASE)
     text = _LETTER.sub(lambda match: _GREEK.get(match[0], match[0]), text)
