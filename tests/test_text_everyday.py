@@ -64,6 +64,15 @@ ENGLISH = load_config(overrides={"text.cleaner": "english"})
         ("Op. 27 No. 2.", "opus twenty-seven number two."),
         ("Genesis 1:1-3 and Psalm 23:4.", "genesis one one to three and psalm twenty-three four."),
         ("The 5th-8th row.", "the fifth to eighth row."),
+        ("It was No. 221B.", "it was number two hundred twenty-one B."),
+        ('<b>Bold</b> &amp; <a href="x">thin</a>; a <b.', "bold and thin; a is less than b."),
+        ("EUR/USD 1.08 and 5 Kč.", "E U R U S D one point zero eight and five korunas."),
+        ("It cost $5 mil. in all.", "it cost five million dollars in all."),
+        ("Add 2 Tbsp sugar.", "add two tablespoons sugar."),
+        ("CHF 10'500 it is.", "ten thousand five hundred swiss francs it is."),
+        ("An A+ and an A-.", "an A plus and an A-."),
+        ("We met at 11pm. Joe left at 5 p.m. It's late.", "we met at eleven P M. joe left at five P M. it's late."),
+        ("Volumes I-III.", "volumes one to three."),
     ],
 )
 def test_reading(text, spoken):
@@ -71,10 +80,20 @@ def test_reading(text, spoken):
 
 
 @pytest.mark.parametrize(
-    "text", ["He is on Thurs. 5 May here.", "See Ref. [12] and Refs. 3 to 5.", "It has 9 sq. ft. of room."]
+    "text",
+    [
+        "He is on Thurs. 5 May here.",
+        "See Ref. [12] and Refs. 3 to 5.",
+        "It has 9 sq. ft. of room.",
+        "See vols. II and IV.",
+    ],
 )
 def test_one_sentence(text):
     assert split_sentences(text, ENGLISH) == [text]
+
+
+def test_a_shortened_word_begins_a_sentence():
+    assert split_sentences("He left at 5 p.m. It's late.", ENGLISH) == ["He left at 5 p.m.", "It's late."]
 
 
 @pytest.mark.parametrize(

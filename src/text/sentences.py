@@ -11,7 +11,7 @@ _INITIALS = re.compile(r"(?:[a-z]\.)*[a-z]")  # "J" of "J. Hidell", "U.S" and "p
 _NEVER_LAST = frozenset(
     str.split(
         "mr mrs ms messrs mme mlle dr drs prof sr sra pres sen rep reps gov gen adm amb brig atty lt col cmdr "
-        "capt maj sgt insp rev hon fr mt supt vs viz cf approx esp incl e.g i.e ca sq"
+        "capt maj sgt insp rev hon fr mt supt vs viz cf approx esp incl e.g i.e ca sq rs"
     )
 )
 # Theirs ends none before a number.
@@ -106,10 +106,10 @@ def _ends_sentence(before: str, after: str, cased: bool) -> bool:
 
 def _full_stop_ends(word: str, following: str, cased: bool) -> bool:
     lower = word.lower()
-    next_word = re.match(r"[\w’']*", following)[0]
+    next_word = re.match(r"\w*", following)[0]  # "It" of "It's" too
     if lower in _NEVER_LAST or word == "Ft":
         return False
-    if following[:1].isdigit() and lower in _BEFORE_NUMBER:
+    if lower in _BEFORE_NUMBER and re.match(r"\d|[IVXL]{2,}\b|[IVXL]-", following):
         return False
     if _INITIALS.fullmatch(lower):
         return cased and next_word in (STARTERS if "." in word else _AFTER_INITIAL)

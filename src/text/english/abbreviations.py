@@ -182,7 +182,7 @@ def expand_abbreviations(text: str) -> str:
     text = _MONTH_BY_DAY.sub(lambda match: _MONTHS[match[1] or match[2] or match[3]], text)
     text = _WITH_STOP.sub(_speak_with_stop, text)
     text = _LOWER.sub(_speak_lower, text)
-    text = re.sub(r"(?<![\w.])(vs|etc)\b(?!\.)", lambda match: _BARE[match[1]], text)
+    text = re.sub(r"(?<![\w./])(vs|etc)\b(?!\.)", lambda match: _BARE[match[1]], text)
     return _WITH.sub(lambda match: _SLASHED[match[1]], text)
 
 

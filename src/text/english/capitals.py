@@ -34,7 +34,7 @@ _AFTER_CAPITALS = re.compile(
 _LOWER_CASE = re.compile(rf"\b((?i:{'|'.join(_HEADINGS)})s?)\ (x{{0,3}}(?:ix|iv|v?i{{2,3}}|vi))\b")
 _CENTURY = re.compile(rf"\b({_ROMAN})(?=\ (?:[Cc]entur|Olympi))")
 _ROMAN_YEAR = re.compile(r"\b(?=[MDCLXVI]{5})M{1,2}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\b")
-_LIST = re.compile(rf"\b({'|'.join(_HEADINGS)})s\ ({_ROMAN})\ (and|to|or|through|-)\ ({_ROMAN})\b")
+_LIST = re.compile(rf"\b({'|'.join(_HEADINGS)})s\ ({_ROMAN})(?:\ (and|to|or|through)\ |\ ?-\ ?)({_ROMAN})\b")
 _AFTER_REIGN = re.compile(rf"\b({'|'.join(_REIGNS)})\ ({_ROMAN})\b")
 _AFTER_ROYAL = re.compile(rf"\b((?:{_ROYAL})\ [A-Z][a-z]+)\ ({_ROMAN})\b")
 _AFTER_NAME = re.compile(r"\b([A-Z][a-z]{2,})\ ((?=[IVX]{2,}\b)X{0,3}(?:IX|IV|V?I{0,3})(?<=[IVX]))\b")
@@ -83,6 +83,7 @@ _LETTER_A = re.compile(
     r"|\b(?:an|An)\ A\b"  # an A
     r"|(?<=[a-z,;]\ )A(?=\s*$|[.,;:!?)\"']|\ (?:and|or|to|is|was|in|for|from|at|on|with)\b)"  # from A to B
     r"|\bA(?=-[a-z]|/[A-Z]\b)"  # A-level, A/C
+    r"|\bA(?=[+-](?!\w))"  # A+
     r"|(?<=\b[A-Z]/)A\b"  # N/A
 )
 _INITIALS = re.compile(r"\b(?:[A-Za-z]\.){2,}|\b(?:[A-Z]\.[ -]?)*[A-Z]\.(?=[ -]?(?:[A-Z][a-z']|[A-Z]\b))")
@@ -114,7 +115,7 @@ def speak_roman_numerals(text: str) -> str:
     """
     text = _CENTURY.sub(lambda match: ordinal(roman_value(match[1])), text)
     text = _ROMAN_YEAR.sub(lambda match: year(roman_value(match[0])), text)
-    text = _LIST.sub(lambda match: f"{match[1]}s {_number(match[2])} {match[3]} {_number(match[4])}", text)
+    text = _LIST.sub(lambda match: f"{match[1]}s {_number(match[2])} {match[3] or 'to'} {_number(match[4])}", text)
     text = _AFTER_HEADING.sub(lambda match: f"{match[1]} {_number(match[2])}" if match[2] != "L" else match[0], text)
     text = _AFTER_CAPITALS.sub(lambda match: f"{match[1]} {_number(match[2])}", text)
     text = _LOWER_CASE.sub(lambda match: f"{match[1]} {_number(match[2].upper())}", text)

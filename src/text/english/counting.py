@@ -26,7 +26,7 @@ LONGEST_UNGROUPED = 9  # more digits without commas are a serial number rather t
 # Digits with or without thousands separators (1,234 or the Indian 1,00,000), and decimals. "1,2,3" is three numbers.
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?![\d,]*\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)|\d+)(?:\.\d+)?"
 
-_SPACED = re.compile(r"(?<![\d.,+-])(?<!\d )[1-9]\d{0,2}(?: 000)+(?!\d|,\d| \d)")
+_SPACED = re.compile(r"(?<![\d.,+-])(?<!\d )[1-9]\d{0,2}(?:(?: 000)+(?!\d|,\d| \d)|(?:'\d{3})+(?![\d']))")
 # Precedes a letter that is to be spoken by its name: a private code point, which `spell_out` alone writes.
 _LETTER = "\ue000"
 
@@ -110,9 +110,9 @@ def spell_out(text: str, separator: str = " ") -> str:
 
 
 def prepare(text: str) -> str:
-    """Remove the mark of spelled letters from a text from outside, close up "10 000", and write digits of any script
-    as 0 to 9."""
-    text = _SPACED.sub(lambda match: match[0].replace(" ", ""), text.replace(_LETTER, ""))
+    """Remove the mark of spelled letters from a text from outside, close up "10 000" and "10'500", and write digits of
+    any script as 0 to 9."""
+    text = _SPACED.sub(lambda match: re.sub("[ ']", "", match[0]), text.replace(_LETTER, ""))
     if text.isascii():
         return text
     return "".join(str(unicodedata.decimal(each)) if each.isdecimal() else each for each in text)

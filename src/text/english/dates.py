@@ -143,4 +143,10 @@ def _speak_clock(match: re.Match) -> str:
 
 def _half_day(match: re.Match) -> str:
     """Return "A M" or "P M"; the dot stays where it ends the sentence too."""
-    return spell_out(f"{match['half']}m") + ("." if match["dot"] and ends_sentence(match) else "")
+    return spell_out(f"{match['half']}m") + ("." if match["dot"] and _stop_stays(match) else "")
+
+
+def _stop_stays(match: re.Match) -> bool:
+    # The stop of "5pm." is no part of an abbreviation.
+    undotted = re.search(r"[ap]m\.$", match[0], re.IGNORECASE)
+    return ends_sentence(match) or bool(undotted and re.match(r"\s+[\"'(]?[A-Z]", match.string[match.end() :]))

@@ -40,11 +40,11 @@ _POWER = re.compile(rf"((?<!\d){NUMBER}|\b[a-z]{{1,2}}|\b[α-ω])(?:\^(-?\d+)|([
 _SCIENTIFIC = re.compile(rf"(?<![\w.,])({NUMBER})[eE]([-+]?\d{{1,3}})(?!\w)")
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_SCALED = re.compile(rf"(?<![\w.,])({NUMBER})(?:\ ?(mn|bn|tn)\b(?!\.\w)|([MB])(?=\s*(?:$|[.,;:!?)]|[a-z])))")
+_SCALED = re.compile(rf"(?<![\w.,:])({NUMBER})(?:\ ?(mn|bn|tn)\b(?!\.\w)|([MB])(?=\s*(?:$|[.,;:!?)]|[a-z])))")
 _SCALES = {"M": "million", "mn": "million", "bn": "billion", "B": "billion", "tn": "trillion"}
 _PLACE = re.compile(  # "seat 4B" is no number of billions
-    r"\b(?:apartment|block|building|bus|exercise|exhibit|figure|flat|gate|level|platform|question|room|seat|section|"
-    r"suite|table|unit)\ $",
+    r"\b(?:apartment|block|building|bus|exercise|exhibit|figure|flat|gate|level|number|platform|question|room|seat|"
+    r"section|suite|table|unit)\ $",
     re.IGNORECASE,
 )
 _LISTED = re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))(?!\d{2},)")  # 1,2,3

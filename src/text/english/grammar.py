@@ -22,7 +22,7 @@ def ends_sentence(match: re.Match) -> bool:
     if not after.strip("\"'”’) "):
         return True
     word = re.match(r"[\"'”’)]*\s+[\"'“‘(]?([A-Z][\w']*)", after)
-    return bool(word and word[1] in STARTERS)
+    return bool(word and word[1].partition("'")[0] in STARTERS)  # "It's" as "It"
 
 
 def follows_article(match: re.Match) -> bool:

@@ -32,8 +32,8 @@ _SYMBOLS = {  # symbols, separated by spaces: name in the singular; the plural a
     "gal": "gallon",
     "qt": "quart",
     "pt": "pint",
-    "tbsp": "tablespoon",
-    "tsp": "teaspoon",
+    "tbsp Tbsp tbs": "tablespoon",
+    "tsp Tsp": "teaspoon",
     "Hz": "hertz",
     "kHz KHz": "kilohertz",
     "MHz": "megahertz",
@@ -130,7 +130,8 @@ _DOT = r"(?:(?<![%°‰])\.(?=,|\ [a-z]|(?:(?<=ft\.)|(?<=hr\.)|(?<=hrs\.)|(?<=lb
 _FRACTIONS = "".join(FRACTION_CHARACTERS)
 _COUNT = rf"(?:\d+\ \d{{1,2}}/\d{{1,2}}|\d{{1,3}}/\d{{1,3}}|(?:{NUMBER})?\ ?[{_FRACTIONS}]|{NUMBER}|\.\d+)"
 _MEASURE = re.compile(
-    rf"(?:(?<![\w.,/°%])|(?<=°[CF]/))(?P<sign>[-+](?=\d))?(?P<count>{_COUNT})(?:(?P<to>\ ?-\ ?|\ to\ )(?P<upper>{_COUNT}))?"
+    rf"(?:(?<![\w.,/°%])|(?<=°[CF]/))(?P<sign>[-+](?=\d))?(?P<count>{_COUNT})"
+    rf"(?:(?P<to>\ ?-\ ?|\ to\ )(?P<upper>{_COUNT}))?"
     rf"(?P<gap>\ ?-?)(?:(?P<area>(?:{_LENGTHS}))\^?(?P<power>[²³23])(?!\w)|(?P<unit>{_UNIT})(?P<end>(?![\w²³])))"
     rf"(?:\ ?/\ ?(?P<per>{_UNIT}|{_LENGTHS}|s|d|day|hour|week|month|year)(?:\^?(?P<per_power>[²³23]))?(?!\w))?{_DOT}"
 )

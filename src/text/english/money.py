@@ -34,6 +34,7 @@ _SIGNS = {
     "₸": ("tenge", "tenge", "", ""),
     "₡": ("colon", "colones", "", ""),
     "zł": ("zloty", "zlotys", "", ""),
+    "Kč": ("koruna", "korunas", "", ""),
     "kr": _CROWN,
     "¢": ("cent", "cents", "", ""),
 }
@@ -109,7 +110,7 @@ _MAGNITUDE = (
     rf"(?:[ -]?(?P<word>{_WORDS})\b|(?P<letter>{_LETTERS})(?![A-Za-z])"
     r"|\ (?P<spaced>[MB]|m|mn|bn|tn|Mio\.?)(?![A-Za-z/]))?"
 )
-_SIGN = "|".join(re.escape(sign) for sign in _SIGNS if sign not in ("¢", "zł", "kr"))
+_SIGN = "|".join(re.escape(sign) for sign in _SIGNS if sign not in ("¢", "zł", "Kč", "kr"))
 _VALUE = rf"(?P<value>{NUMBER}|\.\d+)(?:(?P<scale>{_LETTERS})?(?P<to>\ ?-\ ?|\ to\ )(?:{_SIGN})?(?P<upper>{NUMBER}))?"
 _CODE = "|".join(_CODES)
 _NAMED = "US|U\\.S\\.|CA|C|AU|A|NZ|HK|S|R"
@@ -119,13 +120,14 @@ _AMOUNT_AFTER_SIGN = re.compile(
     rf"(?:\ (?P<code>{_CODE})\b)?"
 )
 _AMOUNT_BEFORE_SIGN = re.compile(
-    rf"(?<![\w.]){_VALUE}{_MAGNITUDE}\ ?(?P<sign>{_SIGN}|¢|zł(?!\w)|kr(?!\w)|(?:{_CODE})\b)"
+    rf"(?<![\w.]){_VALUE}{_MAGNITUDE}\ ?(?P<sign>{_SIGN}|¢|zł(?!\w)|Kč(?!\w)|kr(?!\w)|(?:{_CODE})\b)"
 )
-_AMOUNT_AFTER_CODE = re.compile(rf"\b(?P<sign>{_CODE})\ ?{_VALUE}{_MAGNITUDE}")
+_AMOUNT_AFTER_CODE = re.compile(rf"(?<![\w/])(?P<sign>{_CODE})\ ?{_VALUE}{_MAGNITUDE}")
 _CONTINENTAL = re.compile(r"(?<![\d,.])(\d{1,3}(?:\.\d{3})+)(?=(?:,\d\d)?\ ?(?:€|EUR\b))")  # 1.000,50 €
 _DECIMAL_COMMA = re.compile(r"(?<![\d.])(\d+(?:,\d{3})*),(\d\d)(?=\ ?(?:€|zł|(?:EUR|PLN|CZK|SEK|NOK|DKK)\b))")
 _PENCE = re.compile(r"(?<![\w.,])(\d{1,2})p(?!\w)")
 _PER = re.compile(r"(?<=[a-z])\ ?/\ ?(hour|day|week|month|year|night|person|head|share|barrel|unit|piece|page|word)\b")
+_MIL = re.compile(r"([$€£]\d[\d.,]*)\ ?([mb])il\b(?:\.(?=,|\ [a-z]))?")  # $5 mil.
 _CASH = re.compile(r"\ (?:bank)?(?:note|bill|coin|cheque|voucher)s?\b")  # ten £50 notes
 _LONE = {sign: names[1] for sign, names in _SIGNS.items()}
 
@@ -142,6 +144,7 @@ def speak_money(text: str) -> str:
     text = re.sub(r"\$(\d+)s\b", lambda match: plural_of_number(amount(match[1])), text)  # banknotes
     text = re.sub(r"(?<=\d)\ ?[x×]\ ?(?=[$€£]\d)", " times ", text)
     text = re.sub(r"\$(?=[A-Z]{2,5}\b(?!\ ?\d))", "", text)  # a company's sign on the stock exchange, $AAPL
+    text = _MIL.sub(lambda match: f"{match[1]} {match[2]}illion", text)
     for pattern in (_AMOUNT_AFTER_SIGN, _AMOUNT_BEFORE_SIGN, _AMOUNT_AFTER_CODE):
         text = pattern.sub(_speak, text)
     text = _PENCE.sub(lambda match: f"{amount(match[1])} {'penny' if match[1] == '1' else 'pence'}", text)

@@ -12,10 +12,11 @@ from src.text.english.figures import speak_numbers, speak_telephones
 from src.text.english.fractions import speak_fractions
 from src.text.english.measures import speak_measures
 from src.text.english.money import speak_money
-from src.text.english.signs import speak_signs, speak_tilde
+from src.text.english.signs import drop_markup, speak_signs, speak_tilde
 
 # In this order: each rule takes what is surest to be its own, and the next ones find words in its place.
 _RULES = (
+    drop_markup,
     speak_addresses,
     speak_tilde,
     expand_abbreviations,

@@ -1,5 +1,6 @@
 """Mathematical and typographic signs in words."""
 
+import html
 import re
 
 _BETWEEN = {  # what stands between two words or numbers
@@ -43,6 +44,11 @@ _GREEK = dict(
     )
 )
 _LETTER = re.compile(r"(?<![^\W\d_])[α-ωΑ-Ωµ](?![^\W\d_²³])")
+_TAG = re.compile(
+    r"</?(?:a|b|br|code|div|em|h[1-6]|i|li|ol|p|pre|small|span|strong|sub|sup|u|ul)(?:\ [a-z-]+=\"[^\"<>]*\")*\ ?/?>",
+    re.IGNORECASE,
+)
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp);")
 _SLASH = re.compile(r"(?<!\s)\s*/\s*")
 _ABOUT = re.compile(r"(?<!\w)~\ ?(?=\d)")
 _OR = {
@@ -52,6 +58,11 @@ _OR = {
     "she/he": "she or he",
     "s/he": "she or he",
 }
+
+
+def drop_markup(text: str) -> str:
+    """Take HTML's tags and names of characters out: "<b>bold</b> &amp; thin" is "bold & thin"."""
+    return _ENTITY.sub(lambda match: html.unescape(match[0]).replace("\u00a0", " "), _TAG.sub("", text))
 
 
 def speak_tilde(text: str) -> str:
