@@ -85,7 +85,7 @@ def test_the_quick_graphs_compile_for_ascend(plugin, tmp_path):
     assert training["counts"]["HCCL"] == {"AllReduce": 1 + 1 + 1 + 5 * 3}
     assert set(training["counts"]["AICPU"]) <= ON_AICPU and "AICPU" not in speaking["counts"]
     assert speaking["in_place"] == {"ScatterUpdate": 9}
-    assert 0 < speaking["launches_by_loop"]["free_run 1"] < 100 < speaking["launches"]
+    assert 0 < speaking["launches_by_loop"]["free_run 1"] < 110 < speaking["launches"]
     assert "nothing has run there" in out
 
 
