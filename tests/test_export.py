@@ -275,7 +275,7 @@ def test_a_file_that_differs_is_not_put_in_place(folder, tmp_path, monkeypatch, 
     [
         (
             ["--checkpoint", "tacotron2.ckpt", "--file_format", "AIR"],
-            "error: an AIR file can only be written on Ascend, but this is ",
+            "error: AIR, deprecated by MindSpore (take MINDIR), can only be written on Ascend, but this is ",
         ),
         (
             ["--checkpoint", "none.ckpt", "--file_format", "MINDIR"],

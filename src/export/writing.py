@@ -50,7 +50,7 @@ def export(
     """
     runtime.setup()
     if file_format == "AIR":
-        runtime.need_ascend("an AIR file can only be written")
+        runtime.need_ascend("AIR, deprecated by MindSpore (take MINDIR), can only be written")
     checkpoint, output_dir = Path(checkpoint), Path(output_dir)
     digest = sha256_of(checkpoint)
     loaded = load_checkpoint(checkpoint)
