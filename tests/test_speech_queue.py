@@ -88,7 +88,7 @@ def test_what_comes_of_a_text(queue_of, monkeypatch):
     assert [each["stop_reason"] for each in result["sentences"]] == ["max_decoder_steps", "gate"]
     assert (result["seed"], result["max_decoder_steps"]) == (7, net.config.model.max_decoder_steps)
     (note,) = result["notes"]
-    assert note.endswith("dropped: \N{SNOWMAN}")
+    assert "dropped: " in note and "\N{SNOWMAN}" in note
     wav, rate = soundfile.read(io.BytesIO(job.files[".wav"]))
     assert rate == RATE and len(wav) / rate == result["seconds"] == HOP / RATE * (
         sum(each["frames"] for each in result["sentences"]) + 6
