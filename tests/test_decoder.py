@@ -85,10 +85,11 @@ def test_teacher_dropout_hides_whole_steps_in_training_only():
 
     with_all, with_none = decode(frames), decode(frames * 0)
     with_half, with_others = decode(frames, training=True), decode(frames, training=True)
-    np.testing.assert_array_equal(with_half[0], with_all[0])  # the first step has no target before it
+    # Training takes MindSpore's tanh and evaluation the exact one, see `src.models.ops.tanh`.
+    np.testing.assert_allclose(with_half[0], with_all[0], atol=1e-4)  # the first step has no target before it
     for spoken in (with_half, with_others):
-        assert np.abs(spoken - with_all).max() > 1e-6 and np.abs(spoken - with_none).max() > 1e-6
+        assert np.abs(spoken - with_all).max() > 1e-3 and np.abs(spoken - with_none).max() > 1e-3
         for item in range(2):  # the second step gets all of the target or nothing, at the target's own scale
-            assert min(np.abs(spoken[1, item] - wanted[1, item]).max() for wanted in (with_all, with_none)) < 1e-6
-    assert np.abs(with_half - with_others).max() > 1e-6
+            assert min(np.abs(spoken[1, item] - wanted[1, item]).max() for wanted in (with_all, with_none)) < 1e-4
+    assert np.abs(with_half - with_others).max() > 1e-3
     np.testing.assert_array_equal(decode(frames), with_all)

@@ -52,6 +52,7 @@ def test_the_jit_level_reaches_functions_and_cells_alike(monkeypatch):
     monkeypatch.setenv("JIT_LEVEL", "O1")
     monkeypatch.setenv("DEVICE_TARGET", "CPU")
     contexts, levels, jit = [], [], ms.jit
+    monkeypatch.setattr(device.ms, "set_device", lambda *chosen: None)  # refused once a graph has run
     monkeypatch.setattr(device.ms, "set_context", lambda **settings: contexts.append(settings))
     monkeypatch.setattr(device.ms, "jit", lambda function, jit_level: levels.append(jit_level) or jit(function))
     runtime.setup()
