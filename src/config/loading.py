@@ -63,7 +63,7 @@ def load_config(source: str | Path | dict[str, Any] | None = None, overrides: di
 
 
 def given_keys(source: str | Path | dict[str, Any] | None) -> dict[str, Any]:
-    """Return the values by dotted key that a configuration's YAML file, or its content, gives; symbols as a list.
+    """Return the values by dotted key that a configuration's YAML file, or its content, gives; for `typed` to read.
 
     Raises:
         InputError: unreadable file or unknown section.
@@ -76,7 +76,7 @@ def given_keys(source: str | Path | dict[str, Any] | None) -> dict[str, Any]:
         if section not in sections() or not isinstance(content, dict):
             raise InputError(f"{where}: no section '{section}'; the sections are {', '.join(sections())}")
         values |= {f"{section}.{key}": value for key, value in content.items()}
-    return {key: _with_symbols(key, value, where) for key, value in values.items()}
+    return values
 
 
 def typed(overrides: dict[str, Any], where: str = "flag") -> dict[str, Any]:
