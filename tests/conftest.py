@@ -36,3 +36,20 @@ def convert_script(monkeypatch, capsys):
         return exit.value.code, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture(scope="module")
+def toy_data(tmp_path_factory):
+    """The folder of a corpus of a few clips, for the toy network."""
+    from tests.toy_training import write_corpus  # noqa: PLC0415
+
+    return write_corpus(tmp_path_factory.mktemp("corpus") / "data")
+
+
+@pytest.fixture
+def toy_network(monkeypatch):
+    """Let `Training` build the toy network, which compiles in a second."""
+    from src.train import loop  # noqa: PLC0415
+    from tests.toy_training import create_toy_network  # noqa: PLC0415
+
+    monkeypatch.setattr(loop, "create_model", create_toy_network)

@@ -26,26 +26,17 @@ from tests.toy_training import (
     start,
     toy_config,
     without_times,
-    write_corpus,
 )
 
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_corpus(tmp_path_factory.mktemp("corpus") / "data")
-
-
-@pytest.fixture(autouse=True)
-def toy(monkeypatch):
-    monkeypatch.setattr(loop, "create_model", create_toy_network)
+pytestmark = pytest.mark.usefixtures("toy_network")
 
 
 @pytest.fixture(scope="module")
-def whole(data, tmp_path_factory):
+def whole(toy_data, tmp_path_factory):
     """The log of an undisturbed run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "create_model", create_toy_network)
-        Training(toy_config(data__n_buckets=1), data, tmp_path_factory.mktemp("whole") / "out").run()
+        Training(toy_config(data__n_buckets=1), toy_data, tmp_path_factory.mktemp("whole") / "out").run()
     return without_times(read_log(tmp_path_factory.getbasetemp() / "whole0" / "out"))
 
 
@@ -70,12 +61,12 @@ def script(monkeypatch, capsys, *arguments):
     return exit_code.value.code, printed.err.splitlines()[-1], printed.out
 
 
-def test_a_run_killed_twenty_times_at_random_moments_ends_like_one_that_never_was(data, tmp_path, monkeypatch):
+def test_a_run_killed_twenty_times_at_random_moments_ends_like_one_that_never_was(toy_data, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     begin = (
         "--data_path",
-        data,
+        toy_data,
         *flags(data__n_buckets=1, train__max_steps=60, train__checkpoint_every=2, train__validate_every=30),
     )
     whole, killed, output = tmp_path / "whole", tmp_path / "killed", tmp_path / "output"
@@ -112,13 +103,15 @@ def test_a_run_killed_twenty_times_at_random_moments_ends_like_one_that_never_wa
     assert not list(killed.glob(".*.partial*"))
 
 
-def test_a_disk_that_fills_costs_nothing_before(data, whole, tmp_path, monkeypatch, capsys):
+def test_a_disk_that_fills_costs_nothing_before(toy_data, whole, tmp_path, monkeypatch, capsys):
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = 20_000  # bytes; less than a checkpoint, more than a log
     before_step(7, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard)), monkeypatch)
     settings = flags(data__n_buckets=1, train__keep_checkpoints=1)
     try:
-        code, error, _ = script(monkeypatch, capsys, "--data_path", data, "--output_dir", tmp_path / "out", *settings)
+        code, error, _ = script(
+            monkeypatch, capsys, "--data_path", toy_data, "--output_dir", tmp_path / "out", *settings
+        )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     assert code == 2
@@ -139,8 +132,8 @@ def test_a_disk_that_fills_costs_nothing_before(data, whole, tmp_path, monkeypat
     assert load_checkpoint(tmp_path / "out" / "best.ckpt").step == 10
 
 
-def test_data_that_vanishes_and_comes_back_elsewhere_costs_nothing(data, whole, tmp_path, monkeypatch, capsys):
-    shutil.copytree(data, tmp_path / "data")
+def test_data_that_vanishes_and_comes_back_elsewhere_costs_nothing(toy_data, whole, tmp_path, monkeypatch, capsys):
+    shutil.copytree(toy_data, tmp_path / "data")
     before_step(5, lambda: (tmp_path / "data").rename(tmp_path / "moved"), monkeypatch)
     code, error, _ = script(
         monkeypatch,
@@ -166,12 +159,12 @@ def test_data_that_vanishes_and_comes_back_elsewhere_costs_nothing(data, whole, 
     ]
 
 
-def test_a_folder_that_another_run_writes_into_is_refused_and_left_alone(data, tmp_path, monkeypatch):
+def test_a_folder_that_another_run_writes_into_is_refused_and_left_alone(toy_data, tmp_path, monkeypatch):
     config = toy_config()
-    first = Training(config, data, tmp_path / "out")
+    first = Training(config, toy_data, tmp_path / "out")
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     with pytest.raises(InputError, match=r"out: another process is training into it"):
-        Training(config, data, tmp_path / "out", latest(tmp_path / "out"))
+        Training(config, toy_data, tmp_path / "out", latest(tmp_path / "out"))
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     first.claim.close()
     claim_folder(tmp_path / "out").close()

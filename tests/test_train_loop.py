@@ -35,14 +35,7 @@ from tests.toy_training import (
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_corpus(tmp_path_factory.mktemp("corpus") / "data")
-
-
-@pytest.fixture(autouse=True)
-def toy(monkeypatch):
-    monkeypatch.setattr(loop, "create_model", create_toy_network)
+pytestmark = pytest.mark.usefixtures("toy_network")
 
 
 def train_script(*arguments, **environment):
@@ -54,9 +47,9 @@ def train_script(*arguments, **environment):
     )
 
 
-def test_a_run_killed_and_resumed_logs_what_an_uninterrupted_one_does(data, tmp_path):
-    Training(toy_config(), data, tmp_path / "whole").run()
-    arguments = ("--data_path", data, "--output_dir", tmp_path / "killed", *flags())
+def test_a_run_killed_and_resumed_logs_what_an_uninterrupted_one_does(toy_data, tmp_path):
+    Training(toy_config(), toy_data, tmp_path / "whole").run()
+    arguments = ("--data_path", toy_data, "--output_dir", tmp_path / "killed", *flags())
     assert train_script(*arguments, KILL_AT_STEP="7").returncode == -9
     assert read_log(tmp_path / "killed")[-1]["step"] == 6  # further than the checkpoint
     with (tmp_path / "killed" / "log.jsonl").open("a") as log:
@@ -79,9 +72,9 @@ def test_a_run_killed_and_resumed_logs_what_an_uninterrupted_one_does(data, tmp_
         np.testing.assert_array_equal(ends[1].weights[name], value, err_msg=name)
 
 
-def test_a_finished_run_is_not_overwritten(data, tmp_path, monkeypatch, capsys):
+def test_a_finished_run_is_not_overwritten(toy_data, tmp_path, monkeypatch, capsys):
     config = toy_config(data__n_buckets=1, train__max_steps=1)
-    Training(config, data, tmp_path / "out").run()
+    Training(config, toy_data, tmp_path / "out").run()
     rows = read_log(tmp_path / "out")
     # Data and configuration are the run's own.
     monkeypatch.setattr(sys, "argv", ["train.py", "--resume", str(tmp_path / "out")])
@@ -89,15 +82,22 @@ def test_a_finished_run_is_not_overwritten(data, tmp_path, monkeypatch, capsys):
         run(train.main)
     assert "all 1 steps are done" in capsys.readouterr().out
     with pytest.raises(InputError, match=r"out: is not empty; .*--resume"):
-        Training(config, data, tmp_path / "out")
+        Training(config, toy_data, tmp_path / "out")
     assert read_log(tmp_path / "out") == rows
 
 
 @pytest.mark.parametrize("request_to_stop", ["TERMINATE", "INTERRUPT"])
-def test_a_signal_saves_a_checkpoint_and_leaves(request_to_stop, data, tmp_path, monkeypatch, capsys):
+def test_a_signal_saves_a_checkpoint_and_leaves(request_to_stop, toy_data, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(loop, "TrainStep", SignallingStep)
     monkeypatch.setenv(f"{request_to_stop}_AT_STEP", "3")
-    script = ["train.py", "--data_path", str(data), "--output_dir", str(tmp_path / "out"), *flags(data__n_buckets=1)]
+    script = [
+        "train.py",
+        "--data_path",
+        str(toy_data),
+        "--output_dir",
+        str(tmp_path / "out"),
+        *flags(data__n_buckets=1),
+    ]
     monkeypatch.setattr(sys, "argv", script)
     with pytest.raises(SystemExit) as exit_code:
         run(train.main)
@@ -108,9 +108,9 @@ def test_a_signal_saves_a_checkpoint_and_leaves(request_to_stop, data, tmp_path,
     assert [path.name for path in numbered(tmp_path / "out")] == ["tacotron2-0.ckpt", "tacotron2-3.ckpt"]
 
 
-def test_what_a_run_leaves_behind(data, tmp_path, capfd):
+def test_what_a_run_leaves_behind(toy_data, tmp_path, capfd):
     config = toy_config(data__n_buckets=1, train__checkpoint_every=2, train__keep_checkpoints=2, train__log_every=4)
-    outcome = Training(config, data, tmp_path / "out").run()
+    outcome = Training(config, toy_data, tmp_path / "out").run()
     assert outcome.stopped_by is None and outcome.checkpoint == tmp_path / "out" / "tacotron2-10.ckpt"
     names = {path.name for path in (tmp_path / "out").iterdir()}
     pictures = {"alignment-and-mel-5.png", "alignment-and-mel-10.png"}
@@ -144,15 +144,17 @@ def test_what_a_run_leaves_behind(data, tmp_path, capfd):
     assert "loss=" in output.err and "lr=" in output.err and "step_time=" in output.err
 
 
-def test_validation_every_epoch(data, tmp_path):
-    Training(toy_config(data__n_buckets=1, train__validate_every=0, train__max_steps=7), data, tmp_path / "out").run()
+def test_validation_every_epoch(toy_data, tmp_path):
+    Training(
+        toy_config(data__n_buckets=1, train__validate_every=0, train__max_steps=7), toy_data, tmp_path / "out"
+    ).run()
     # 8 clips in batches of 3 are three steps an epoch.
     assert [row["step"] for row in read_log(tmp_path / "out") if "val_loss" in row] == [3, 6, 7]
 
 
 def test_bad_batches_are_skipped_counted_and_logged(tmp_path):
-    data = write_corpus(tmp_path / "data", n_train=9, spoiled=(4,))
-    Training(toy_config(data__n_buckets=1, train__max_steps=6), data, tmp_path / "out").run()
+    toy_data = write_corpus(tmp_path / "data", n_train=9, spoiled=(4,))
+    Training(toy_config(data__n_buckets=1, train__max_steps=6), toy_data, tmp_path / "out").run()
     rows = read_log(tmp_path / "out")
     skipped = [row for row in rows if "skipped_clips" in row]
     assert len(skipped) >= 2 and all("train-4" in row["skipped_clips"] for row in skipped)
@@ -163,26 +165,26 @@ def test_bad_batches_are_skipped_counted_and_logged(tmp_path):
 
 
 def test_only_bad_batches_stop_the_run(tmp_path, monkeypatch):
-    data = write_corpus(tmp_path / "data", n_train=3, spoiled=(0, 1, 2))
+    toy_data = write_corpus(tmp_path / "data", n_train=3, spoiled=(0, 1, 2))
     settings = {"data__n_buckets": 1, "train__max_bad_steps": 4}
     with pytest.raises(Diverged, match=r"after step 0: .* 4 batches in a row .*lr"):
-        Training(toy_config(**settings), data, tmp_path / "out").run()
-    script = ["train.py", "--data_path", str(data), "--output_dir", str(tmp_path / "script"), *flags(**settings)]
+        Training(toy_config(**settings), toy_data, tmp_path / "out").run()
+    script = ["train.py", "--data_path", str(toy_data), "--output_dir", str(tmp_path / "script"), *flags(**settings)]
     monkeypatch.setattr(sys, "argv", script)
     with pytest.raises(SystemExit, match="4 batches in a row"):  # a message as its code: printed, and exit code 1
         run(train.main)
 
 
-def test_a_validation_loss_reached_ends_the_run(data, tmp_path):
-    outcome = Training(toy_config(data__n_buckets=1), data, tmp_path / "out").run(target_val_loss=100.0)
+def test_a_validation_loss_reached_ends_the_run(toy_data, tmp_path):
+    outcome = Training(toy_config(data__n_buckets=1), toy_data, tmp_path / "out").run(target_val_loss=100.0)
     assert outcome.progress.step == 5 and outcome.stopped_by is None
     assert latest(tmp_path / "out").step == 5
 
 
-def test_hours_are_limited(data, tmp_path, monkeypatch, capsys):
+def test_hours_are_limited(toy_data, tmp_path, monkeypatch, capsys):
     settings = flags(data__n_buckets=1, train__max_hours=1e-6)
     monkeypatch.setattr(
-        sys, "argv", ["train.py", "--data_path", str(data), "--output_dir", str(tmp_path / "out"), *settings]
+        sys, "argv", ["train.py", "--data_path", str(toy_data), "--output_dir", str(tmp_path / "out"), *settings]
     )
     with pytest.raises(SystemExit) as exit_code:
         run(train.main)
@@ -191,9 +193,9 @@ def test_hours_are_limited(data, tmp_path, monkeypatch, capsys):
     assert latest(tmp_path / "out").step == 1
 
 
-def test_several_batches_make_a_step(data, tmp_path):
+def test_several_batches_make_a_step(toy_data, tmp_path):
     config = toy_config(data__n_buckets=1, train__accumulate=2, train__max_steps=5, train__validate_every=0)
-    Training(config, data, tmp_path / "out").run()
+    Training(config, toy_data, tmp_path / "out").run()
     rows = read_log(tmp_path / "out")
     steps = [(row["step"], row["epoch"]) for row in rows if "loss" in row]
     assert steps == [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2)]  # 3 batches an epoch: two, then the one that is left
@@ -202,7 +204,7 @@ def test_several_batches_make_a_step(data, tmp_path):
 
 
 def test_the_loss_scale_falls_at_overflows(tmp_path):
-    data = write_corpus(tmp_path / "data", n_train=9, spoiled=(4,))
+    toy_data = write_corpus(tmp_path / "data", n_train=9, spoiled=(4,))
     settings = {
         "data__n_buckets": 1,
         "train__max_steps": 12,
@@ -212,7 +214,7 @@ def test_the_loss_scale_falls_at_overflows(tmp_path):
     }
     # The third bad batch meets a scale of 1, which cannot be the cause.
     with pytest.raises(Diverged, match="1 batches in a row"):
-        Training(toy_config(**settings), data, tmp_path / "out").run()
+        Training(toy_config(**settings), toy_data, tmp_path / "out").run()
     rows = read_log(tmp_path / "out")
     scales = [row["loss_scale"] for row in rows if "loss" in row]
     assert scales[0] in (4.0, 2.0) and scales[-1] == 1.0 and scales == sorted(scales, reverse=True)
@@ -220,10 +222,10 @@ def test_the_loss_scale_falls_at_overflows(tmp_path):
     assert latest(tmp_path / "out").extra["loss_scale"] is not None
 
 
-def test_validation_does_not_depend_on_batching(data):
+def test_validation_does_not_depend_on_batching(toy_data):
     config = toy_config()
     net, loss = create_toy_network(config), Tacotron2Loss(config)
-    corpus = Corpus(data, "val")
+    corpus = Corpus(toy_data, "val")
     results = [Validator(net, loss, corpus, batch_size, reduction_factor=1)() for batch_size in (1, 2, 5, 64)]
     for result in results[1:]:
         np.testing.assert_allclose(result[:4], results[0][:4], rtol=1e-5)
@@ -251,15 +253,15 @@ def test_log_keeps_what_lies_before_the_checkpoint(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_real_network_resumes_exactly(data, tmp_path, monkeypatch):
+def test_the_real_network_resumes_exactly(toy_data, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "create_model", create_model)
     overrides = TINY | {"model__reduction_factor": 2, "train__guided_attention": 1.0}
     overrides |= {"data__n_buckets": 1, "train__max_steps": 6, "train__keep_checkpoints": 5}
-    Training(toy_config(**overrides), data, tmp_path / "out").run()
+    Training(toy_config(**overrides), toy_data, tmp_path / "out").run()
     rows = without_times(read_log(tmp_path / "out"))
     assert rows[-2]["loss"] < rows[0]["loss"]
     (tmp_path / "out" / "tacotron2-6.ckpt").unlink()
-    Training(toy_config(**overrides), data, tmp_path / "out", resume=latest(tmp_path / "out")).run()
+    Training(toy_config(**overrides), toy_data, tmp_path / "out", resume=latest(tmp_path / "out")).run()
     assert without_times(read_log(tmp_path / "out")) == rows
 
 

@@ -10,45 +10,36 @@ from src.checkpoint import load_checkpoint, save_checkpoint
 from src.cli import run
 from src.errors import InputError
 from src.text import SYMBOLS
-from src.train import loop
 from src.train.loop import Training
 from src.train.run_folder import latest
-from tests.toy_training import create_toy_network, read_log, toy_config, write_corpus
+from tests.toy_training import create_toy_network, read_log, toy_config
+
+pytestmark = pytest.mark.usefixtures("toy_network")
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_corpus(tmp_path_factory.mktemp("corpus") / "data")
-
-
-@pytest.fixture(autouse=True)
-def toy(monkeypatch):
-    monkeypatch.setattr(loop, "create_model", create_toy_network)
-
-
-def test_warm_start(data, tmp_path, capsys):
+def test_warm_start(toy_data, tmp_path, capsys):
     config = toy_config(data__n_buckets=1, train__max_steps=2)
-    Training(config, data, tmp_path / "first").run()
+    Training(config, toy_data, tmp_path / "first").run()
     source = tmp_path / "first" / "best.ckpt"
     trained = load_checkpoint(source).weights
     capsys.readouterr()
-    training = Training(config, data, tmp_path / "second", warm_start=source, ignore_layers=["embedding"])
+    training = Training(config, toy_data, tmp_path / "second", warm_start=source, ignore_layers=["embedding"])
     assert "freshly initialised: embedding" in capsys.readouterr().out
     np.testing.assert_array_equal(training.net.encoder.weight.asnumpy(), trained["encoder.weight"])
     assert not np.array_equal(training.net.embedding.asnumpy(), trained["embedding"])
     assert training.progress.step == 0
     with pytest.raises(InputError, match=r"encoder\.weight is \[4, 8\], expected \[4, 16\]"):
-        Training(toy_config(model__encoder_dim=16), data, tmp_path / "third", warm_start=source)
+        Training(toy_config(model__encoder_dim=16), toy_data, tmp_path / "third", warm_start=source)
     assert not (tmp_path / "third").exists()
 
 
-def test_warm_start_with_another_alphabet(data, tmp_path, capsys):
+def test_warm_start_with_another_alphabet(toy_data, tmp_path, capsys):
     symbols = [*(symbol for symbol in SYMBOLS if symbol != "Q"), "é", "ß"]
     theirs = toy_config(text__symbols=symbols, model__n_symbols=149)
     net = create_toy_network(theirs)
     save_checkpoint(tmp_path / "other.ckpt", net, theirs)
     config = toy_config(data__n_buckets=1, train__max_steps=1)
-    Training(config, data, tmp_path / "out", warm_start=tmp_path / "other.ckpt")
+    Training(config, toy_data, tmp_path / "out", warm_start=tmp_path / "other.ckpt")
     assert "symbol by symbol; freshly initialised: Q; not used: é ß" in capsys.readouterr().out
     first = read_log(tmp_path / "out")[0]
     assert (first["step"], first["fresh"], first["fresh_symbols"], first["unused_symbols"]) == (
@@ -61,20 +52,20 @@ def test_warm_start_with_another_alphabet(data, tmp_path, capsys):
     np.testing.assert_array_equal(weights[-1], net.embedding.asnumpy()[symbols.index(SYMBOLS[-1])])
 
 
-def test_resuming_with_other_batches_begins_an_epoch(data, tmp_path, capsys):
+def test_resuming_with_other_batches_begins_an_epoch(toy_data, tmp_path, capsys):
     config = toy_config(data__n_buckets=1, train__max_steps=4)
-    Training(config, data, tmp_path / "out").run()
+    Training(config, toy_data, tmp_path / "out").run()
     checkpoint = latest(tmp_path / "out")
     assert (checkpoint.epoch, checkpoint.extra["batch"]) == (1, 1)
     other = toy_config(data__n_buckets=1, train__max_steps=6, train__batch_size=2)
-    training = Training(other, data, tmp_path / "out", resume=checkpoint)
+    training = Training(other, toy_data, tmp_path / "out", resume=checkpoint)
     assert "fresh epoch" in capsys.readouterr().out
     assert (training.progress.step, training.progress.epoch, training.progress.batch) == (4, 2, 0)
 
 
-def test_data_of_another_config_is_refused(data, tmp_path):
+def test_data_of_another_config_is_refused(toy_data, tmp_path):
     with pytest.raises(InputError, match="sample_rate is 22050 there, 16000 in the config"):
-        Training(toy_config(audio__sample_rate=16000), data, tmp_path / "out")
+        Training(toy_config(audio__sample_rate=16000), toy_data, tmp_path / "out")
     with pytest.raises(InputError, match="no such dataset"):
         Training(toy_config(), tmp_path / "nowhere", tmp_path / "out")
     assert not (tmp_path / "out").exists()
