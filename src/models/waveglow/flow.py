@@ -8,7 +8,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import WaveGlowConfig
 from src.models.layers import AddBias, Convolution, Product, uniform
-from src.models.ops import broadcast_to, depend, parameter_view
+from src.models.ops import broadcast_to, depend, parameter_view, tanh
 from src.models.precision import MixedPrecision, cast, to_float32
 
 Values = TypeVar("Values", Tensor, np.ndarray)
@@ -69,21 +69,20 @@ class WeightNormConv(nn.Cell):
 class GatedUnit(nn.Cell):
     """Gated activation, tanh times sigmoid (van den Oord et al. 2016, eq. 2): (N, 2C) -> (N, C).
 
-    The first half of the channels goes through tanh, the second through sigmoid. Only the input is kept for the
-    gradient; automatic differentiation would keep every intermediate result. tanh x is computed as 2 sigmoid(2x) - 1,
-    because the Tanh of MindSpore's CPU kernels is off by up to 1e-4. Float32 inside; x's type in and out.
+    The first half of the channels goes through the exact tanh, the second through sigmoid. Only the input is kept for
+    the gradient; automatic differentiation would keep every intermediate result. Float32 inside; x's type in and out.
     """
 
     def construct(self, x: Tensor) -> Tensor:
         signal, gate = ops.Split(1, 2)(to_float32(x))
-        return cast((2.0 * ops.Sigmoid()(2.0 * signal) - 1.0) * ops.Sigmoid()(gate), x.dtype)
+        return cast(tanh(signal, True) * ops.Sigmoid()(gate), x.dtype)
 
     def bprop(self, x, out, dout):  # noqa: ANN001, ANN201
         x = depend(x, dout)  # otherwise the graph would keep the split and activated values of the forward pass
         signal, gate = ops.Split(1, 2)(to_float32(x))
-        tanh, sigmoid = 2.0 * ops.Sigmoid()(2.0 * signal) - 1.0, ops.Sigmoid()(gate)
+        activated, sigmoid = tanh(signal, True), ops.Sigmoid()(gate)
         through_gate = to_float32(dout) * sigmoid
-        dx = ops.Concat(1)((through_gate * (1.0 - tanh * tanh), through_gate * tanh * (1.0 - sigmoid)))
+        dx = ops.Concat(1)((through_gate * (1.0 - activated * activated), through_gate * activated * (1.0 - sigmoid)))
         return (cast(dx, x.dtype),)
 
 
