@@ -15,6 +15,7 @@ from src.evaluation.metrics import words
 from src.evaluation.objective import held_out_clips, measure, table
 from src.models.tacotron2.model import Speech
 from src.synthesis.vocoder import griffin_lim_vocoder
+from src.text import encode_texts
 
 ROOT = Path(__file__).parents[1]
 CONFIG = load_config(ROOT / "config/tacotron2_small.yaml", {"audio.griffinlim_iterations": 5, "data.val_fraction": 0.1})
@@ -100,7 +101,7 @@ class Parrot:
         self.mels = [mel_spectrogram(load_wav(clip.wav, AUDIO.sample_rate), AUDIO) for clip in clips]
         self.mels = [np.repeat(mel[:, : mel.shape[1] // 3 * 3], 2, 1) for mel in self.mels]
         self.mels[-1][:] = np.log(1e-5)
-        self.texts = [len(clip.row.text) for clip in clips]
+        self.texts = encode_texts([clip.row.text for clip in clips], CONFIG)[1].tolist()
 
     def generate_key(self, n_batch, length):
         return f"{n_batch} {length}"
