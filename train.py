@@ -6,7 +6,8 @@ from src import runtime
 from src.cli import CommandLine, run
 from src.config import load_config
 from src.errors import InputError
-from src.train.loop import Diverged, Training
+from src.train.divergence import Diverged
+from src.train.loop import Training
 from src.train.run_folder import latest
 
 

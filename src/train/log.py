@@ -50,6 +50,11 @@ class TrainingLog:
         if self.events:
             self.events.picture(picture, step)
 
+    def play(self, wav: Path, step: int) -> None:
+        """Let TensorBoard play the wav file `<name>-<step>.wav`."""
+        if self.events:
+            self.events.sound(wav, step)
+
     def rows(self) -> list[dict[str, Any]]:
         """Return the complete rows. The last line of a killed run may be half a row, which is left out."""
         rows = []

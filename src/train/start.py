@@ -1,7 +1,6 @@
 """Start of a training run, before its first step: the output folder, weights of another run, compilation."""
 
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,9 +12,9 @@ from src import runtime
 from src.checkpoint import content_sha256, load_checkpoint, load_weights, match_embedding, network_parameters
 from src.config import Config
 from src.data.batches import Batches
+from src.data.corpus import Corpus
 from src.data.segments import Segments
 from src.errors import InputError
-from src.train.progress import Progress
 from src.train.reduction import with_reduction_factor
 from src.train.report import RANK_LOGS, Report
 from src.train.step import TrainStep
@@ -33,6 +32,23 @@ def refuse_used_folder(output_dir: Path) -> None:
             f"{output_dir}: is not empty; continue the run in it with --resume {output_dir}, "
             "or choose another --output_dir"
         )
+
+
+def open_corpora(data_path: str | Path, config: Config, report: Report) -> tuple[Corpus, Corpus | None]:
+    """Open the clips of a dataset to train on and those to validate on, None if it was made without any.
+
+    Raises:
+        InputError: a dataset that is missing, or was made with other settings than those of `config`.
+    """
+    corpus = Corpus(data_path, "train")
+    corpus.check(config)
+    if "val" in corpus.stats["splits"]:
+        return corpus, Corpus(data_path, "val")
+    report.say(
+        f"{data_path}: has no clips to validate on (data.val_fraction 0); there will be no validation loss, no best.ckpt "
+        "and no pictures"
+    )
+    return corpus, None
 
 
 def warm_start(
@@ -70,22 +86,6 @@ def warm_start(
     }
 
 
-def restore_best(progress: Progress, best: Path) -> None:
-    """Take the smallest validation loss from `best`, so that no worse network replaces it.
-
-    It may be newer than the checkpoint that the run resumes from.
-    """
-    if not best.exists():
-        return
-    try:
-        val_loss = load_checkpoint(best).extra["best_val_loss"]
-    except InputError as error:
-        warnings.warn(f"{error}; the next validation writes it anew", stacklevel=2)
-        progress.best_val_loss = None
-    else:
-        progress.best_val_loss = min(val_loss, progress.best_val_loss or val_loss)
-
-
 def compile_step(step: TrainStep, task: Task, batches: Batches | Segments, report: Report) -> None:
     """Compile the graphs of all batch shapes. It takes the same time now as later, and less memory."""
     examples = [task.inputs(batch, 0) for batch in batches.examples()]
@@ -111,9 +111,11 @@ def assert_equal_weights(net: nn.Cell) -> None:
 
 def introduction(config: Config, net: nn.Cell, device: str, clips: str, step: int) -> str:
     """A line for the screen: network, versions, device, precision, size, `clips` (how many, in which batches), step."""
-    millions = sum(weight.size for weight in net.trainable_params()) / 1e6
+    weights, trained = ([weight.size for weight in each] for each in (net.get_parameters(), net.trainable_params()))
+    frozen = f" ({sum(trained) / 1e6:.2f} M of them trained)" if config.train.freeze else ""
+    millions = sum(weights if config.train.freeze else trained) / 1e6
     ranks = f" x {runtime.world_size()}" if runtime.world_size() > 1 else ""
     return (
         f"{config.model.name} {src.__version__}, MindSpore {ms.__version__}, {device}{ranks}, "
-        f"precision {config.train.amp}: {millions:.2f} M parameters; {clips}; from step {step}"
+        f"precision {config.train.amp}: {millions:.2f} M parameters{frozen}; {clips}; from step {step}"
     )

@@ -11,7 +11,9 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from src import runtime
+from src.checkpoint import chosen, network_parameters
 from src.config import TrainConfig
+from src.errors import InputError
 from src.models.precision import set_precision
 from src.runtime.graph_cache import compile_aside
 
@@ -68,6 +70,7 @@ class TrainStep:
 
     # One long function, because the graphs are closures over the same parameters.
     def __init__(self, net: nn.Cell, forward: Callable[..., tuple[Tensor, ...]], config: TrainConfig):
+        statistics, moving = freeze(net, config.freeze)
         weights = net.trainable_params()
         self.net = net
         set_precision(net, config.amp)
@@ -77,7 +80,6 @@ class TrainStep:
         sum_gradients = (
             gradient_sum(sum_over_ranks, [weight.size for weight in weights]) if n_ranks > 1 else ops.identity
         )
-        statistics = ParameterTuple([parameter for parameter in net.get_parameters() if not parameter.requires_grad])
         self._accumulates = config.accumulate > 1
         sums = ParameterTuple([_zeros_like(weight, "gradient") for weight in weights] if self._accumulates else [])
         saved = ParameterTuple(
@@ -103,14 +105,18 @@ class TrainStep:
                 optimizer(clip_by_norm(summed, norm, max_norm, scale))
             return mean_losses, norm, finite
 
+        def keep_statistics(finite: Tensor, before: tuple[Tensor, ...]):
+            """Undo the forward pass's updates if not all was `finite`, and of frozen statistics in any case."""
+            for statistic, value, moves in zip(statistics, before, moving):  # noqa: B905  graph mode knows no strict
+                assign(statistic, ops.where(finite, statistic, value) if moves else value)
+
         def step(lr: Tensor, scale: Tensor, *inputs: Tensor):
             before = ()
             for statistic in statistics:
                 before += (statistic + 0,)  # a copy: the forward pass updates it in place
             (_, losses), gradients = value_and_gradient(scale, *inputs)
             losses, norm, finite = update(lr, scale, losses, gradients)
-            for statistic, value in zip(statistics, before):  # noqa: B905  graph mode knows no strict
-                assign(statistic, ops.where(finite, statistic, value))
+            keep_statistics(finite, before)
             return (*losses, norm, finite)
 
         def accumulate(share: Tensor, scale: Tensor, *inputs: Tensor):
@@ -120,8 +126,7 @@ class TrainStep:
         @runtime.jit
         def finish(lr: Tensor, scale: Tensor, *losses: Tensor):
             losses, norm, finite = update(lr, scale, losses, tuple(sums))
-            for statistic, value in zip(statistics, saved):  # noqa: B905
-                assign(statistic, ops.where(finite, statistic, value))
+            keep_statistics(finite, saved)
             return (*losses, norm, finite)
 
         @runtime.jit
@@ -165,6 +170,25 @@ class TrainStep:
         *values, updated = results
         *losses, norm = (float(value.asnumpy()) for value in values)
         return StepResult(tuple(losses), norm, bool(updated.asnumpy()))
+
+
+def freeze(net: nn.Cell, patterns: Sequence[str]) -> tuple[ParameterTuple, tuple[bool, ...]]:
+    """Make the parameters that `patterns` choose (see `src.checkpoint.chosen`) untrainable.
+
+    Returns:
+        The statistics of batch norms, which the forward pass updates; which of them are not frozen.
+
+    Raises:
+        InputError: a pattern that chooses nothing, or nothing left to train.
+    """
+    parameters = network_parameters(net)
+    frozen = chosen(list(parameters), patterns, "train.freeze")
+    statistics = {name: parameter for name, parameter in parameters.items() if not parameter.requires_grad}
+    for name in frozen:
+        parameters[name].requires_grad = False
+    if not net.trainable_params():
+        raise InputError(f"train.freeze: {', '.join(patterns)} leaves nothing to train")
+    return ParameterTuple(list(statistics.values())), tuple(name not in frozen for name in statistics)
 
 
 def adam(weights: Sequence[Parameter], config: TrainConfig) -> nn.Adam:
