@@ -34,6 +34,7 @@ def write_split(
     mels: Iterable[np.ndarray],
     n_shards: int,
     waveforms: Iterable[np.ndarray] | None = None,
+    speakers: Sequence[int] | None = None,
 ) -> tuple[list[str], dict[str, np.ndarray]]:
     """Write one split as `{split}.mindrecord{k}` with its index `{split}_index.npz`.
 
@@ -46,9 +47,11 @@ def write_split(
         mels: one [frames, n_mels] per clip, read lazily so that a corpus need not fit into memory.
         n_shards: number of record files; at most one per clip is written.
         waveforms: one float [samples] in [-1, 1] per clip, read lazily too.
+        speakers: number of each clip's speaker among the names in `stats.json`; None for one speaker without a name.
 
     Returns:
-        Names of the record files; the index: ids, wavs, text_lengths, mel_lengths, in the order of the records.
+        Names of the record files; the index: ids, wavs, text_lengths, mel_lengths and, if given, speakers, in the order
+        of the records.
     """
     mels, mel_lengths, files = iter(mels), [], []
     waveforms = iter(waveforms) if waveforms is not None else None
@@ -79,6 +82,8 @@ def write_split(
         "text_lengths": np.array([len(text) for text in texts], np.int32),
         "mel_lengths": np.array(mel_lengths, np.int32),
     }
+    if speakers is not None:
+        index["speakers"] = np.array(speakers, np.int32)
     np.savez(folder / f"{split}_index.npz", **index)
     return files, index
 
@@ -125,6 +130,12 @@ class Corpus:
         data_path: output folder of `scripts/preprocess.py`.
         split: "train" or "val".
 
+    Attributes:
+        ids, wavs: name and recording of each clip.
+        text_lengths, mel_lengths: symbols and frames of each clip, int32 [N].
+        speakers: number of each clip's speaker in `speaker_names`, int32 [N]; 0 if the list named none.
+        speaker_names: names of the speakers of the whole dataset, sorted; empty if the list had no column of them.
+
     Raises:
         InputError: missing folder, split or file.
     """
@@ -146,6 +157,8 @@ class Corpus:
             self.ids: list[str] = arrays["ids"].tolist()
             self.wavs: list[str] = arrays["wavs"].tolist()
             self.text_lengths, self.mel_lengths = arrays["text_lengths"], arrays["mel_lengths"]
+            self.speakers = arrays["speakers"] if "speakers" in arrays else np.zeros(len(self.ids), np.int32)
+        self.speaker_names: list[str] = self.stats.get("speakers", [])
         self.n_mels: int = self.stats["mel_signature"]["n_mels"]
 
     def __len__(self) -> int:

@@ -14,12 +14,13 @@ from src.files import read_text
 
 
 class Row(NamedTuple):
-    """A line of the list. The path `wav` is relative to the folder of its `Source`."""
+    """A line of the list. The path `wav` is relative to the folder of its `Source`; `speaker` is empty without one."""
 
     line: int
     id: str
     wav: str
     text: str
+    speaker: str = ""
 
 
 class BadRow(NamedTuple):

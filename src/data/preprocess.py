@@ -96,9 +96,11 @@ def _build(
         splits = split_ids([clip.row.id for clip in clips], config, *id_lists)  # the fraction is of the usable clips
         stats = {**settings, "config": config.to_yaml(), "list_file": str(source.list_file.resolve())}
         stats |= {"left_out": len(source.rows) - len(rows), "skipped": len(bad)}
+        if speakers := sorted({clip.row.speaker for clip in clips} - {""}):
+            stats["speakers"] = speakers
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
-        stats["splits"] = _write_splits(stage, splits, clips, source.folder, config)
+        stats["splits"] = _write_splits(stage, splits, clips, source.folder, config, speakers)
         if skip_bad:
             _write_skipped(stage / "skipped.csv", bad)
         (stage / "stats.json").write_text(json.dumps(stats, indent=1), encoding="utf-8")
@@ -177,17 +179,19 @@ def _finished(output_dir: Path, settings: dict[str, Any], overwrite: bool) -> di
 
 
 def _write_splits(
-    stage: Path, splits: dict[str, set[str]], clips: list[Clip], folder: Path, config: Config
+    stage: Path, splits: dict[str, set[str]], clips: list[Clip], folder: Path, config: Config, speakers: list[str]
 ) -> dict[str, dict[str, Any]]:
     """Write every split that has clips. Returns its description by name."""
     return {
-        split: _write(stage, split, [clip for clip in clips if clip.row.id in ids], folder, config)
+        split: _write(stage, split, [clip for clip in clips if clip.row.id in ids], folder, config, speakers)
         for split, ids in splits.items()
         if ids
     }
 
 
-def _write(stage: Path, split: str, clips: list[Clip], folder: Path, config: Config) -> dict[str, Any]:
+def _write(
+    stage: Path, split: str, clips: list[Clip], folder: Path, config: Config, speakers: list[str]
+) -> dict[str, Any]:
     """Write one split. Returns its description for `stats.json`."""
     from src.data.corpus import write_split  # noqa: PLC0415
 
@@ -208,6 +212,7 @@ def _write(stage: Path, split: str, clips: list[Clip], folder: Path, config: Con
                 mels=map(load, clips),
                 n_shards=config.data.n_shards,
                 waveforms=waveforms if network_of(config).kind == "vocoder" else None,
+                speakers=[speakers.index(clip.row.speaker) for clip in clips] if speakers else None,
             )
         except RuntimeError as error:  # MindRecord's message is a page long
             raise InputError(
