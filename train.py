@@ -1,6 +1,9 @@
 """Train a network on a preprocessed corpus."""
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -I` leaves it out
 
 from src import runtime
 from src.cli import CommandLine, run

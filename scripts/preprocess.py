@@ -18,7 +18,7 @@ from src.data.preprocess import preprocess
 
 def main() -> None:
     """Parse the command line, preprocess, report."""
-    parser = CommandLine(__doc__.splitlines()[0])
+    parser = CommandLine(__doc__)
     parser.add_argument(
         "--data_path",
         type=Path,

@@ -16,6 +16,9 @@ from src.errors import InputError, one_line, quote
 from src.files import read_text
 from src.text.symbols import symbol_table
 
+LARGEST_FILE = 2**24  # bytes of a configuration; symbols are most of it
+DEEPEST = 8  # nested lists and mappings; sections of lists take 3
+
 
 def sections() -> dict[str, tuple[type, ...]]:
     """Return the dataclasses of each section; `model` has one for every registered network."""
@@ -141,9 +144,23 @@ def _build(values: dict[str, Any], where: str) -> Config:
     return Config(**{section: kind(**content[section]) for section, kind in kinds.items()})
 
 
+def _refuse_nesting(text: str, path: Path) -> None:
+    """Refuse what a few lines of YAML could blow up with: references to what stands elsewhere, and deep nesting."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise InputError(
+                f"{path}: line {event.start_mark.line + 1}: aliases (*{event.anchor}) are not read; write it out"
+            )
+        if depth > DEEPEST:
+            raise InputError(f"{path}: line {event.start_mark.line + 1}: is nested too deeply for a configuration")
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
-    text = read_text(path)
+    text = read_text(path, LARGEST_FILE)
     try:
+        _refuse_nesting(text, path)
         content = yaml.safe_load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: an impossible date
         raise InputError(f"{path}: cannot be read as YAML: {one_line(error)}") from error

@@ -36,10 +36,11 @@ from src.train.start import (
     introduction,
     open_corpora,
     refuse_used_folder,
-    warm_start,
+    with_speakers,
 )
 from src.train.step import StepResult, TrainStep
 from src.train.task import create_task
+from src.train.warm_start import warm_start
 
 
 class Training:
@@ -67,7 +68,7 @@ class Training:
         warm_start: str | Path | None = None,
         ignore_layers: Sequence[str] = (),
     ):
-        self.config, self.output_dir, self.data_path = config, Path(output_dir), Path(data_path).resolve()
+        self.output_dir, self.data_path = Path(output_dir), Path(data_path).resolve()
         self.progress = Progress.restore(resume) if resume else Progress()
         log = TrainingLog(self.output_dir / "log.jsonl", config.train.tensorboard)
         self.report = Report(log, self.progress)
@@ -76,6 +77,7 @@ class Training:
         step = self.progress.step
         self.changes = accept_changes(resume, reduced(config, step), self.data_path, self.report) if resume else {}
         self.corpus, self.val_corpus = open_corpora(data_path, config, self.report)
+        self.config = config = with_speakers(config, self.corpus, self.report)
         self.progress.scale_losses(config.train, afresh="train.loss_scale" in self.changes)
 
         device = self._build(resume)

@@ -15,7 +15,6 @@ from src.train.progress import Progress
 from src.train.report import Report
 
 Changes = dict[str, tuple[Any, Any]]  # by dotted key: the value in the checkpoint, and the one from now on
-MISSING = "none"  # shown for a key that one of two networks lacks
 MOMENTS = ("moment1.", "moment2.")  # how Adam's names of them begin
 
 
@@ -26,10 +25,9 @@ def find_changes(before: Config, after: Config) -> Changes:
         if section.name == "text" and network_of(after).kind != "acoustic":
             continue
         old, new = vars(getattr(before, section.name)), vars(getattr(after, section.name))
-        for key in {**old, **new}:
-            values = old.get(key, MISSING), new.get(key, MISSING)
-            if values[0] != values[1]:
-                changes[f"{section.name}.{key}"] = values
+        if old.get("name") != new.get("name"):  # another network; its keys are others
+            old, new = {"name": old["name"]}, {"name": new["name"]}
+        changes |= {f"{section.name}.{key}": (old[key], new[key]) for key in new if old[key] != new[key]}
     return changes
 
 
@@ -63,18 +61,22 @@ def _may_change(key: str, values: tuple[Any, Any], config: Config) -> bool:
     section, name = key.split(".")
     if key == "model.reduction_factor":
         return values[1] < values[0]  # as it may during a run
+    if key == "data.speakers":
+        return not values[0]
     known = {field.name: field for field in fields(getattr(config, section))}
     return section in ("data", "train") or (name in known and known[name].metadata["free"])
 
 
 def shown(values: tuple[Any, Any]) -> list[str]:
     """Write two different values in a few words each."""
-    short = [f"{len(value)} items" if _is_long(value) else quote(str(value)) for value in values]
-    return [f"other {short[0]}", short[1]] if short[0] == short[1] else short
+    words = [_in_words(value) for value in values]
+    return [f"other {words[0]}", words[1]] if words[0] == words[1] else words
 
 
-def _is_long(value: object) -> bool:
-    return isinstance(value, list | dict) and len(value) > 3
+def _in_words(value: object) -> str:
+    if isinstance(value, list | dict) and len(value) > 3:
+        return f"{len(value)} items"
+    return quote(value) if isinstance(value, str) else str(value)
 
 
 def match_optimizer(checkpoint: Checkpoint, optimizer: nn.Optimizer) -> Checkpoint:
