@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import stat
-import sys
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +15,7 @@ LARGEST_TEXT = 2**28  # bytes
 OPEN_PIPES = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 
 
-def read_bytes(path: str | Path, most: int) -> bytes:
+def read_bytes(path: str | Path, most: int | None = None) -> bytes:
     """Read a file that a user named: a regular one, or a pipe that the shell has opened (/dev/stdin, /dev/fd/63).
 
     Other pipes could wait for ever, and devices such as /dev/zero never end.
@@ -29,12 +28,12 @@ def read_bytes(path: str | Path, most: int) -> bytes:
         if not (stat.S_ISREG(mode) or (stat.S_ISFIFO(mode) and str(path).startswith(OPEN_PIPES))):
             raise InputError(f"{path}: is a {'folder' if stat.S_ISDIR(mode) else 'device or pipe'}, not a file")
         with open(path, "rb") as file:
-            content = file.read(most + 1)
+            content = file.read(-1 if most is None else most + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    if len(content) > most:
+    if most is not None and len(content) > most:
         raise InputError(f"{path}: holds more than {most} bytes, too much to be what is expected here")
     return content
 
@@ -91,7 +90,7 @@ def sha256_of(content: bytes | Path) -> str:
     Raises:
         InputError: the file cannot be read.
     """
-    return hashlib.sha256(read_bytes(content, sys.maxsize - 1) if isinstance(content, Path) else content).hexdigest()
+    return hashlib.sha256(read_bytes(content) if isinstance(content, Path) else content).hexdigest()
 
 
 def claim_folder(folder: str | Path) -> IO[str]:

@@ -21,6 +21,8 @@ from src.text import SYMBOLS
 
 FORMAT = 1
 LONGEST = 1_000_000  # frames or symbols of a clip: hours; more is no length but damage
+# All that numpy raises at an index that was cut off, or that claims what it does not hold.
+DAMAGE = (OSError, ValueError, KeyError, EOFError, MemoryError, OverflowError, zipfile.BadZipFile, zlib.error)
 RECORDS_PER_WRITE = 64  # bounds memory: a few hundred kB each
 
 
@@ -133,6 +135,8 @@ def _is_complete(stats: dict[str, Any]) -> bool:
     splits, signature = stats.get("splits"), stats.get("mel_signature")
     if not isinstance(splits, dict) or not isinstance(signature, dict) or type(signature.get("n_mels")) is not int:
         return False
+    if not isinstance(stats.get("symbols", SYMBOLS), list):  # older datasets name none
+        return False
     files = [split.get("files") if isinstance(split, dict) else None for split in splits.values()]
     return all(isinstance(names, list) and names and all(isinstance(name, str) for name in names) for names in files)
 
@@ -146,6 +150,8 @@ def _read_index(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             index = {name: arrays[name] for name in arrays.files}
+        if strange := [name for name, array in index.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"{strange[0]} is no array")
         index = {"speakers": np.zeros(len(index["ids"]), np.int32)} | index
         lengths = [index[name] for name in ("text_lengths", "mel_lengths")]
         whole = {name: index[name].shape for name in ("ids", "wavs", "text_lengths", "mel_lengths", "speakers")}
@@ -153,7 +159,7 @@ def _read_index(path: Path) -> dict[str, np.ndarray]:
             raise ValueError(f"its arrays have shapes {whole}")
         if not all(each.dtype.kind == "i" and each.min() > 0 and each.max() <= LONGEST for each in lengths):
             raise ValueError(f"its lengths are not whole numbers from 1 to {LONGEST}")
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
         raise InputError(
             f"{path}: is damaged ({one_line(error)[:200]}); run scripts/preprocess.py --overwrite"
         ) from error

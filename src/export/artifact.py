@@ -1,6 +1,5 @@
 """Exported files: what each format declares about a file, and the description (JSON) beside it."""
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +76,7 @@ def read_described(path: Path) -> tuple[bytes, dict[str, Any]]:
     """
     description_path = description_of(path)
     try:
-        description, content = read_json(description_path), read_bytes(path, sys.maxsize - 1)
+        description, content = read_json(description_path), read_bytes(path)
     except InputError as error:
         raise InputError(f"{error}; export.py writes {path.name} and {description_path.name}") from error
     if not isinstance(description, dict) or description.get("sha256") != sha256_of(content):

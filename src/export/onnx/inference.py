@@ -192,6 +192,12 @@ class OnnxWaveGlow:
         """Do nothing: the export has removed it already."""
 
 
+def names_in(specs: Any) -> list[str]:
+    """The names of the inputs or outputs in a description; none if it has none."""
+    entries = specs if isinstance(specs, list) else []
+    return [str(entry.get("name")) for entry in entries if isinstance(entry, dict)]
+
+
 def _load(folder: Path, names: Sequence[str], overrides: dict[str, Any]) -> list[Any]:
     """Load the models of these names, and the configuration that they share."""
     if fixed := sorted(set(overrides) - FREE):
@@ -206,8 +212,7 @@ def _load(folder: Path, names: Sequence[str], overrides: dict[str, Any]) -> list
         if origins[0] != origins[-1]:
             raise InputError(f"{path}: comes from another export than {folder / names[0]}.onnx")
         file = OnnxFile(content, str(path))
-        wanted = [[each["name"] for each in found.get(key, ())] for key in ("inputs", "outputs")]
-        if [sorted(file.inputs), sorted(file.outputs)] != [sorted(each) for each in wanted]:
+        if [file.inputs, file.outputs] != [names_in(found.get(key)) for key in ("inputs", "outputs")]:
             raise InputError(f"{path}: has other inputs or outputs than {description_of(path).name} says; export again")
         files.append(file)
     try:
