@@ -18,7 +18,7 @@ import yaml
 from threadpoolctl import threadpool_limits  # comes with librosa
 from toy_recordings import SETTINGS, TEXTS, config, sound, stored, write_ljspeech
 
-from src.audio import load_wav, mel_spectrogram
+from src.audio import load_wav, mel_spectrogram, read_audio
 from src.config import load_config
 from src.data import clips as clips_module
 from src.data.corpus import Corpus
@@ -225,7 +225,7 @@ def test_a_run_killed_while_writing_is_taken_up(recordings, tmp_path, monkeypatc
         Corpus(tmp_path / "data")
 
     read = []
-    monkeypatch.setattr(clips_module, "load_wav", lambda path, rate: read.append(path.name) or load_wav(path, rate))
+    monkeypatch.setattr(clips_module, "read_audio", lambda path: read.append(path.name) or read_audio(path))
     wav = recordings / "wavs/clip-5.wav"
     os.utime(wav, ns=(0, 0))  # changed since, so that its cached mel must not be used
     preprocess(tmp_path / "data", config(), recordings)
