@@ -148,4 +148,6 @@ def test_a_cleaner_for_another_language_is_warned_of(recordings, tmp_path, capsy
     (recordings / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
     preprocess(tmp_path / "data", config(), recordings)
     (said,) = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
-    assert "2 of 8 texts have letters outside ASCII, which the cleaner english_cleaners rewrites: 'Vié' as 'vie'" in said
+    assert (
+        "2 of 8 texts have letters outside ASCII, which the cleaner english_cleaners rewrites: 'Vié' as 'vie'" in said
+    )

@@ -269,6 +269,21 @@ def test_missing_input_is_one_clear_line(tmp_path, run_script, make, message):
     assert not (tmp_path / "data").exists()
 
 
+def test_columns_and_the_report_from_the_command_line(recordings, tmp_path, run_script):
+    text = (recordings / "metadata.csv").read_text()
+    (recordings / "metadata.csv").write_text("".join(f"{line}|s{i % 2}\n" for i, line in enumerate(text.splitlines())))
+    arguments = ["--data_path", recordings, "--output_dir", tmp_path / "data", "--workers", 1]
+    code, out, errors = run_script(*arguments, "--report", tmp_path / "report.png")
+    assert code == 0, errors
+    assert "columns id|text|normalised|speaker, of which normalised is read aloud (--columns says otherwise)" in out
+    assert "2 speakers, never read aloud: s0, s1" in out and "audio checks of 8 clips, 0.00 hours" in out
+    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+    code, _, errors = run_script(*arguments, "--columns", "id,text,-,speaker")
+    assert code == 2 and "other settings (columns)" in errors and len(errors.splitlines()) == 1
+    code, _, errors = run_script(*arguments, "--columns", "id,text")
+    assert code == 2 and "names 2 columns (id,text), but the list has 4" in errors and len(errors.splitlines()) == 1
+
+
 def test_dropped_characters_are_reported_once(recordings, tmp_path, capsys):
     for i in (3, 5):
         text = (recordings / "metadata.csv").read_text()
