@@ -5,6 +5,7 @@ python eval.py --checkpoint x.ckpt --text_file lines.txt --waveglow_checkpoint w
 python eval.py --checkpoint x.ckpt --data_path data/ljspeech --output_dir out
 python eval.py --checkpoint x.ckpt --data_path data/ljspeech --metrics --ids test_ids.txt --output_dir out
 python eval.py --copy_synthesis in.wav --waveglow_checkpoint w.ckpt --output_dir out
+python eval.py --mel x.npy --waveglow_checkpoint w.ckpt --output_dir out
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from src import runtime
 from src.cli import CommandLine, positive, run, seed, spoken
 from src.config import network_of
 from src.errors import InputError, some_of
-from src.evaluation.copy_synthesis import copy_synthesis
+from src.evaluation.copy_synthesis import MEL_SCALES, copy_synthesis, speak_mel
 from src.evaluation.metrics import Recogniser, find_runaways
 from src.evaluation.objective import Clip, held_out_clips, measure, table
 from src.evaluation.validation import evaluate
 from src.hub.card import shipped_voice
 from src.models.factory import create_model
-from src.synthesis.output import save, write_results
+from src.synthesis.output import remove_results, save, write_results
 from src.synthesis.synthesis import Line, Utterance, read_lines, synthesise
 from src.synthesis.vocoder import Vocoder
 from src.synthesis.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, griffin_lim_aside, vocoder_for
@@ -61,6 +62,10 @@ def main() -> None:
         _speak(net, lines, vocoder, arguments.output_dir, facts)
     elif arguments.copy_synthesis:
         _copy(net, arguments.copy_synthesis, vocoder, arguments.output_dir, facts)
+    elif arguments.mel:
+        result = speak_mel(arguments.mel, arguments.mel_scale, vocoder, net.config.audio, arguments.output_dir)
+        write_results(arguments.output_dir / "summary.json", {**facts, **result})
+        print(f"{arguments.output_dir / result['wav']}: {result['seconds']:.1f} s by {facts['vocoder']}")
     else:
         metrics = _validate(net, arguments.data_path, arguments.output_dir)
         if recogniser:
@@ -112,6 +117,15 @@ def command_line() -> CommandLine:
         "audio settings are those of --waveglow_checkpoint or --checkpoint",
     )
     command.add_argument(
+        "--mel",
+        type=Path,
+        metavar="NPY",
+        help="turn this log mel spectrogram (.npy, or .npz of scripts/align.py) into sound instead of speaking",
+    )
+    command.add_argument(
+        "--mel_scale", choices=MEL_SCALES, help="scale of --mel (default: the vocoder's, which is checked)"
+    )
+    command.add_argument(
         "--output_dir", type=Path, required=True, help="folder for the results; those of an earlier run are replaced"
     )
     add_vocoder_flags(command)
@@ -146,8 +160,9 @@ def _make_folder(folder: Path) -> None:
 
 def _lines(arguments: Namespace) -> list[Line]:
     text, text_file = arguments.text, arguments.text_file
-    if sum(given is not None for given in (text, text_file, arguments.data_path, arguments.copy_synthesis)) != 1:
-        raise InputError("give one of --text, --text_file, --data_path and --copy_synthesis")
+    sources = text, text_file, arguments.data_path, arguments.copy_synthesis, arguments.mel
+    if sum(given is not None for given in sources) != 1:
+        raise InputError("give one of --text, --text_file, --data_path, --copy_synthesis and --mel")
     if text is not None:
         if not text.strip():
             raise InputError("--text is empty")
@@ -181,12 +196,15 @@ def _check_flags(arguments: Namespace) -> None:
         raise InputError("--metrics needs --data_path, a dataset made by scripts/preprocess.py")
     if (arguments.ids or arguments.clips) and not arguments.metrics:
         raise InputError("--ids and --clips choose what --metrics measures; give --metrics and --data_path")
-    if not arguments.copy_synthesis:
+    if arguments.mel_scale and not arguments.mel:
+        raise InputError("--mel_scale is for --mel")
+    alone = "--copy_synthesis" if arguments.copy_synthesis else "--mel" if arguments.mel else None
+    if not alone:
         if arguments.data_path and not arguments.checkpoint:
             raise InputError("--checkpoint is needed")
     elif bool(arguments.checkpoint) == bool(arguments.waveglow_checkpoint):
-        raise InputError("--copy_synthesis needs one of --waveglow_checkpoint and --checkpoint")
-    check_vocoder_flags(arguments, copying=arguments.copy_synthesis is not None)
+        raise InputError(f"{alone} needs one of --waveglow_checkpoint and --checkpoint")
+    check_vocoder_flags(arguments, copying=alone is not None)
 
 
 def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:
@@ -195,7 +213,7 @@ def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path
     rows, seconds, cut, began = [], 0.0, [], time.perf_counter()
     for utterance in synthesise(net, lines, vocoder, facts["seed"], progress=True):
         if not rows:
-            _clear(output_dir)
+            remove_results(output_dir)
         rows.append(save(utterance, output_dir, f"{utterance.line.number:0{width}}", net.config))
         seconds += utterance.seconds
         cut += _cut_off(utterance)
@@ -222,16 +240,6 @@ def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path
         print(f"warning: did not end before model.max_decoder_steps ({limit}): {some_of(cut, 5)}", file=sys.stderr)
     speed = f"{spoken:.1f} s of speech at {whole['real_time_factor']:.2f} x real time"
     print(f"{output_dir}: {len(rows)} wav, {speed}, see summary.json")
-
-
-def _clear(output_dir: Path) -> None:
-    """Remove the files of an earlier run, which may have had more lines than this one."""
-    (output_dir / "summary.json").unlink(missing_ok=True)
-    for mel in output_dir.glob("*_mel.npy"):
-        name = mel.name.removesuffix("_mel.npy")
-        if name.isdecimal():
-            for path in (mel, output_dir / f"{name}.wav", output_dir / f"{name}.png"):
-                path.unlink(missing_ok=True)
 
 
 def _cut_off(utterance: Utterance) -> list[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LARGEST_NUMBER = 1e300  # that can be drawn
+WORST = 20  # clips that an overview lists
 Curves = dict[str, tuple[list[int], list[float]]]  # steps and values by the name of the number
 
 
@@ -98,6 +99,57 @@ def save_curves(path: str | Path, runs: dict[str, list[dict[str, Any]]]) -> None
     handles += [Line2D([], [], color="black", label=name, **style) for name, style in styles.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
     _save(figure, path)
+
+
+def save_overview(path: str | Path, clips: list[dict[str, Any]], title: str) -> None:
+    """Draw an overview of recordings as one PNG: four histograms, and the 20 clips that stand out most.
+
+    A clip stands out by its distance from the median, in median distances, of what stands out most about it; one with
+    findings comes before those without.
+
+    Args:
+        clips: rows as of `src.data.audio_checks.read_csv`: id, characters, seconds, silence, level, findings.
+
+    Raises:
+        InputError: no clips; the file cannot be written.
+    """
+    if not clips:
+        raise InputError(f"{path}: there are no recordings to draw")
+    seconds = np.array([clip["seconds"] for clip in clips])
+    numbers = {
+        "seconds": seconds,
+        "characters per second": np.array([clip["characters"] for clip in clips]) / np.maximum(seconds, 1e-3),
+        "silence at the ends in seconds": np.array([clip["silence"] for clip in clips]),
+        "level of the speech in dB": np.array([clip["level"] for clip in clips]),
+    }
+    figure = _figure(11, f"{title}: {len(clips)} clips, {seconds.sum() / 3600:.2f} hours")
+    above, below = figure.subfigures(2, 1)
+    for axes, (name, values) in zip(above.subplots(2, 2).flat, numbers.items(), strict=True):
+        axes.hist(values, bins=min(60, max(10, len(values) // 4)))
+        axes.set(xlabel=name, ylabel="clips")
+        axes.axvline(np.median(values), color="C1", linewidth=1)
+    axes = below.subplots()
+    axes.axis("off")
+    axes.set_title(f"the {min(WORST, len(clips))} clips that stand out most")
+    axes.text(0, 1, "\n".join(_worst(clips, numbers)), family="monospace", fontsize=7, va="top", parse_math=False)
+    _save(figure, path)
+
+
+def _worst(clips: list[dict[str, Any]], numbers: dict[str, np.ndarray]) -> list[str]:
+    """Lines of the clips that stand out most, each with its findings or else with the number that does."""
+    distances = np.stack(
+        [
+            np.abs(values - np.median(values)) / max(float(np.median(np.abs(values - np.median(values)))), 1e-6)
+            for values in numbers.values()
+        ]
+    )  # (numbers, clips)
+    marked = np.array([bool(clip["findings"]) for clip in clips])
+    lines = []
+    for i in np.lexsort((-distances.max(0), ~marked))[:WORST]:
+        name, values = list(numbers.items())[int(distances[:, i].argmax())]
+        reason = clips[i]["findings"] or f"{name}: {values[i]:.3g}, the median is {np.median(values):.3g}"
+        lines.append(f"{clips[i]['id'][-30:]:<30}  {numbers['seconds'][i]:7.2f} s  {reason[:95]}")
+    return lines
 
 
 def _draw_panel(axes: Axes, name: str, curves: list[Curves], skipped: list[list[int]], colors: list[str]) -> None:

@@ -60,6 +60,8 @@ def check_train(train: TrainConfig, where: str) -> None:
 def check_tacotron2(config: Config, where: str) -> None:
     """Make sure that symbols, network and reduction factors of a Tacotron 2 fit together."""
     text, model, steps = config.text, config.model, config.train.reduction_steps
+    if config.data.mels:
+        raise InputError(f"{where}: data.mels is for waveglow; model.name is tacotron2")
     symbols = [unicodedata.normalize("NFC", symbol) for symbol in text.symbols]  # as texts are read
     repeated = sorted({symbol for symbol in symbols if not symbol or symbols.count(symbol) > 1})
     if repeated:

@@ -11,11 +11,23 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from src.audio import load_wav, mel_signature, mel_spectrogram
+from src.audio import mel_signature, mel_spectrogram
 from src.config import Config, network_of
-from src.data.clips import Clip, prepare_rows
-from src.data.file_list import BadRow, BadRowsError, Row, Source, read_ids, read_source, split_ids
+from src.data import audio_checks
+from src.data.clips import Clip, load_mel, load_waveform, prepare_rows
+from src.data.file_list import (
+    BadRow,
+    BadRowsError,
+    Row,
+    Source,
+    read_ids,
+    read_source,
+    speaker_order,
+    split_ids,
+    with_validation_list,
+)
 from src.errors import InputError
+from src.files import read_json
 from src.text import SYMBOLS
 
 
@@ -29,6 +41,8 @@ def preprocess(
     workers: int = 1,
     skip_bad: bool = False,
     overwrite: bool = False,
+    columns: str | None = None,
+    val_file_list: Path | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """Turn recordings into a dataset folder that `src.data.corpus.Corpus` opens.
 
@@ -38,12 +52,14 @@ def preprocess(
     Args:
         output_dir: dataset folder to make.
         data_path: folder in the layout of LJSpeech, or the folder that the paths of `file_list` are relative to.
-        file_list: list of `path|text`; without `data_path`, paths are relative to the list's own folder.
+        file_list: list of recordings and texts; without `data_path`, paths are relative to the list's own folder.
         val_ids, train_ids: files with one id per line; without them `data.val_fraction` decides. In a file list the id
             is the path without its suffix.
         workers: processes that prepare clips.
         skip_bad: leave bad rows out and name them in `skipped.csv`, instead of refusing the whole list.
         overwrite: replace a dataset of other recordings or with other settings.
+        columns: roles of the list's columns, see `src.data.columns`; by default they are recognised.
+        val_file_list: a second list, whose clips are the validation split.
 
     Returns:
         The content of `stats.json`; whether a dataset of the same recordings and settings was there already.
@@ -57,15 +73,36 @@ def preprocess(
         raise InputError(f"--workers ({workers}) and data.n_shards ({config.data.n_shards}) must be at least 1")
     mel_spectrogram(np.zeros(config.audio.n_fft), config.audio)  # report impossible settings once, not for every row
     output_dir = output_dir.resolve()
-    source = read_source(data_path, file_list)
+    source = read_source(data_path, file_list, columns)
+    val = train = None
+    if val_file_list:
+        if file_list is None or val_ids or train_ids:
+            raise InputError("--val_file_list goes with --file_list and without --val_ids and --train_ids")
+        source, val = with_validation_list(source, read_source(data_path, val_file_list, columns))
+    print(*source.description, sep="\n")
+    _check_folder(source)
     ids = [row.id for row in (*source.rows, *source.bad)]
-    val, train = (read_ids(path, ids) if path else None for path in (val_ids, train_ids))
+    if not val_file_list:
+        val, train = (read_ids(path, ids) if path else None for path in (val_ids, train_ids))
     splits = split_ids(ids, config, val, train)  # wrong lists are reported before the work
     rows = [row for row in source.rows if row.id in splits["train"] | splits["val"]]
     settings = _settings(config, source, rows, val, train)
     if (finished := _finished(output_dir, settings, overwrite)) is not None:
         return finished, True
+    if val_file_list:
+        settings["val_list_file"] = str(val_file_list.resolve())
+    if columns:
+        settings["columns_flag"] = columns
     return _build(output_dir, config, source, rows, (val, train), settings, workers, skip_bad), False
+
+
+def _check_folder(source: Source) -> None:
+    """Make sure that recordings are there at all; a few that are missing are bad rows."""
+    if source.rows and not any((source.folder / row.wav).is_file() for row in source.rows):
+        raise InputError(
+            f"{source.list_file}: none of its {len(source.rows)} recordings is there, such as {source.rows[0].wav}; "
+            f"paths start from {source.folder}, --data_path names another folder"
+        )
 
 
 def _build(
@@ -90,19 +127,26 @@ def _build(
     stage = work / f"dataset-{os.getpid()}"
     try:
         (work / "mels").mkdir(parents=True, exist_ok=True)
-        clips, bad = prepare_rows(rows, source, config, work / "mels", workers)
-        if bad and not skip_bad:
-            raise BadRowsError(source, bad)
+        prepared = prepare_rows(rows, source, config, work / "mels", workers)
+        facts = {clip.row.id: clip.facts for clip in sorted(prepared.clips + prepared.long, key=_position)}
+        found = audio_checks.find_all(facts, config)
+        print(*audio_checks.table(facts, found, config), sep="\n")
+        if prepared.bad and not skip_bad:
+            raise BadRowsError(source, prepared.bad)
+        clips = prepared.clips
         splits = split_ids([clip.row.id for clip in clips], config, *id_lists)  # the fraction is of the usable clips
         stats = {**settings, "config": config.to_yaml(), "list_file": str(source.list_file.resolve())}
-        stats |= {"left_out": len(source.rows) - len(rows), "skipped": len(bad)}
-        if speakers := sorted({clip.row.speaker for clip in clips} - {""}):
+        stats |= {"left_out": len(source.rows) - len(rows), "skipped": len(prepared.bad)}
+        stats["too_long"] = [clip.row.id for clip in prepared.long]
+        if speakers := sorted({clip.row.speaker for clip in clips} - {""}, key=speaker_order):
             stats["speakers"] = speakers
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
         stats["splits"] = _write_splits(stage, splits, clips, source.folder, config, speakers)
+        characters = {clip.row.id: len(clip.text) for clip in prepared.clips + prepared.long}
+        audio_checks.write_csv(stage / "audio.csv", facts, found, characters)
         if skip_bad:
-            _write_skipped(stage / "skipped.csv", bad)
+            _write_skipped(stage / "skipped.csv", prepared.bad)
         (stage / "stats.json").write_text(json.dumps(stats, indent=1), encoding="utf-8")
         if output_dir.exists():
             os.replace(output_dir, work / f"replaced-{os.getpid()}")
@@ -133,6 +177,9 @@ def _settings(
         "end_symbol": config.text.end_symbol,
         "foreign_script": config.text.foreign_script,
         "seconds_per_character": [config.data.min_seconds_per_character, config.data.max_seconds_per_character],
+        "trim_db": config.data.trim_db,
+        "max_seconds": config.data.max_seconds,
+        "columns": source.roles,
         "n_shards": config.data.n_shards,
         "data_path": str(source.folder.resolve()),
         "list_sha256": source.sha256,
@@ -162,11 +209,16 @@ def _finished(output_dir: Path, settings: dict[str, Any], overwrite: bool) -> di
     if not output_dir.exists() or (output_dir.is_dir() and not any(output_dir.iterdir())):
         return None
     try:
-        stats = json.loads((output_dir / "stats.json").read_text(encoding="utf-8"))
+        stats = read_json(output_dir / "stats.json")
         # Older datasets do not name these: there was one table of symbols, and foreign scripts were refused.
-        before = {"symbols": SYMBOLS, "end_symbol": "", "foreign_script": "refuse"}
+        before = {"symbols": SYMBOLS, "end_symbol": "", "foreign_script": "refuse", "trim_db": 0.0}
+        # Nor these: columns had one form, and there was no limit of length.
+        before["columns"] = settings["columns"]
+        longest = max((split["seconds"]["max"] for split in stats["splits"].values()), default=0)
+        if not 0 < settings["max_seconds"] < longest:
+            before["max_seconds"] = settings["max_seconds"]
         different = [key for key in settings if {**before, **stats}.get(key) != settings[key]]
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
             f"{output_dir}: exists and is not a dataset made by this script; choose another --output_dir"
         ) from error
@@ -199,9 +251,9 @@ def _write(
 
         def load(clip: Clip) -> np.ndarray:
             bar.update()
-            return np.load(clip.mel_path)
+            return load_mel(clip)
 
-        waveforms = (load_wav(folder / clip.row.wav, config.audio.sample_rate) for clip in clips)
+        waveforms = (load_waveform(folder / clip.row.wav, config) for clip in clips)
         try:
             files, index = write_split(
                 stage,
@@ -229,6 +281,11 @@ def _write(
         "seconds": _distribution(seconds),
         "files": files,
     }
+
+
+def _position(clip: Clip) -> tuple[str, int]:
+    """Return where a clip stands: those of the main list first."""
+    return clip.row.list, clip.row.line
 
 
 def _distribution(values: np.ndarray) -> dict[str, float]:

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from src.audio import from_pcm16, mel_spectrogram, preemphasize
+from src.audio import from_pcm16, mel_spectrogram, preemphasize, silent_mel
 from src.config import AudioConfig
 from src.data.corpus import Corpus
+from src.data.mel_file import MelFolder
 from src.errors import InputError, some_of
 
 
@@ -49,6 +50,7 @@ class Segments:
         seed: decides order and places, together with the number of the epoch.
         rank, world_size: this process among those that share the epoch.
         workers: threads that read waveforms and compute mel spectrograms.
+        mels: mel spectrograms in place of those of the waveforms; segments then start where a frame does.
 
     Attributes:
         clips: positions in the corpus of the clips that are long enough.
@@ -67,7 +69,9 @@ class Segments:
         rank: int = 0,
         world_size: int = 1,
         workers: int = 2,
+        mels: MelFolder | None = None,
     ):
+        self.mels = mels
         self.corpus, self.batch_size, self.audio, self.length, self.seed = corpus, batch_size, audio, length, seed
         self.rank, self.world_size, self.workers = rank, world_size, workers
         longest = corpus.mel_lengths * audio.hop_length  # a clip has less than this, by at most a hop
@@ -119,7 +123,10 @@ class Segments:
 
         def cut_batch(wavs: list[np.ndarray], info: Any) -> tuple[np.ndarray, np.ndarray]:
             step = info.get_batch_num()
-            segments = [self.cut(decode(wav), place) for wav, place in zip(wavs, places[step], strict=True)]
+            segments = [
+                self.cut(decode(wav), place) if self.mels is None else self.cut_given(decode(wav), place, clip)
+                for wav, place, clip in zip(wavs, places[step], clips[step], strict=True)
+            ]
             return tuple(np.stack(parts) for parts in zip(*segments, strict=True))
 
         pairs = self.corpus.stream(
@@ -152,6 +159,17 @@ class Segments:
         piece = np.pad(preemphasize(wav, self.audio), margin, mode="reflect")[start : start + self.length + 2 * margin]
         mel = mel_spectrogram(piece, self.audio, piece=True)[:, : math.ceil(self.length / self.audio.hop_length)]
         return mel, wav[start : start + self.length]
+
+    def cut_given(self, wav: np.ndarray, place: float, clip: int) -> tuple[np.ndarray, np.ndarray]:
+        """Cut a segment out of a clip, at the start of a frame, and the frames of its given mel.
+
+        Arguments and results are those of `cut`; `clip` is the position in the corpus.
+        """
+        hop, n_frames = self.audio.hop_length, math.ceil(self.length / self.audio.hop_length)
+        first = int(place * (max(0, len(wav) - self.length) // hop + 1))
+        mel = np.concatenate([self.mels.read(int(clip)), silent_mel(n_frames, self.audio)], 1)
+        audio = wav[first * hop : first * hop + self.length]
+        return mel[:, first : first + n_frames], np.pad(audio, (0, self.length - len(audio)))
 
 
 def decode(wav: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from src.audio import load_wav, mel_spectrogram, save_wav
 from src.config import AudioConfig
 from src.data.corpus import Corpus
-from src.data.file_list import Row, read_ids, read_source
+from src.data.file_list import Row, read_ids, rows_again
 from src.errors import InputError, some_of
 from src.evaluation.metrics import Difference, Recogniser, analyse, compare, difference_numbers, word_errors, words
 from src.models.tacotron2.model import Tacotron2
@@ -65,7 +65,7 @@ def held_out_clips(data_path: Path, ids_path: Path | None = None, limit: int | N
             f"{data_path}: the recordings that it was made of are not at {list_file.parent}; preprocess them anew"
         )
     folder = Path(corpus.stats["data_path"])
-    rows = read_source(folder, None if list_file == folder / "metadata.csv" else list_file).rows
+    rows = rows_again(corpus.stats)
     ids = read_ids(ids_path, [row.id for row in rows]) if ids_path else set(corpus.ids)
     trained = set(Corpus(data_path, "train").ids)
     clips = [Clip(row, folder / row.wav, row.id in trained) for row in rows if row.id in ids]

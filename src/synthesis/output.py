@@ -77,3 +77,13 @@ def _sentence_rows(utterance: Utterance, config: Config) -> list[dict[str, Any]]
         )
         frame = end + utterance.pause
     return rows
+
+
+def remove_results(output_dir: Path) -> None:
+    """Remove the files of an earlier run, which may have had more lines than this one."""
+    (output_dir / "summary.json").unlink(missing_ok=True)
+    for mel in output_dir.glob("*_mel.npy"):
+        name = mel.name.removesuffix("_mel.npy")
+        if name.isdecimal():
+            for path in (mel, output_dir / f"{name}.wav", output_dir / f"{name}.png"):
+                path.unlink(missing_ok=True)
