@@ -130,6 +130,24 @@ def test_symbols_can_be_a_flag():
     assert load_config(None, overrides).text.symbols == ["_", " ", "n"]
 
 
+def test_a_list_can_be_a_plain_flag():
+    arguments = [
+        "--train.freeze",
+        "encoder, *.bias",
+        "--train.spoken_sentences",
+        "Well, yes.",
+        "--data.speakers",
+        "ann",
+    ]
+    _, overrides = CommandLine("Test.").parse(arguments)
+    config = load_config(None, overrides)
+    assert (config.train.freeze, config.train.spoken_sentences) == (["encoder", "*.bias"], ["Well, yes."])
+    assert config.data.speakers == ["ann"]
+    assert load_config({"train": {"freeze": "encoder", "spoken_sentences": ["a", "b"]}}).train.freeze == ["encoder"]
+    with pytest.raises(InputError, match=r"data\.speakers lists 2 names, but model\.n_speakers is 1"):
+        load_config(overrides={"data.speakers": "ann,bob"})
+
+
 def test_the_page_of_parameters_is_that_of_the_fields():
     assert (FOLDER.parent / "docs" / "parameters.md").read_text(encoding="utf-8") == list_parameters.page()
 

@@ -94,7 +94,9 @@ def typed(overrides: dict[str, Any], where: str = "flag") -> dict[str, Any]:
             raise InputError(f"{where}: unknown key '{key}'; did you mean '{nearest_key(key)}'?")
         parser.add_argument(f"--{key}", type=known[key].type)
     try:
-        parsed = parser.parse_object({key: _with_symbols(key, value, where) for key, value in overrides.items()})
+        parsed = parser.parse_object(
+            {key: _as_list(key, value, known[key].type, where) for key, value in overrides.items()}
+        )
     except ArgumentError as error:
         raise InputError(f"{where}: {_type_complaint(error, overrides)}") from error
     return {key: parsed[key] for key in overrides}
@@ -120,10 +122,15 @@ def _name_of(kind: Any) -> str:
     return str(kind) if get_origin(kind) else kind.__name__
 
 
-def _with_symbols(key: str, value: Any, where: str) -> Any:
-    """Put the symbols of a table in the place of its name."""
-    if key != "text.symbols" or not isinstance(value, str) or value.lstrip().startswith("["):
+def _as_list(key: str, value: Any, kind: Any, where: str) -> Any:
+    """Make a list of a text that is no YAML list: of a table's name its symbols, of others the parts between commas.
+
+    Sentences hold commas, so a text in their place is one sentence.
+    """
+    if kind != list[str] or not isinstance(value, str) or value.lstrip().startswith("["):
         return value
+    if key != "text.symbols":
+        return [value] if key == "train.spoken_sentences" else [each.strip() for each in value.split(",")]
     try:
         return symbol_table(value)
     except InputError as error:
