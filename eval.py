@@ -148,6 +148,9 @@ def _network(arguments: Namespace, overrides: dict[str, Any], speaks: bool) -> t
             raise InputError("--speaker chooses the voice of --text and --text_file; leave it out")
         net.choose_voice(arguments.speaker)
         facts["speaker"] = arguments.speaker
+    elif speaks and len(net.config.data.speakers) > 1 and not arguments.metrics:
+        voices = some_of(net.config.data.speakers, 5)
+        print(f"note: speaks with the first of its voices; --speaker chooses another: {voices}", file=sys.stderr)
     return net, facts
 
 

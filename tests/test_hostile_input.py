@@ -22,6 +22,8 @@ from toy_training import N_MELS, write_corpus
 
 from src.checkpoint import save_checkpoint
 from src.config import load_config
+from src.errors import InputError
+from src.export.mindir import load_mindir
 from src.export.writing import export
 from src.files import sha256_of
 from src.models.factory import create_model
@@ -215,6 +217,18 @@ CASES = {
     "a text file that is a device": lambda given, at: [
         "eval.py", "--checkpoint", given.checkpoint, "--text_file", "/dev/zero", "--output_dir", at / "out",
     ],
+    "a recording that is a device": lambda given, at: [
+        "eval.py", "--checkpoint", given.checkpoint, "--copy_synthesis", "/dev/zero", "--output_dir", at / "out",
+    ],
+    "a mel that is a device": lambda given, at: [
+        "eval.py", "--checkpoint", given.checkpoint, "--mel", "/dev/zero", "--output_dir", at / "out",
+    ],
+    "a list of recordings that is a device": lambda given, at: [
+        "scripts/preprocess.py", "--file_list", "/dev/zero", "--output_dir", at / "out",
+    ],
+    "a checkpoint that is a device": lambda given, at: [
+        "eval.py", "--checkpoint", "/dev/zero", "--text", "a", "--output_dir", at / "out",
+    ],
     "1e9 decoder steps": lambda given, at: speak(given, at, "--model.max_decoder_steps", "1000000000"),
     "1e9 decoder steps as a float": lambda given, at: speak(given, at, "--model.max_decoder_steps", "1e9"),
     "a batch of 1e9": lambda given, at: train(given, at, "--train.batch_size", "1000000000"),
@@ -307,6 +321,15 @@ def test_it_ends_in_one_line(case, given, tmp_path, script):
     code, _, error = script(*CASES[case](given, tmp_path))
     assert code == 2 and error.strip() and error.count("\n") == 1, (code, error[:2000])
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("changes", [{"inputs": None}, {"inputs": [{"name": "text"}]}, {}])
+def test_a_mindir_file_signed_anew_is_refused(changes, tmp_path):
+    write(tmp_path / "x.mindir", b"junk")
+    description = {"file": "x.mindir", "sha256": sha256_of(tmp_path / "x.mindir"), "inputs": []} | changes
+    write(tmp_path / "x.mindir.json", json.dumps(description))
+    with pytest.raises(InputError, match=r"x\.mindir: is not what export\.py wrote"):
+        load_mindir(tmp_path / "x.mindir")
 
 
 TEXTS = ["$x^{", "a $ b", r"\frac{1}{0} $\x$", "{", "^_$$", "\udcff\U0001f600"]
