@@ -84,6 +84,13 @@ def test_another_network_is_refused_and_a_vocoder_has_no_texts():
     assert changes(waveglow, other_text)[0] == {}
 
 
+def test_names_of_voices_come_from_the_dataset_and_stay():
+    named = toy_config(model__n_speakers=2, data__speakers=["ann", "bob"])
+    assert changes(named, toy_config(model__n_speakers=2))[0] == {}
+    with pytest.raises(InputError, match=r"data\.speakers \(\['ann', 'bob'\] in the checkpoint"):
+        changes(named, toy_config(model__n_speakers=2, data__speakers=["bob", "ann"]))
+
+
 def test_a_reduction_factor_may_fall_but_not_rise():
     run = toy_config(model__reduction_factor=4, train__reduction_steps={2: 3, 6: 2})
     at_step_4 = reduced(run, 4)

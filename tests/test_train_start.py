@@ -97,10 +97,11 @@ def test_a_dataset_without_clips_to_validate_on(tmp_path, capsys):
     del stats["splits"]["val"]  # as preprocessing with data.val_fraction 0 leaves it
     (data / "stats.json").write_text(json.dumps(stats))
     training = Training(toy_config(data__n_buckets=1, train__max_steps=3), data, tmp_path / "out")
-    assert "no clips to validate on" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "no clips to validate on" in output and "none to validate" in output
     with pytest.raises(InputError, match="target_val_loss is never reached"):
         training.run(target_val_loss=1.0)
-    assert training.run().finished and "none to validate" in capsys.readouterr().out
+    assert training.run().finished
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert "tacotron2-3.ckpt" in names and "best.ckpt" not in names
     assert not [row for row in read_log(tmp_path / "out") if "val_loss" in row]

@@ -43,6 +43,8 @@ def accept_changes(checkpoint: Checkpoint, config: Config, data_path: Path, repo
         InputError: weights or data depend on a setting that differs; names all of them.
     """
     changes = find_changes(checkpoint.config, config)
+    if not config.data.speakers:  # the dataset will say them
+        changes.pop("data.speakers", None)
     if refused := [key for key, values in changes.items() if not _may_change(key, values, config)]:
         listed = some_of(["{} ({} in the checkpoint, {} now)".format(key, *shown(changes[key])) for key in refused], 5)
         raise InputError(

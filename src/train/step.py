@@ -105,18 +105,15 @@ class TrainStep:
                 optimizer(clip_by_norm(summed, norm, max_norm, scale))
             return mean_losses, norm, finite
 
-        def keep_statistics(finite: Tensor, before: tuple[Tensor, ...]):
-            """Undo the forward pass's updates if not all was `finite`, and of frozen statistics in any case."""
-            for statistic, value, moves in zip(statistics, before, moving):  # noqa: B905  graph mode knows no strict
-                assign(statistic, ops.where(finite, statistic, value) if moves else value)
-
         def step(lr: Tensor, scale: Tensor, *inputs: Tensor):
             before = ()
             for statistic in statistics:
                 before += (statistic + 0,)  # a copy: the forward pass updates it in place
             (_, losses), gradients = value_and_gradient(scale, *inputs)
             losses, norm, finite = update(lr, scale, losses, gradients)
-            keep_statistics(finite, before)
+            # A function for both loops would be cut out of the graph, because it returns nothing.
+            for statistic, value, moves in zip(statistics, before, moving):  # noqa: B905  graph mode knows no strict
+                assign(statistic, ops.where(finite, statistic, value) if moves else value)
             return (*losses, norm, finite)
 
         def accumulate(share: Tensor, scale: Tensor, *inputs: Tensor):
@@ -126,7 +123,8 @@ class TrainStep:
         @runtime.jit
         def finish(lr: Tensor, scale: Tensor, *losses: Tensor):
             losses, norm, finite = update(lr, scale, losses, tuple(sums))
-            keep_statistics(finite, saved)
+            for statistic, value, moves in zip(statistics, saved, moving):  # noqa: B905
+                assign(statistic, ops.where(finite, statistic, value) if moves else value)
             return (*losses, norm, finite)
 
         @runtime.jit
