@@ -110,7 +110,7 @@ def test_lists_of_mels_find_the_recordings(tmp_path, above):
     lines = [f"LJSpeech-1.1/mels/LJ-1.pt|{FIRST}", f"LJSpeech-1.1/mels/LJ-2.pt|{SECOND}"]
     source, rows = read(tmp_path, "\n".join(lines))
     assert [row[1] for row in rows] == [f"{above}wavs/LJ-1.wav", f"{above}wavs/LJ-2.wav"]
-    assert "recordings w" in source.description[0]
+    assert "with wavs/ for mels/" in source.description[0]
 
 
 def test_speakers_of_equal_file_names_are_not_mixed_up(tmp_path):

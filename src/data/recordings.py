@@ -45,8 +45,10 @@ class Recordings:
         for n_dropped in range(min(deepest, _DEEPEST)):
             for under in ("", "wavs/"):
                 start = "/".join(PurePosixPath(_slashes(sample[0])).parts[:n_dropped]).replace("//", "/")
-                note = f"without {start}/" if start else "with wavs/ for mels/"
-                places.append((note + (", from wavs/" if under else ""), _dropping(n_dropped, under)))
+                notes = [f"without {start}/"] if start else []
+                notes += ["with wavs/ for mels/"] if _names_mels(sample[0]) else []
+                notes += ["from wavs/"] if under else []
+                places.append((", ".join(notes), _dropping(n_dropped, under)))
         most = 0
         for note, place in places:
             found = sum(self._at(place(_slashes(name))) is not None for name in sample)
@@ -98,6 +100,10 @@ class Recordings:
 
 def _slashes(name: str) -> str:
     return name.replace("\\", "/")  # a list made on Windows
+
+
+def _names_mels(name: str) -> bool:
+    return PurePosixPath(_slashes(name)).parts[-2:-1] == ("mels",)
 
 
 def _as_written(name: str) -> str:
