@@ -77,7 +77,7 @@ def preprocess(
     if val_file_list:
         if file_list is None or val_ids or train_ids:
             raise InputError("--val_file_list goes with --file_list and without --val_ids and --train_ids")
-        source, val = with_validation_list(source, read_source(data_path, val_file_list, columns))
+        source, val = with_validation_list(source, read_source(source.folder, val_file_list, columns))
     print(*source.description, sep="\n")
     _check_folder(source)
     ids = [row.id for row in (*source.rows, *source.bad)]
