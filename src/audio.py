@@ -45,7 +45,8 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
             rate, header = file.samplerate, file.extra_info
     except (soundfile.SoundFileError, OSError) as error:
         raise InputError(
-            f"{path}: cannot be read as audio, it may be damaged ({getattr(error, 'error_string', error)})"
+            f"{path}: cannot be read as audio ({getattr(error, 'error_string', error)}); it may be damaged, or in a "
+            "format that libsndfile does not know, such as m4a: convert it to wav or flac"
         ) from error
     # libsndfile reads a truncated wav without an error; only its log says that samples are missing.
     sizes = re.search(r"^data : (\d+) \(should be (\d+)\)", header, re.MULTILINE)
