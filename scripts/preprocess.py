@@ -19,8 +19,8 @@ from src.errors import InputError, some_of
 from src.plotting import save_overview
 
 
-def main() -> None:
-    """Parse the command line, preprocess, report."""
+def command_line() -> CommandLine:
+    """Define the flags."""
     parser = CommandLine(__doc__)
     parser.add_argument(
         "--data_path",
@@ -60,7 +60,14 @@ def main() -> None:
         help="draw an overview of the recordings: lengths, pace, silence, loudness, and the 20 that stand out most",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a dataset of other recordings or settings")
-    arguments, overrides = parser.parse()
+    return parser
+
+
+def main() -> None:
+    """Parse the command line, preprocess, report."""
+    arguments, overrides = command_line().parse()
+    if arguments.report and arguments.report.suffix.lower() != ".png":
+        raise InputError(f"{arguments.report}: the report is a picture; its name must end with .png")
     config = load_config(arguments.config, overrides)
     names = "data_path file_list columns val_file_list val_ids train_ids workers skip_bad overwrite"
     options = {key: getattr(arguments, key) for key in names.split()}

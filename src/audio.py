@@ -45,7 +45,8 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
             rate, header = file.samplerate, file.extra_info
     except (soundfile.SoundFileError, OSError) as error:
         raise InputError(
-            f"{path}: cannot be read as audio, it may be damaged ({getattr(error, 'error_string', error)})"
+            f"{path}: cannot be read as audio ({getattr(error, 'error_string', error)}); it may be damaged, or in a "
+            "format that libsndfile does not know, such as m4a: convert it to wav or flac"
         ) from error
     # libsndfile reads a truncated wav without an error; only its log says that samples are missing.
     sizes = re.search(r"^data : (\d+) \(should be (\d+)\)", header, re.MULTILINE)
@@ -87,15 +88,18 @@ def find_speech(wav: np.ndarray, sample_rate: int, trim_db: float) -> tuple[int,
     Returns:
         First sample of the speech and the one behind its last; the whole recording if all of it is silent.
     """
-    length, hop = max(1, sample_rate // 25), max(1, sample_rate // 100)
-    padded = np.pad(wav, (0, max(0, length - len(wav))))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
-    power = frames.var(1)
+    hop = max(1, sample_rate // 100)
+    starts = np.arange(0, len(wav), hop)
+    centred = wav - wav.mean()  # so that an offset does not cost precision
+    counts = np.diff([*starts, len(wav)])
+    sums, squares = (np.add.reduceat(values, starts, dtype=np.float64) for values in (centred, np.square(centred)))
+    frames = [np.convolve(values, np.ones(min(4, len(starts))), "valid") for values in (counts, sums, squares)]
+    power = frames[2] / frames[0] - (frames[1] / frames[0]) ** 2
     loud = np.flatnonzero(power > power.max() * 10 ** (-trim_db / 10))
     if not len(loud):
         return 0, len(wav)
     margin = sample_rate // 20
-    return max(0, int(loud[0]) * hop - margin), min(len(wav), int(loud[-1]) * hop + length + margin)
+    return max(0, int(loud[0]) * hop - margin), min(len(wav), (int(loud[-1]) + 4) * hop + margin)
 
 
 def save_wav(path: str | Path, wav: np.ndarray, sample_rate: int) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LARGEST_NUMBER = 1e300  # that can be drawn
 WORST = 20  # clips that an overview lists
+LEAST_SPREAD = (0.1, 0.5, 0.1, 1.0)  # of their seconds, pace, silence and level; less is no difference
 Curves = dict[str, tuple[list[int], list[float]]]  # steps and values by the name of the number
 
 
@@ -123,7 +124,7 @@ def save_overview(path: str | Path, clips: list[dict[str, Any]], title: str) -> 
         "level of the speech in dB": np.array([clip["level"] for clip in clips]),
     }
     figure = _figure(11, f"{title}: {len(clips)} clips, {seconds.sum() / 3600:.2f} hours")
-    above, below = figure.subfigures(2, 1)
+    above, below = figure.subfigures(2, 1, height_ratios=(5, 4))
     for axes, (name, values) in zip(above.subplots(2, 2).flat, numbers.items(), strict=True):
         axes.hist(values, bins=min(60, max(10, len(values) // 4)))
         axes.set(xlabel=name, ylabel="clips")
@@ -131,7 +132,7 @@ def save_overview(path: str | Path, clips: list[dict[str, Any]], title: str) -> 
     axes = below.subplots()
     axes.axis("off")
     axes.set_title(f"the {min(WORST, len(clips))} clips that stand out most")
-    axes.text(0, 1, "\n".join(_worst(clips, numbers)), family="monospace", fontsize=7, va="top", parse_math=False)
+    axes.text(0, 1, "\n".join(_worst(clips, numbers)), family="monospace", fontsize=9, va="top", parse_math=False)
     _save(figure, path)
 
 
@@ -139,8 +140,8 @@ def _worst(clips: list[dict[str, Any]], numbers: dict[str, np.ndarray]) -> list[
     """Lines of the clips that stand out most, each with its findings or else with the number that does."""
     distances = np.stack(
         [
-            np.abs(values - np.median(values)) / max(float(np.median(np.abs(values - np.median(values)))), 1e-6)
-            for values in numbers.values()
+            np.abs(values - np.median(values)) / max(float(np.median(np.abs(values - np.median(values)))), least)
+            for values, least in zip(numbers.values(), LEAST_SPREAD, strict=True)
         ]
     )  # (numbers, clips)
     marked = np.array([bool(clip["findings"]) for clip in clips])
@@ -148,7 +149,7 @@ def _worst(clips: list[dict[str, Any]], numbers: dict[str, np.ndarray]) -> list[
     for i in np.lexsort((-distances.max(0), ~marked))[:WORST]:
         name, values = list(numbers.items())[int(distances[:, i].argmax())]
         reason = clips[i]["findings"] or f"{name}: {values[i]:.3g}, the median is {np.median(values):.3g}"
-        lines.append(f"{clips[i]['id'][-30:]:<30}  {numbers['seconds'][i]:7.2f} s  {reason[:95]}")
+        lines.append(f"{clips[i]['id'][-30:]:<30}  {numbers['seconds'][i]:7.2f} s  {reason[:80]}")
     return lines
 
 

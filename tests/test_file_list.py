@@ -91,7 +91,7 @@ def test_speakers_and_a_second_list_for_validation(recordings, tmp_path, capsys)
         preprocess(tmp_path / "data", config(), **lists)
     assert error.value.lines == [f"{recordings}/val.txt:1: DUMMY/clip-5: is in {recordings}/train.txt too"]
     said = capsys.readouterr().out
-    assert "train.txt: 6 rows separated by |, columns path|text|speaker" in said
+    assert "train.txt: 6 rows, separated by |, columns path|text|speaker" in said
     assert "6 speakers, never read aloud: 5, 6, 7, 8, 9 and 1 more" in said
     assert "recordings without DUMMY/, from wavs/" in said
     assert f"  wavs/clip-0.wav, speaker 10: '{TEXTS[0]}'" in said

@@ -110,7 +110,7 @@ def test_lists_of_mels_find_the_recordings(tmp_path, above):
     lines = [f"LJSpeech-1.1/mels/LJ-1.pt|{FIRST}", f"LJSpeech-1.1/mels/LJ-2.pt|{SECOND}"]
     source, rows = read(tmp_path, "\n".join(lines))
     assert [row[1] for row in rows] == [f"{above}wavs/LJ-1.wav", f"{above}wavs/LJ-2.wav"]
-    assert "recordings w" in source.description[0]
+    assert "with wavs/ for mels/" in source.description[0]
 
 
 def test_speakers_of_equal_file_names_are_not_mixed_up(tmp_path):
@@ -232,3 +232,11 @@ def test_a_recording_that_is_not_there(tmp_path):
     recordings.settle(["a", "b"])
     assert recordings.find("a") is None and recordings.expected("a") == "wavs/a.wav"
     assert recordings.find("") is None
+
+
+def test_a_format_that_cannot_be_read_is_found_but_comes_last(tmp_path):
+    put(tmp_path, "wavs/a.m4a", "wavs/a.wav", "wavs/b.m4a")
+    _, rows = read(tmp_path, f"a|{FIRST}\nb|{SECOND}\n", "metadata.csv", in_folder=True)
+    assert [row[1] for row in rows] == ["wavs/a.wav", "wavs/b.m4a"]
+    _, rows = read(tmp_path, f"wavs/b.m4a|{FIRST}\n")
+    assert rows[0][:2] == ("wavs/b", "wavs/b.m4a")

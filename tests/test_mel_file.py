@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -193,6 +194,16 @@ def test_segments_of_given_mels_begin_at_frames(data, aligned):
     assert len(starts) > 3
     mel, audio = segments.cut_given(whole[0][:100], 0.99, 0)
     assert mel.shape == (8, 8) and not audio[100:].any()
+
+
+def test_a_mel_that_is_damaged_later_is_one_line(data, aligned, tmp_path):
+    shutil.copytree(aligned, tmp_path / "mels")
+    corpus = Corpus(data)
+    segments = Segments(corpus, 3, AUDIO, 256, 1, mels=MelFolder(tmp_path / "mels", corpus, AUDIO))
+    (tmp_path / "mels/4.npz").write_bytes((aligned / "4.npz").read_bytes()[:200])
+    with pytest.raises(InputError, match=r"4\.npz: cannot be read as a numpy file") as error:
+        list(segments.epoch(0))
+    assert "\n" not in str(error.value)
 
 
 def test_a_vocoder_trains_on_the_mels_of_the_setting(data, aligned):

@@ -155,20 +155,10 @@ class DataConfig:
     min_seconds_per_character: float = setting(0.02, "rows that speak faster than this are reported as bad", least=0)
     max_seconds_per_character: float = setting(0.5, "rows that speak slower than this are reported as bad", above=0)
     trim_db: float = setting(
-        0.0,
-        "silence at both ends of a recording is cut off, where it is this many dB below the loudest frame, see "
-        "docs/recordings.md (40 is common); 0 leaves recordings as they are",
-        least=0,
-        most=120,
+        0.0, "cut silence this many dB below the loudest frame off both ends (40 is common); 0: off", least=0, most=120
     )
-    max_seconds: float = setting(
-        30.0, "longer clips are left out, because time and memory of a step grow with the longest; 0: no limit", least=0
-    )
-    mels: str = setting(
-        "",
-        "folder of mel spectrograms, one file per clip, that a vocoder trains on in place of those of the recordings; "
-        "scripts/align.py writes them (waveglow)",
-    )
+    max_seconds: float = setting(30.0, "longer clips are left out, as they decide a step's time; 0: no limit", least=0)
+    mels: str = setting("", "folder of scripts/align.py, whose mels replace those of the recordings (waveglow)")
     n_shards: int = setting(1, "MindRecord files per split", above=0, most=1000)
     n_buckets: int = setting(
         6, "largest number of batch shapes, each with a training graph of its own", above=0, most=1000

@@ -49,24 +49,21 @@ def write_split(
         ids: name of each clip.
         wavs: path of each recording, kept in the index.
         texts: symbol ids of each clip.
-        mels: one [frames, n_mels] per clip, read lazily so that a corpus need not fit into memory.
+        mels: one [frames, n_mels] per clip, read lazily so that a corpus need not fit into memory; so are
+            `waveforms`, float [samples] in [-1, 1].
         n_shards: number of record files; at most one per clip is written.
-        waveforms: one float [samples] in [-1, 1] per clip, read lazily too.
         speakers: number of each clip's speaker among the names in `stats.json`; None for one speaker without a name.
 
     Returns:
-        Names of the record files; the index: ids, wavs, text_lengths, mel_lengths and, if given, speakers, in the order
-        of the records.
+        Names of the record files; the index, in the order of the records: ids, wavs, text_lengths, mel_lengths, and
+            speakers if given.
     """
     mels, mel_lengths, files = iter(mels), [], []
     waveforms = iter(waveforms) if waveforms is not None else None
 
     def record(clip: int) -> dict[str, Any]:
-        fields = {
-            "id": ids[clip],
-            "text": np.array(texts[clip], np.int32),
-            "mel": np.ascontiguousarray(next(mels), np.float32),
-        }
+        text, mel = np.array(texts[clip], np.int32), np.ascontiguousarray(next(mels), np.float32)
+        fields = {"id": ids[clip], "text": text, "mel": mel}
         return fields if waveforms is None else {**fields, "wav": to_pcm16(next(waveforms)).tobytes()}
 
     # One writer per shard, because FileWriter(shard_num=n) spreads each write over all shards, and record i of the

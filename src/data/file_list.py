@@ -196,12 +196,13 @@ def _describe(source: Source, table: Table, columns: Columns, recordings: Record
     read = "normalised" if "normalised" in columns.roles else "text"
     note = f"; recordings {recordings.note}" if recordings.note else ""
     lines = [
-        f"{source.list_file}: {len(source.rows)} rows {table.form}, columns {columns.expected}, "
+        f"{source.list_file}: {len(source.rows)} rows, {table.form}, columns {columns.expected}, "
         f"of which {read} is read aloud (--columns says otherwise){note}"
     ]
     if columns.speaker is not None:
         names = sorted({row.speaker for row in source.rows}, key=speaker_order)
-        lines.append(f"  {len(names)} speakers, never read aloud: {some_of(names, 5)}")
+        count = "1 speaker" if len(names) == 1 else f"{len(names)} speakers"
+        lines.append(f"  {count}, never read aloud: {some_of(names, 5)}")
     for row in source.rows[:2]:
         speaker = f", speaker {row.speaker}" if row.speaker else ""
         lines.append(f"  {row.wav}{speaker}: {quote(row.text)}")

@@ -1,7 +1,6 @@
 """Preprocessing: from recordings to a finished dataset folder, which appears complete or not at all."""
 
 import csv
-import hashlib
 import json
 import os
 import shutil
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from src.audio import mel_signature, mel_spectrogram
+from src.audio import mel_spectrogram
 from src.config import Config, network_of
 from src.data import audio_checks
 from src.data.clips import Clip, load_mel, load_waveform, prepare_rows
@@ -26,9 +25,8 @@ from src.data.file_list import (
     split_ids,
     with_validation_list,
 )
+from src.data.settings import dataset_settings, finished_dataset
 from src.errors import InputError
-from src.files import read_json
-from src.text import SYMBOLS
 
 
 def preprocess(
@@ -73,12 +71,11 @@ def preprocess(
         raise InputError(f"--workers ({workers}) and data.n_shards ({config.data.n_shards}) must be at least 1")
     mel_spectrogram(np.zeros(config.audio.n_fft), config.audio)  # report impossible settings once, not for every row
     output_dir = output_dir.resolve()
-    source = read_source(data_path, file_list, columns)
-    val = train = None
+    if val_file_list and (file_list is None or val_ids or train_ids):
+        raise InputError("--val_file_list goes with --file_list and without --val_ids and --train_ids")
+    source, val, train = read_source(data_path, file_list, columns), None, None
     if val_file_list:
-        if file_list is None or val_ids or train_ids:
-            raise InputError("--val_file_list goes with --file_list and without --val_ids and --train_ids")
-        source, val = with_validation_list(source, read_source(data_path, val_file_list, columns))
+        source, val = with_validation_list(source, read_source(source.folder, val_file_list, columns))
     print(*source.description, sep="\n")
     _check_folder(source)
     ids = [row.id for row in (*source.rows, *source.bad)]
@@ -86,13 +83,10 @@ def preprocess(
         val, train = (read_ids(path, ids) if path else None for path in (val_ids, train_ids))
     splits = split_ids(ids, config, val, train)  # wrong lists are reported before the work
     rows = [row for row in source.rows if row.id in splits["train"] | splits["val"]]
-    settings = _settings(config, source, rows, val, train)
-    if (finished := _finished(output_dir, settings, overwrite)) is not None:
+    settings = dataset_settings(config, source, rows, val, train)
+    if (finished := finished_dataset(output_dir, settings, overwrite)) is not None:
         return finished, True
-    if val_file_list:
-        settings["val_list_file"] = str(val_file_list.resolve())
-    if columns:
-        settings["columns_flag"] = columns
+    settings |= {"columns_flag": columns, "val_list_file": str(val_file_list.resolve()) if val_file_list else None}
     return _build(output_dir, config, source, rows, (val, train), settings, workers, skip_bad), False
 
 
@@ -121,7 +115,7 @@ def _build(
 
     Args:
         id_lists: ids for validation and for training, None where there is no list.
-        settings: from `_settings`.
+        settings: from `dataset_settings`.
     """
     work = output_dir.with_name(f"{output_dir.name}.work")
     stage = work / f"dataset-{os.getpid()}"
@@ -159,75 +153,6 @@ def _build(
         shutil.rmtree(stage, ignore_errors=True)  # after a failure; the mels stay for the next run
     shutil.rmtree(work, ignore_errors=True)
     return stats
-
-
-def _settings(
-    config: Config, source: Source, rows: list[Row], val_ids: set[str] | None, train_ids: set[str] | None
-) -> dict[str, Any]:
-    """Return the settings that decide the content of a dataset: two runs with equal ones make the same dataset."""
-    from src.data.corpus import FORMAT  # noqa: PLC0415  (worker processes import this module and need no MindSpore)
-
-    by_fraction = {"val_fraction": config.data.val_fraction, "seed": config.train.seed}
-    settings = {
-        "format": FORMAT,
-        "mel_signature": mel_signature(config.audio),
-        "cleaner": config.text.cleaner,
-        "n_symbols": len(config.text.symbols),
-        "symbols": config.text.symbols,
-        "end_symbol": config.text.end_symbol,
-        "foreign_script": config.text.foreign_script,
-        "seconds_per_character": [config.data.min_seconds_per_character, config.data.max_seconds_per_character],
-        "trim_db": config.data.trim_db,
-        "max_seconds": config.data.max_seconds,
-        "columns": source.roles,
-        "n_shards": config.data.n_shards,
-        "data_path": str(source.folder.resolve()),
-        "list_sha256": source.sha256,
-        "recordings_sha256": _fingerprint(source.folder, rows),
-        "split": by_fraction
-        if val_ids is None
-        else {"val_ids": sorted(val_ids), "train_ids": train_ids and sorted(train_ids)},
-    }
-    if network_of(config).kind == "vocoder":
-        settings["waveforms"] = True  # no key otherwise: acoustic models can use either kind of dataset
-    return json.loads(json.dumps(settings))  # lists for tuples, as in a stats.json that was read
-
-
-def _fingerprint(folder: Path, rows: list[Row]) -> str:
-    """Hash the recordings' paths, sizes and times of change; reading all of them would take long."""
-    digest = hashlib.sha256()
-    for row in rows:
-        try:
-            status = (folder / row.wav).stat()
-            digest.update(f"{row.wav}|{status.st_size}|{status.st_mtime_ns}\n".encode())
-        except OSError:
-            digest.update(f"{row.wav}|missing\n".encode())
-    return digest.hexdigest()
-
-
-def _finished(output_dir: Path, settings: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
-    if not output_dir.exists() or (output_dir.is_dir() and not any(output_dir.iterdir())):
-        return None
-    try:
-        stats = read_json(output_dir / "stats.json")
-        # Older datasets do not name these: there was one table of symbols, and foreign scripts were refused.
-        before = {"symbols": SYMBOLS, "end_symbol": "", "foreign_script": "refuse", "trim_db": 0.0}
-        # Nor these: columns had one form, and there was no limit of length.
-        before["columns"] = settings["columns"]
-        longest = max((split["seconds"]["max"] for split in stats["splits"].values()), default=0)
-        if not 0 < settings["max_seconds"] < longest:
-            before["max_seconds"] = settings["max_seconds"]
-        different = [key for key in settings if {**before, **stats}.get(key) != settings[key]]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(
-            f"{output_dir}: exists and is not a dataset made by this script; choose another --output_dir"
-        ) from error
-    if different and not overwrite:
-        raise InputError(
-            f"{output_dir}: holds a finished dataset of other recordings or with other settings "
-            f"({', '.join(different)}); pass --overwrite to replace it, or choose another --output_dir"
-        )
-    return None if overwrite else stats
 
 
 def _write_splits(

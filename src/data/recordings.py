@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 SUFFIXES = (".flac", ".wav", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au")  # in this order where there are several
+_UNREADABLE = (".m4a", ".aac", ".mp4", ".wma", ".webm", ".amr")  # found, so that the message is about their format
 _MELS = (".pt", ".npy", ".npz")  # lists of mels, as of NVIDIA's DeepLearningExamples, name these
 _SAMPLE = 200  # rows of a list that are looked for under each folder
 _DEEPEST = 8  # leading folders that a list may have and the disk has not
@@ -14,7 +15,7 @@ _DEEPEST = 8  # leading folders that a list may have and the disk has not
 def without_suffix(name: str) -> str:
     """Return a path or id without the suffix of a recording or mel; other dots belong to the name."""
     stem, suffix = os.path.splitext(name)
-    return stem if suffix.lower() in SUFFIXES + _MELS else name
+    return stem if suffix.lower() in SUFFIXES + _UNREADABLE + _MELS else name
 
 
 class Recordings:
@@ -45,8 +46,10 @@ class Recordings:
         for n_dropped in range(min(deepest, _DEEPEST)):
             for under in ("", "wavs/"):
                 start = "/".join(PurePosixPath(_slashes(sample[0])).parts[:n_dropped]).replace("//", "/")
-                note = f"without {start}/" if start else "with wavs/ for mels/"
-                places.append((note + (", from wavs/" if under else ""), _dropping(n_dropped, under)))
+                notes = [f"without {start}/"] if start else []
+                notes += ["with wavs/ for mels/"] if _names_mels(sample[0]) else []
+                notes += ["from wavs/"] if under else []
+                places.append((", ".join(notes), _dropping(n_dropped, under)))
         most = 0
         for note, place in places:
             found = sum(self._at(place(_slashes(name))) is not None for name in sample)
@@ -88,16 +91,20 @@ class Recordings:
                 names = []
             for name in names:
                 stem, suffix = os.path.splitext(name)
-                if suffix.lower() in SUFFIXES:
+                if suffix.lower() in SUFFIXES + _UNREADABLE:
                     found.setdefault(unicodedata.normalize("NFC", stem), []).append(name)
             for each in found.values():
-                each.sort(key=lambda name: (SUFFIXES.index(os.path.splitext(name)[1].lower()), name))
+                each.sort(key=lambda name: ((SUFFIXES + _UNREADABLE).index(os.path.splitext(name)[1].lower()), name))
             self._listed[parent] = found
         return self._listed[parent]
 
 
 def _slashes(name: str) -> str:
     return name.replace("\\", "/")  # a list made on Windows
+
+
+def _names_mels(name: str) -> bool:
+    return PurePosixPath(_slashes(name)).parts[-2:-1] == ("mels",)
 
 
 def _as_written(name: str) -> str:

@@ -116,17 +116,26 @@ class Segments:
         return clips, random.random((steps, places))
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[SegmentBatch]:
-        """Yield this rank's batches of an epoch from position `first_batch` on, as in an epoch read from its start."""
+        """Yield this rank's batches of an epoch from position `first_batch` on, as in an epoch read from its start.
+
+        Raises:
+            InputError: a given mel cannot be read.
+        """
         clips, places = (values[first_batch:, self.rank :: self.world_size] for values in self.plan(epoch))
         if not len(clips):
             return
+        failures: list[InputError] = []
 
         def cut_batch(wavs: list[np.ndarray], info: Any) -> tuple[np.ndarray, np.ndarray]:
             step = info.get_batch_num()
-            segments = [
-                self.cut(decode(wav), place) if self.mels is None else self.cut_given(decode(wav), place, clip)
-                for wav, place, clip in zip(wavs, places[step], clips[step], strict=True)
-            ]
+            try:
+                segments = [
+                    self.cut(decode(wav), place) if self.mels is None else self.cut_given(decode(wav), place, clip)
+                    for wav, place, clip in zip(wavs, places[step], clips[step], strict=True)
+                ]
+            except InputError as error:
+                failures.append(error)
+                raise
             return tuple(np.stack(parts) for parts in zip(*segments, strict=True))
 
         pairs = self.corpus.stream(
@@ -137,8 +146,13 @@ class Segments:
             per_batch_map=cut_batch,
             output_columns=["mel", "audio"],
         )
-        for indices, (mel, audio) in zip(clips, pairs, strict=True):
-            yield SegmentBatch(mel, audio, indices.astype(np.int32))
+        try:
+            for indices, (mel, audio) in zip(clips, pairs, strict=True):
+                yield SegmentBatch(mel, audio, indices.astype(np.int32))
+        except RuntimeError:  # MindSpore's, a page long
+            if failures:
+                raise failures[0] from None
+            raise
 
     def cut(self, wav: np.ndarray, place: float) -> tuple[np.ndarray, np.ndarray]:
         """Cut a segment out of a clip and compute its mel. Silence follows a clip that is shorter than a segment.

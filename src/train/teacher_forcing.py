@@ -63,12 +63,20 @@ def align(net: nn.Cell, data_path: Path, output_dir: Path, batch_size: int, over
     def forward(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor, *speakers: Tensor):
         return net(text, text_lengths, mel, mel_lengths, *speakers)
 
+    # The splits share their shapes, so that each is compiled once.
+    buckets = plan_buckets(
+        np.concatenate([corpus.text_lengths for corpus in corpora]),
+        np.concatenate([corpus.mel_lengths for corpus in corpora]),
+        config.data.n_buckets,
+        config.model.reduction_factor,
+    )
+    shapes = min(batch_size, max(map(len, corpora))), buckets
     frames, counts = {}, {"written": 0, "there": 0}
     for corpus in corpora:
         frames |= dict(zip(corpus.ids, corpus.mel_lengths.tolist(), strict=True))
         done = np.array([_is_done(output_dir, id) for id in corpus.ids])
         counts["there"] += int(done.sum())
-        counts["written"] += _align_split(forward, corpus, done, output_dir, batch_size, config)
+        counts["written"] += _align_split(forward, corpus, done, output_dir, shapes, config)
     _write_json(output_dir / MANIFEST, {**manifest, "frames": frames, "complete": True})
     return counts
 
@@ -110,12 +118,20 @@ def _is_done(folder: Path, id: str) -> bool:
 
 
 def _align_split(
-    forward: Callable[..., Any], corpus: Corpus, done: np.ndarray, folder: Path, batch_size: int, config: Config
+    forward: Callable[..., Any],
+    corpus: Corpus,
+    done: np.ndarray,
+    folder: Path,
+    shapes: tuple[int, list[tuple[int, int]]],
+    config: Config,
 ) -> int:
-    """Write the clips of a split that are not done. Returns their number."""
-    r = config.model.reduction_factor
-    buckets = plan_buckets(corpus.text_lengths, corpus.mel_lengths, config.data.n_buckets, r)
-    batches = Batches(corpus, min(batch_size, len(corpus)), buckets, 0, False, workers=config.data.workers)
+    """Write the clips of a split that are not done. Returns their number.
+
+    Args:
+        done: of each clip, whether its files are there.
+        shapes: clips of a batch, and the lengths (L, T) that batches have.
+    """
+    batches = Batches(corpus, *shapes, 0, False, workers=config.data.workers)
     # Batches come in a fixed order, so those before the first clip that is missing need not even be read.
     plan = [clips[clips >= 0] for _, clips in batches.plan(0)]
     first = next((step for step, clips in enumerate(plan) if not done[clips].all()), len(plan))
