@@ -85,9 +85,7 @@ def command_line() -> CommandLine:
         type=Path,
         help="the network, with its configuration inside (default for speaking: the voice that hub_meta.md names)",
     )
-    command.add_argument(
-        "--speaker", type=str, help="name or number of the voice, if the network has several (default: the first)"
-    )
+    command.add_argument("--speaker", help="name or number of the voice, of several (default: the first)")
     command.add_argument("--text", type=spoken, help="text to speak")
     command.add_argument(
         "--text_file", type=Path, help="file of lines, each spoken into its own wav; lines without a sound are left out"
@@ -101,12 +99,7 @@ def command_line() -> CommandLine:
         help="with --data_path: also speak held-out texts and compare them with their recordings: word error rate by a "
         "recogniser, mel-cepstral distortion, pitch, real-time factor; needs requirements-eval.txt",
     )
-    command.add_argument(
-        "--ids",
-        type=Path,
-        metavar="FILE",
-        help="with --metrics: clip ids, one per line (default: the validation split)",
-    )
+    command.add_argument("--ids", type=Path, help="with --metrics: file of clip ids (default: the validation split)")
     command.add_argument(
         "--clips",
         type=positive,

@@ -57,6 +57,6 @@ def watch_step(progress: Progress, report: Report, config: TrainConfig, result: 
     if progress.wild_steps >= config.max_wild_steps:
         report.row(blown_up=progress.wild_steps)
         raise Diverged(
-            f"stopped after step {progress.step}: {found}, far beyond the usual for {progress.wild_steps} steps in a row "
-            f"(train.max_wild_steps); try a lower train.lr or train.grad_clip; last good checkpoint: {newest}"
+            f"stopped after step {progress.step}: {found}, far beyond the usual for {progress.wild_steps} steps in a "
+            f"row (train.max_wild_steps); try a lower train.lr or train.grad_clip; last good checkpoint: {newest}"
         )

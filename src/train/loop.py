@@ -102,7 +102,7 @@ class Training:
         A checkpoint is written at the end.
 
         Raises:
-            Diverged: `train.max_bad_steps` steps in a row were not finite, or `train.max_wild_steps` far beyond the usual.
+            Diverged: `train.max_bad_steps` steps in a row were not finite, or `train.max_wild_steps` beyond the usual.
             InputError: a file cannot be written (disk full), the data cannot be read any more, or there are no clips to
                 measure a `target_val_loss` on.
         """

@@ -44,8 +44,8 @@ def open_corpora(data_path: str | Path, config: Config, report: Report) -> tuple
     if "val" in corpus.stats["splits"]:
         return corpus, Corpus(data_path, "val")
     report.say(
-        f"{data_path}: has no clips to validate on (data.val_fraction 0); there will be no validation loss, no best.ckpt "
-        "and no pictures"
+        f"{data_path}: has no clips to validate on (data.val_fraction 0); there will be no validation loss, no "
+        "best.ckpt and no pictures"
     )
     return corpus, None
 
@@ -65,9 +65,8 @@ def with_speakers(config: Config, corpus: Corpus, report: Report) -> Config:
         found = f"{len(names)} ({some_of(names, 5)})" if names else "no column of speakers"
         raise InputError(f"{corpus.folder}: has {found}, but model.n_speakers is {n_speakers}")
     if config.data.speakers not in ([], names):
-        raise InputError(
-            f"{corpus.folder}: its voices are {some_of(names, 5)}, but data.speakers is {some_of(config.data.speakers, 5)}"
-        )
+        wanted = some_of(config.data.speakers, 5)
+        raise InputError(f"{corpus.folder}: its voices are {some_of(names, 5)}, but data.speakers is {wanted}")
     return replace(config, data=replace(config.data, speakers=names))
 
 
