@@ -62,7 +62,7 @@ OF_SEVERAL_RANKS = "AllReduce"  # a single process cannot compile it
 
 def main() -> None:
     """Parse the command line, compile, write."""
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--page", type=Path, default=PAGE, help="page to write into, between its two marks")
     page = parser.parse_args().page
     try:
@@ -160,7 +160,9 @@ def example(config: Config, n_frames: int = 3) -> Batch | SegmentBatch:
     n_mels, lengths, indices = config.audio.n_mels, np.array([3, 2], np.int32), np.arange(2, dtype=np.int32)
     if config.model.name == "tacotron2":
         frames = np.array([n_frames, 2], np.int32)
-        return Batch(np.ones((2, 3), np.int32), lengths, np.ones((2, n_mels, n_frames), np.float32), frames, indices)
+        return Batch(
+            np.ones((2, 3), np.int32), lengths, np.ones((2, n_mels, n_frames), np.float32), frames, indices, indices
+        )
     return SegmentBatch(
         np.ones((2, n_mels, 8), np.float32), np.ones((2, 8 * config.audio.hop_length), np.float32), indices
     )

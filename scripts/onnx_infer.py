@@ -15,7 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.audio import griffin_lim, save_wav
-from src.cli import CommandLine, amount, run, seed
+from src.cli import CommandLine, amount, run, seed, spoken
 from src.errors import InputError
 from src.files import write_atomically
 from src.synthesis.vocoder import check_signature, waveglow_vocoder
@@ -23,11 +23,11 @@ from src.synthesis.vocoder import check_signature, waveglow_vocoder
 
 def main() -> None:
     """Parse the command line, speak, write the files."""
-    command = CommandLine(__doc__.splitlines()[0])
+    command = CommandLine(__doc__)
     command.add_argument(
         "--onnx_dir", type=Path, required=True, help="folder with encoder, decoder_step and postnet (.onnx, .onnx.json)"
     )
-    command.add_argument("--text", required=True, help="what to say")
+    command.add_argument("--text", type=spoken, required=True, help="what to say")
     command.add_argument(
         "--output_dir", type=Path, required=True, help="folder for 0001.wav, 0001_mel.npy and summary.json"
     )

@@ -28,8 +28,8 @@ class Network:
         check: raises InputError for a configuration whose fields do not fit together; called with it and where it comes
             from.
         cell: `nn.Cell` that is built from a `Config` and keeps it as `config`. An acoustic one speaks by `generate`,
-            `compile_generate` and `generate_key`, as `Tacotron2` has them; a vocoder by `infer` and
-            `remove_weight_norm`, as `WaveGlow` has them.
+            `compile_generate` and `generate_key`, as `Tacotron2` has them, and by `choose_voice` if it has several; a
+            vocoder by `infer` and `remove_weight_norm`, as `WaveGlow` has them.
         task: `src.train.task.Task` that is built from a `Config`.
         exporters: by file format, a function from a network to its list of `src.export.artifact.Artifact`. For MINDIR
             and AIR it takes `fixed` too (whether sizes must not be dynamic), and `max_symbols` if the network is

@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from src.config import Config
-from src.errors import InputError
+from src.errors import InputError, one_line
 from src.export.artifact import Arrays, Artifact, TensorSpec, noise_meaning, read_described
 from src.export.cells import SpectralSubtraction, Tacotron2Export, WaveGlowExport
 from src.models.sampling import item_seed, latents, prenet_dropout_mask
@@ -35,8 +35,14 @@ def load_mindir(path: str | Path) -> nn.GraphCell:
     Raises:
         InputError: the file or its description is missing or damaged. MindSpore opens the path again after this check.
     """
-    specs = read_described(Path(path))[1]["inputs"]
-    return _load(Path(path), {spec.pop("name"): TensorSpec(**spec) for spec in specs})
+    path = Path(path)
+    description = read_described(path)[1]
+    try:
+        specs = {spec.pop("name"): TensorSpec(**spec) for spec in description["inputs"]}
+        return _load(path, specs)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = one_line(error)[:200]
+        raise InputError(f"{path}: is not what export.py wrote ({reason}); export again") from error
 
 
 def _load(path: Path, inputs: dict[str, TensorSpec]) -> nn.GraphCell:

@@ -11,7 +11,9 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from src import runtime
+from src.checkpoint import chosen, network_parameters
 from src.config import TrainConfig
+from src.errors import InputError
 from src.models.precision import set_precision
 from src.runtime.graph_cache import compile_aside
 
@@ -68,6 +70,7 @@ class TrainStep:
 
     # One long function, because the graphs are closures over the same parameters.
     def __init__(self, net: nn.Cell, forward: Callable[..., tuple[Tensor, ...]], config: TrainConfig):
+        statistics, moving = freeze(net, config.freeze)
         weights = net.trainable_params()
         self.net = net
         set_precision(net, config.amp)
@@ -77,7 +80,6 @@ class TrainStep:
         sum_gradients = (
             gradient_sum(sum_over_ranks, [weight.size for weight in weights]) if n_ranks > 1 else ops.identity
         )
-        statistics = ParameterTuple([parameter for parameter in net.get_parameters() if not parameter.requires_grad])
         self._accumulates = config.accumulate > 1
         sums = ParameterTuple([_zeros_like(weight, "gradient") for weight in weights] if self._accumulates else [])
         saved = ParameterTuple(
@@ -109,8 +111,9 @@ class TrainStep:
                 before += (statistic + 0,)  # a copy: the forward pass updates it in place
             (_, losses), gradients = value_and_gradient(scale, *inputs)
             losses, norm, finite = update(lr, scale, losses, gradients)
-            for statistic, value in zip(statistics, before):  # noqa: B905  graph mode knows no strict
-                assign(statistic, ops.where(finite, statistic, value))
+            # A function for both loops would be cut out of the graph, because it returns nothing.
+            for statistic, value, moves in zip(statistics, before, moving):  # noqa: B905  graph mode knows no strict
+                assign(statistic, ops.where(finite, statistic, value) if moves else value)
             return (*losses, norm, finite)
 
         def accumulate(share: Tensor, scale: Tensor, *inputs: Tensor):
@@ -120,8 +123,8 @@ class TrainStep:
         @runtime.jit
         def finish(lr: Tensor, scale: Tensor, *losses: Tensor):
             losses, norm, finite = update(lr, scale, losses, tuple(sums))
-            for statistic, value in zip(statistics, saved):  # noqa: B905
-                assign(statistic, ops.where(finite, statistic, value))
+            for statistic, value, moves in zip(statistics, saved, moving):  # noqa: B905
+                assign(statistic, ops.where(finite, statistic, value) if moves else value)
             return (*losses, norm, finite)
 
         @runtime.jit
@@ -165,6 +168,25 @@ class TrainStep:
         *values, updated = results
         *losses, norm = (float(value.asnumpy()) for value in values)
         return StepResult(tuple(losses), norm, bool(updated.asnumpy()))
+
+
+def freeze(net: nn.Cell, patterns: Sequence[str]) -> tuple[ParameterTuple, tuple[bool, ...]]:
+    """Make the parameters that `patterns` choose (see `src.checkpoint.chosen`) untrainable.
+
+    Returns:
+        The statistics of batch norms, which the forward pass updates; which of them are not frozen.
+
+    Raises:
+        InputError: a pattern that chooses nothing, or nothing left to train.
+    """
+    parameters = network_parameters(net)
+    frozen = chosen(list(parameters), patterns, "train.freeze")
+    statistics = {name: parameter for name, parameter in parameters.items() if not parameter.requires_grad}
+    for name in frozen:
+        parameters[name].requires_grad = False
+    if not net.trainable_params():
+        raise InputError(f"train.freeze: {', '.join(patterns)} leaves nothing to train")
+    return ParameterTuple(list(statistics.values())), tuple(name not in frozen for name in statistics)
 
 
 def adam(weights: Sequence[Parameter], config: TrainConfig) -> nn.Adam:

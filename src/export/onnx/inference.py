@@ -1,14 +1,15 @@
 """Speech from the ONNX files of export.py, with numpy and onnxruntime, without MindSpore."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from src.config import load_config
-from src.errors import InputError, diverged, quote
-from src.export.artifact import read_described
+from src.errors import InputError, diverged, one_line, quote
+from src.export.artifact import description_of, read_described
 from src.models.sampling import Seed, item_seed, latents, prenet_dropout_mask
 from src.models.tacotron2.stopping import (
     NOT_STOPPED,
@@ -24,8 +25,14 @@ from src.text import encode_texts, speakable_sentences
 
 try:
     import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state
 except ImportError as error:
     raise InputError("speaking with ONNX files takes onnxruntime: pip install onnxruntime") from error
+
+ONNX_ERRORS = tuple(
+    getattr(onnxruntime_pybind11_state, name)
+    for name in ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+)
 
 # Keys that can be overridden when speaking; the files fix all others.
 FREE = {f"model.{key}" for key in ("max_decoder_steps", "gate_threshold", "attention_stop_frames", "prenet_dropout")}
@@ -43,16 +50,33 @@ class Spoken(NamedTuple):
 
 
 class OnnxFile:
-    """A model in an ONNX file: inputs by name -> outputs by name."""
+    """A model in an ONNX file: inputs by name -> outputs by name. Errors name the file as `where`.
 
-    def __init__(self, content: bytes):
+    Raises:
+        InputError: the content is no model, or one that does not compute with what it is given.
+    """
+
+    def __init__(self, content: bytes, where: str = "the ONNX file"):
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        self.session = onnxruntime.InferenceSession(content, options, providers=onnxruntime.get_available_providers())
-        self.outputs = [output.name for output in self.session.get_outputs()]
+        options.log_severity_level = 4
+        self.where = where
+        with self._explained():
+            providers = onnxruntime.get_available_providers()
+            self.session = onnxruntime.InferenceSession(content, options, providers=providers)
+        self.inputs = [each.name for each in self.session.get_inputs()]
+        self.outputs = [each.name for each in self.session.get_outputs()]
 
     def __call__(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return dict(zip(self.outputs, self.session.run(self.outputs, arrays), strict=True))
+        with self._explained():
+            return dict(zip(self.outputs, self.session.run(self.outputs, arrays), strict=True))
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (*ONNX_ERRORS, ValueError) as error:
+            reason = one_line(error)[:200]
+            raise InputError(f"{self.where}: is not what export.py wrote ({reason}); export again") from error
 
 
 class OnnxTacotron2:
@@ -168,6 +192,12 @@ class OnnxWaveGlow:
         """Do nothing: the export has removed it already."""
 
 
+def names_in(specs: Any) -> list[str]:
+    """The names of the inputs or outputs in a description; none if it has none."""
+    entries = specs if isinstance(specs, list) else []
+    return [str(entry.get("name")) for entry in entries if isinstance(entry, dict)]
+
+
 def _load(folder: Path, names: Sequence[str], overrides: dict[str, Any]) -> list[Any]:
     """Load the models of these names, and the configuration that they share."""
     if fixed := sorted(set(overrides) - FREE):
@@ -176,8 +206,16 @@ def _load(folder: Path, names: Sequence[str], overrides: dict[str, Any]) -> list
     for name in names:
         path = folder / f"{name}.onnx"
         content, found = read_described(path)
+        if not all(isinstance(found.get(key), dict) for key in ("checkpoint", "overrides", "config")):
+            raise InputError(f"{description_of(path)}: is not a description by export.py; export again")
         origins.append((found["checkpoint"], found["overrides"]))
         if origins[0] != origins[-1]:
             raise InputError(f"{path}: comes from another export than {folder / names[0]}.onnx")
-        files.append(OnnxFile(content))
-    return [*files, load_config(found["config"], overrides)]
+        file = OnnxFile(content, str(path))
+        if [file.inputs, file.outputs] != [names_in(found.get(key)) for key in ("inputs", "outputs")]:
+            raise InputError(f"{path}: has other inputs or outputs than {description_of(path).name} says; export again")
+        files.append(file)
+    try:
+        return [*files, load_config(found["config"], overrides)]
+    except InputError as error:
+        raise InputError(f"{description_of(path)}: {error}") from error
