@@ -30,6 +30,7 @@ def export(
     overrides: dict[str, Any] | None = None,
     max_symbols: int | None = None,
     verify: bool = True,
+    fixed_frames: int | None = None,
 ) -> list[tuple[Path, float | None]]:
     """Write the files of a network, and beside each its description as `.json`.
 
@@ -39,13 +40,15 @@ def export(
         max_symbols: longest text of a MINDIR or AIR file of Tacotron 2, which cuts off longer ones. Rounded up to a
             multiple of 32; by default `text.max_sentence_length`, although cleaned texts may be longer.
         verify: run each file on fixed inputs and compare. AIR files are not verified, as MindSpore cannot read them.
+        fixed_frames: of MINDIR, write the network a second time, in parts of fixed sizes and without loops, that take
+            so many frames at once; see `src.export.mindir_parts`.
 
     Returns:
         The files and the largest relative difference of each to the network, None if unverified.
 
     Raises:
         InputError: unusable checkpoint or overrides, a checkpoint that changes meanwhile, a folder that cannot be
-            written, AIR without an Ascend, missing packages.
+            written, AIR without an Ascend, missing packages, options that the format or the network does not have.
         ExportMismatch: a file differs from the network by more than its limit; then `output_dir` is left as it was.
     """
     runtime.setup()
@@ -58,7 +61,9 @@ def export(
         raise InputError(
             "--max_symbols is for MINDIR and AIR files of Tacotron 2; others take texts and mels of any length"
         )
-    artifacts = make_artifacts(loaded, file_format, overrides, max_symbols)
+    if fixed_frames is not None and file_format != "MINDIR":
+        raise InputError("--fixed_frames is for MINDIR files; those of other formats have no loops, or one size")
+    artifacts = make_artifacts(loaded, file_format, overrides, max_symbols, fixed_frames)
     if sha256_of(checkpoint) != digest:  # hash and content must belong together
         raise InputError(f"{checkpoint}: has changed while it was exported; run this again when nothing writes to it")
     origin = {"file": checkpoint.name, "sha256": digest, "step": loaded.step}
@@ -96,9 +101,13 @@ def _write_all(
 
 
 def make_artifacts(
-    checkpoint: Checkpoint, file_format: FileFormat, overrides: dict[str, Any] | None, max_symbols: int | None
+    checkpoint: Checkpoint,
+    file_format: FileFormat,
+    overrides: dict[str, Any] | None,
+    max_symbols: int | None,
+    fixed_frames: int | None = None,
 ) -> list[Artifact]:
-    """Return the files that a network has in a format.
+    """Return the files that a network has in a format; the arguments are those of `export`.
 
     Raises:
         InputError: the network has none in it; packages missing.
@@ -108,11 +117,13 @@ def make_artifacts(
     if file_format not in network.exporters:
         raise InputError(f"{checkpoint.path}: a {network.name} cannot be written as {file_format}")
     options: dict[str, Any] = {}
-    if file_format != "ONNX":
-        options["fixed"] = file_format == "AIR"
-        if network.kind == "acoustic":
-            options["max_symbols"] = max_symbols or net.config.text.max_sentence_length
-    return imported(network.exporters[file_format])(net, **options)
+    if file_format != "ONNX" and network.kind == "acoustic":
+        options["max_symbols"] = max_symbols or net.config.text.max_sentence_length
+    fixed = {} if file_format == "ONNX" else {"fixed": file_format == "AIR"}
+    artifacts = imported(network.exporters[file_format])(net, **options, **fixed)
+    if fixed_frames:
+        artifacts += imported(network.exporters[f"{file_format} parts"])(net, **options, frames=fixed_frames)
+    return artifacts
 
 
 def describe(

@@ -52,8 +52,13 @@ class Tacotron2(nn.Cell):
 
         Returns memory (B, L, E) and the energy mask (B, L), 0 at symbols and MASKED at padding.
         """
-        embedded = ops.gather(self.embedding, text, 0)
-        return self.encoder(embedded, text_lengths), (1 - length_mask(text_lengths, text.shape[1])) * MASKED
+        embedded, energy_mask = self.embed(text, text_lengths)
+        return self.encoder(embedded, text_lengths), energy_mask
+
+    def embed(self, text: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed text int32 (B, L) of lengths (B,): (B, L, E), and the energy mask (B, L)."""
+        energy_mask = (1 - length_mask(text_lengths, text.shape[1])) * MASKED
+        return ops.gather(self.embedding, text, 0), energy_mask
 
     def construct(self, text: Tensor, text_lengths: Tensor, mel_target: Tensor, mel_lengths: Tensor):  # noqa: ANN201
         """Run teacher forced.
