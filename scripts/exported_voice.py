@@ -1,12 +1,9 @@
 """Parts of scripts/onnx_infer.py and scripts/mindir_infer.py: their common flags, the vocoder, the files written."""
 
 import functools
-import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.audio import griffin_lim
 from src.cli import CommandLine, amount, seed
@@ -15,16 +12,15 @@ from src.export.inference import Tacotron2Files, WaveGlowFiles, speak, write_spe
 from src.synthesis.vocoder import check_signature, waveglow_vocoder
 
 
-def command_line(description: str, folder_flag: str, files: str, waveglow: str) -> CommandLine:
-    """Make the command line.
+def add_flags(command: CommandLine, folder_flag: str, files: str, waveglow: str) -> None:
+    """Add the common flags to a command line.
 
     Args:
-        description: of the script.
+        command: the command line.
         folder_flag: name of the flag for the folder with Tacotron 2's files; the value is `arguments.folder`.
         files: those files, for the help.
         waveglow: WaveGlow's file.
     """
-    command = CommandLine(description)
     command.add_argument(folder_flag, dest="folder", type=Path, required=True, help=f"folder with {files}")
     command.add_argument("--text", required=True, help="what to say")
     command.add_argument(
@@ -38,7 +34,6 @@ def command_line(description: str, folder_flag: str, files: str, waveglow: str) 
     command.add_argument(
         "--denoiser_strength", type=amount, help="of WaveGlow: how much of its own hum is removed (default: 0)"
     )
-    return command
 
 
 def check(arguments: Namespace) -> None:

@@ -8,17 +8,20 @@ python scripts/mindir_infer.py --mindir_dir out --lite ascend --text "Hello worl
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[0]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts.exported_voice import check, command_line, speak_and_write
-from src.cli import run
+from exported_voice import add_flags, check, speak_and_write
+
+from src.cli import CommandLine, run
 from src.export.mindir_inference import MindirTacotron2, MindirWaveGlow, open_in_lite, open_in_mindspore
 
 
 def main() -> None:
     """Parse the command line, speak, write the files."""
+    command = CommandLine(__doc__.splitlines()[0])
     files = "encoder, decoder_steps and postnet (.mindir, .mindir.json)"
-    command = command_line(__doc__.splitlines()[0], "--mindir_dir", files, "waveglow_frames.mindir")
+    add_flags(command, "--mindir_dir", files, "waveglow_frames.mindir")
     command.add_argument(
         "--lite",
         metavar="DEVICE",

@@ -7,16 +7,19 @@ python scripts/onnx_infer.py --onnx_dir out --waveglow_dir out --text "Hello wor
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[0]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts.exported_voice import check, command_line, speak_and_write
-from src.cli import run
+from exported_voice import add_flags, check, speak_and_write
+
+from src.cli import CommandLine, run
 
 
 def main() -> None:
     """Parse the command line, speak, write the files."""
-    files = "encoder, decoder_step and postnet (.onnx, .onnx.json)"
-    arguments, overrides = command_line(__doc__.splitlines()[0], "--onnx_dir", files, "waveglow.onnx").parse()
+    command = CommandLine(__doc__.splitlines()[0])
+    add_flags(command, "--onnx_dir", "encoder, decoder_step and postnet (.onnx, .onnx.json)", "waveglow.onnx")
+    arguments, overrides = command.parse()
     check(arguments)
     # Imported here, so that a missing onnxruntime gives one line instead of a traceback.
     from src.export.onnx.inference import OnnxTacotron2, OnnxWaveGlow  # noqa: PLC0415

@@ -156,7 +156,7 @@ def windows(n_frames: int, size: int, reach: Sequence[int]) -> Iterator[Window]:
 
     Args:
         size: frames of a window, more than the sum of `reach`.
-        reach: frames before and after one that its result depends on. At the ends of the whole there is nothing to hear.
+        reach: frames before and after one that its result depends on; beyond the ends of the whole there are none.
     """
     before, after = reach
     done = start = 0

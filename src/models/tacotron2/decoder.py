@@ -221,7 +221,7 @@ class Decoder(FreeRunningLoop):
         reason = ops.zeros((n_batch,), ms.int32)
         t = Tensor(0, ms.int32)
         while ops.logical_and(t < n_blocks, (reason == NOT_STOPPED).any()):
-            rows = block_rows(t, k)
+            rows = block_rows(t, k) if k > 1 else t.reshape(1)
             masks = unstack(take_rows(dropout_mask, rows)) if k > 1 else (take_rows(dropout_mask, t),)
             block_frames, block_weights = (), ()
             for i in range(k):
