@@ -11,7 +11,7 @@ import ascend_dry_run
 import mindspore as ms
 import numpy as np
 import pytest
-from ascend import page, stubs
+from ascend import page, reading, stubs
 from ascend.compilation import Case, Result, compile_cases, objections
 from ascend.graphs import GRAPHS, Graph
 from ascend.reading import Compiled, Kernel, read
@@ -220,6 +220,14 @@ def test_kernels_are_read_from_log_and_dumps(tmp_path):
     assert record["kernels"] == {
         "Add": "fused", "Less": "aclnn", "MatMul": "aclnn", "Mul": "fused", "Reshape": "view", "ScatterUpdate": "aclop"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "function, name",
+    [("4735_2784_↵src_models_lstm_LSTMScan_construct_9564", "LSTMScan"), ("12_↓free_run_3", "free_run")],
+)
+def test_a_loop_is_named_by_its_class_or_function(function, name):
+    assert reading._loop_name(function) == name
 
 
 @pytest.mark.parametrize("actors", [["Default/MatMul-op0"], ["Default/Sub-op0", "Default/MatMul-op0"]])
