@@ -13,9 +13,10 @@ BLOCK = 5  # steps per iteration of the loop; more would make compilation slower
 # Blocks of steps
 
 
-def block_length(n_steps: int, block: int = BLOCK) -> int:
+@ms.constexpr  # as MindSpore 2.10 fails on `min` and on conditions in a gradient
+def block_length(n_steps: int, block: int) -> int:
     """Steps of one block of a sequence of `n_steps`, where a block has at most `block`."""
-    return block if n_steps > block else n_steps  # MindSpore 2.10 fails on `min` in a gradient
+    return min(n_steps, block)
 
 
 def whole_blocks(x: Tensor, block: int = BLOCK) -> Tensor:
