@@ -10,15 +10,16 @@ python eval.py --mel x.npy --waveglow_checkpoint w.ckpt --output_dir out
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -I` leaves it out
+
 from src import runtime
-from src.cli import CommandLine, positive, run, seed
+from src.cli import CommandLine, positive, run, seed, spoken
 from src.config import network_of
 from src.errors import InputError, some_of
 from src.evaluation.copy_synthesis import MEL_SCALES, copy_synthesis, speak_mel
@@ -26,10 +27,9 @@ from src.evaluation.metrics import find_runaways
 from src.evaluation.objective import Clip, held_out_clips, measure, table
 from src.evaluation.recognition import RECOGNISERS, Recogniser, load_recogniser
 from src.evaluation.validation import evaluate
-from src.files import write_atomically
 from src.hub.card import shipped_voice
 from src.models.factory import create_model
-from src.synthesis.output import remove_results, save
+from src.synthesis.output import remove_results, save, write_results
 from src.synthesis.synthesis import Line, Utterance, read_lines, synthesise
 from src.synthesis.vocoder import Vocoder
 from src.synthesis.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, griffin_lim_aside, vocoder_for
@@ -68,24 +68,27 @@ def main() -> None:
         _copy(net, arguments.copy_synthesis, vocoder, arguments.output_dir, facts)
     elif arguments.mel:
         result = speak_mel(arguments.mel, arguments.mel_scale, vocoder, net.config.audio, arguments.output_dir)
-        _write(arguments.output_dir / "summary.json", {**facts, **result})
+        write_results(arguments.output_dir / "summary.json", {**facts, **result})
         print(f"{arguments.output_dir / result['wav']}: {result['seconds']:.1f} s by {facts['vocoder']}")
     else:
         metrics = _validate(net, arguments.data_path, arguments.output_dir)
         if recogniser:
             metrics |= _measure(net, clips, vocoder, recogniser, arguments, metrics)
-        _write(arguments.output_dir / "metrics.json", metrics | facts)
+        write_results(arguments.output_dir / "metrics.json", metrics | facts)
 
 
 def command_line() -> CommandLine:
     """Define the flags."""
-    command = CommandLine(__doc__.splitlines()[0])
+    command = CommandLine(__doc__)
     command.add_argument(
         "--checkpoint",
         type=Path,
         help="the network, with its configuration inside (default for speaking: the voice that hub_meta.md names)",
     )
-    command.add_argument("--text", type=str, help="text to speak")
+    command.add_argument(
+        "--speaker", type=str, help="name or number of the voice, if the network has several (default: the first)"
+    )
+    command.add_argument("--text", type=spoken, help="text to speak")
     command.add_argument(
         "--text_file", type=Path, help="file of lines, each spoken into its own wav; lines without a sound are left out"
     )
@@ -148,7 +151,16 @@ def _network(arguments: Namespace, overrides: dict[str, Any], speaks: bool) -> t
     if speaks and network_of(net.config).kind != "acoustic":
         name, flag = net.config.model.name, "--waveglow_checkpoint"
         raise InputError(f"{checkpoint}: is a {name}, which speaks no text; it may be meant as {flag}")
-    return net, {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
+    facts = {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
+    if arguments.speaker is not None:
+        if not speaks:
+            raise InputError("--speaker chooses the voice of --text and --text_file; leave it out")
+        net.choose_voice(arguments.speaker)
+        facts["speaker"] = arguments.speaker
+    elif speaks and len(net.config.data.speakers) > 1 and not arguments.metrics:
+        voices = some_of(net.config.data.speakers, 5)
+        print(f"note: speaks with the first of its voices; --speaker chooses another: {voices}", file=sys.stderr)
+    return net, facts
 
 
 def _make_folder(folder: Path) -> None:
@@ -221,7 +233,7 @@ def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path
     whole = {"seconds": spoken, "real_time_factor": seconds / spoken, "elapsed_seconds": time.perf_counter() - began}
     letters = list(dict.fromkeys(word for line in lines for word in unknown_words(line.text, net.config)))
     whole |= {"words_spoken_as_letters": letters}
-    _write(output_dir / "summary.json", {**facts, "sample_rate": audio.sample_rate, **whole, "lines": rows})
+    write_results(output_dir / "summary.json", {**facts, "sample_rate": audio.sample_rate, **whole, "lines": rows})
     if letters:
         print(f"note: not in the dictionary, spoken as letters are read: {some_of(letters, 10)}", file=sys.stderr)
     if loud := [f"line {row['line']}" for row in rows if row["peak"] > 1]:
@@ -255,7 +267,7 @@ def _cut_off(utterance: Utterance) -> list[str]:
 
 def _copy(net: nn.Cell, recording: Path, vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:
     result = copy_synthesis(recording, vocoder, net.config.audio, output_dir)
-    _write(output_dir / "summary.json", {**facts, **result})
+    write_results(output_dir / "summary.json", {**facts, **result})
     distance = f"log-spectral distance to the recording {result['log_spectral_distance']:.2f} dB"
     print(f"{output_dir / result['wav']}: by {facts['vocoder']}, {distance}, see summary.json")
 
@@ -277,13 +289,9 @@ def _measure(
     metrics = measure(net, clips, vocoder, recogniser, arguments.output_dir, arguments.seed)
     metrics |= {"recogniser": arguments.recogniser}
     text = table(validation | metrics)
-    write_atomically(arguments.output_dir / "metrics.md", f"{text}\n".encode())
+    write_results(arguments.output_dir / "metrics.md", text)
     print(f"\n{text}\n\nsee {arguments.output_dir / 'metrics.json'}, and listen to {arguments.output_dir / 'held_out'}")
     return metrics
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    write_atomically(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 if __name__ == "__main__":

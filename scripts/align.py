@@ -18,7 +18,7 @@ from src.train.teacher_forcing import align
 
 def main() -> None:
     """Parse the command line, load the network, align."""
-    parser = CommandLine(__doc__.splitlines()[0])
+    parser = CommandLine(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="a Tacotron 2, with its configuration inside")
     parser.add_argument(
         "--data_path", type=Path, required=True, help="dataset of scripts/preprocess.py; all of its splits are aligned"

@@ -21,7 +21,7 @@ from src.plotting import save_overview
 
 def command_line() -> CommandLine:
     """Define the flags."""
-    parser = CommandLine(__doc__.splitlines()[0])
+    parser = CommandLine(__doc__)
     parser.add_argument(
         "--data_path",
         type=Path,

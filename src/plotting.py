@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+LARGEST_NUMBER = 1e300  # that can be drawn
 WORST = 20  # clips that an overview lists
 LEAST_SPREAD = (0.1, 0.5, 0.1, 1.0)  # of their seconds, pace, silence and level; less is no difference
 Curves = dict[str, tuple[list[int], list[float]]]  # steps and values by the name of the number
@@ -95,7 +96,7 @@ def save_curves(path: str | Path, runs: dict[str, list[dict[str, Any]]]) -> None
         "validation": {"linestyle": "--", "marker": "o"},
         "skipped": {"linestyle": "", "marker": "|"},
     }
-    handles = [Line2D([], [], color=color, label=run) for run, color in zip(runs, colors, strict=True)]
+    handles = [Line2D([], [], color=color, label=_plain(run)) for run, color in zip(runs, colors, strict=True)]
     handles += [Line2D([], [], color="black", label=name, **style) for name, style in styles.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
     _save(figure, path)
@@ -165,7 +166,7 @@ def _draw_panel(axes: Axes, name: str, curves: list[Curves], skipped: list[list[
         drawn += [value for value in (*values, *val_values) if math.isfinite(value)]
     # a percentile, so that a single low value does not decide
     is_wide = bool(drawn) and min(drawn) > 0 and 20 * np.percentile(drawn, 2) < max(drawn)
-    axes.set(title=name, xlabel="step", yscale="log" if is_wide else "linear")
+    axes.set(title=_plain(name), xlabel="step", yscale="log" if is_wide else "linear")
     axes.grid(alpha=0.3)
 
 
@@ -175,11 +176,20 @@ def _curves(rows: list[dict[str, Any]]) -> Curves:
     for row in rows:
         if "loss" in row or "val_loss" in row:
             for name, value in row.items():
-                if name not in ("step", "epoch", "skipped_steps"):
+                if name not in ("step", "epoch", "skipped_steps") and (value is None or _is_number(value)):
                     steps, values = curves.setdefault(name, ([], []))
                     steps.append(row["step"])
                     values.append(math.nan if value is None else value)
     return curves
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) or (type(value) is int and abs(value) < LARGEST_NUMBER)
+
+
+def _plain(text: str) -> str:
+    """Keep matplotlib from reading a text as mathematics, and from failing at what is no character."""
+    return text.encode("utf-8", "replace").decode().replace("$", r"\$")
 
 
 def _figure(height: float, title: str, width: float = 10) -> Figure:
@@ -187,7 +197,7 @@ def _figure(height: float, title: str, width: float = 10) -> Figure:
 
     # not by pyplot, which keeps global state and chooses a window system
     figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(title if len(title) <= 100 else f"{title[:99]}…", parse_math=False)
+    figure.suptitle(_plain(title if len(title) <= 100 else f"{title[:99]}…"))
     return figure
 
 
@@ -199,7 +209,7 @@ def _draw_mels(figure: Figure, rows: Iterable[Axes], mels: dict[str, np.ndarray]
         image = axes.imshow(
             values, aspect="auto", origin="lower", interpolation="none", extent=(0, seconds, 0, len(values)), **scale
         )
-        axes.set(title=name, xlim=(0, longest), xlabel="time in seconds", ylabel="mel band")
+        axes.set(title=_plain(name), xlim=(0, longest), xlabel="time in seconds", ylabel="mel band")
         figure.colorbar(image, ax=axes, label="ln magnitude" if audio.compression == "ln" else "log magnitude, 0 to 1")
 
 

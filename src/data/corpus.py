@@ -1,9 +1,10 @@
 """The preprocessed corpus on disk: MindRecord shards, an index of each split, and `stats.json`."""
 
 import functools
-import json
 import operator
 import os
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,14 @@ from mindspore.mindrecord import FileWriter
 
 from src.audio import mel_signature, to_pcm16
 from src.config import Config, network_of
-from src.errors import InputError
+from src.errors import InputError, one_line
+from src.files import read_json
 from src.text import SYMBOLS
 
 FORMAT = 1
+LONGEST = 1_000_000  # frames or symbols of a clip: hours; more is no length but damage
+# All that numpy raises at an index that was cut off, or that claims what it does not hold.
+DAMAGE = (OSError, ValueError, KeyError, EOFError, MemoryError, OverflowError, zipfile.BadZipFile, zlib.error)
 RECORDS_PER_WRITE = 64  # bounds memory: a few hundred kB each
 
 
@@ -108,16 +113,54 @@ def read_stats(folder: Path) -> dict[str, Any]:
             "or say by --data_path where it is now"
         )
     try:
-        stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        stats = read_json(folder / "stats.json")
+    except InputError as error:
         raise InputError(
-            f"{folder}: not a preprocessed dataset (no readable stats.json); make one with scripts/preprocess.py"
+            f"{folder}: not a preprocessed dataset ({error}); make one with scripts/preprocess.py"
         ) from error
     if not isinstance(stats, dict) or stats.get("format") != FORMAT:
         raise InputError(
             f"{folder}: preprocessed by another version of this program; run scripts/preprocess.py --overwrite"
         )
+    if not _is_complete(stats):
+        raise InputError(f"{folder / 'stats.json'}: is damaged; run scripts/preprocess.py --overwrite")
     return stats
+
+
+def _is_complete(stats: dict[str, Any]) -> bool:
+    """Return whether `stats` says of each split and of the mel spectrogram what reading takes."""
+    splits, signature = stats.get("splits"), stats.get("mel_signature")
+    if not isinstance(splits, dict) or not isinstance(signature, dict) or type(signature.get("n_mels")) is not int:
+        return False
+    if not isinstance(stats.get("symbols", SYMBOLS), list):  # older datasets name none
+        return False
+    files = [split.get("files") if isinstance(split, dict) else None for split in splits.values()]
+    return all(isinstance(names, list) and names and all(isinstance(name, str) for name in names) for names in files)
+
+
+def _read_index(path: Path) -> dict[str, np.ndarray]:
+    """Read the index of a split: names, recordings, lengths and speakers of its clips.
+
+    Raises:
+        InputError: it is damaged, or holds something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            index = {name: arrays[name] for name in arrays.files}
+        if strange := [name for name, array in index.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"{strange[0]} is no array")
+        index = {"speakers": np.zeros(len(index["ids"]), np.int32)} | index
+        lengths = [index[name] for name in ("text_lengths", "mel_lengths")]
+        whole = {name: index[name].shape for name in ("ids", "wavs", "text_lengths", "mel_lengths", "speakers")}
+        if len(set(whole.values())) > 1 or index["ids"].ndim != 1 or not len(index["ids"]):
+            raise ValueError(f"its arrays have shapes {whole}")
+        if not all(each.dtype.kind == "i" and each.min() > 0 and each.max() <= LONGEST for each in lengths):
+            raise ValueError(f"its lengths are not whole numbers from 1 to {LONGEST}")
+    except DAMAGE as error:
+        raise InputError(
+            f"{path}: is damaged ({one_line(error)[:200]}); run scripts/preprocess.py --overwrite"
+        ) from error
+    return index
 
 
 class Corpus:
@@ -150,11 +193,11 @@ class Corpus:
         for path in [str(index), *self._needed()]:
             if not os.path.exists(path):
                 raise InputError(f"{path}: is missing from the dataset; run scripts/preprocess.py --overwrite")
-        with np.load(index) as arrays:
-            self.ids: list[str] = arrays["ids"].tolist()
-            self.wavs: list[str] = arrays["wavs"].tolist()
-            self.text_lengths, self.mel_lengths = arrays["text_lengths"], arrays["mel_lengths"]
-            self.speakers = arrays["speakers"] if "speakers" in arrays else np.zeros(len(self.ids), np.int32)
+        arrays = _read_index(index)
+        self.ids: list[str] = arrays["ids"].tolist()
+        self.wavs: list[str] = arrays["wavs"].tolist()
+        self.text_lengths, self.mel_lengths = arrays["text_lengths"], arrays["mel_lengths"]
+        self.speakers = arrays["speakers"]
         self.speaker_names: list[str] = self.stats.get("speakers", [])
         self.n_mels: int = self.stats["mel_signature"]["n_mels"]
 

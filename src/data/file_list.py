@@ -12,7 +12,7 @@ from src.data.columns import Columns, columns_of, given_columns, recognise, role
 from src.data.list_format import Table, read_table
 from src.data.recordings import Recordings, without_suffix
 from src.errors import InputError, quote, some_of
-from src.files import read_text
+from src.files import read_bytes, read_text
 
 LISTS = ("metadata.csv", "metadata.jsonl", "metadata.tsv", "metadata.txt")  # of a folder, the first that is there
 
@@ -83,11 +83,9 @@ def read_source(data_path: Path | None, file_list: Path | None, columns: str | N
     """
     source = Source(*_places(data_path, file_list))
     try:
-        content = source.list_file.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{source.list_file}: cannot be read ({error.strerror}); expected the layout of LJSpeech, or a --file_list"
-        ) from error
+        content = read_bytes(source.list_file)
+    except InputError as error:
+        raise InputError(f"{error}; expected the layout of LJSpeech, or a --file_list") from error
     source.sha256 = hashlib.sha256(content).hexdigest()
     table = read_table(source.list_file, content, has_header="=" in (columns or ""))
     if not table.records and not table.unreadable:

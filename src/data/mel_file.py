@@ -1,6 +1,5 @@
 """Mel spectrograms from files: their layout and scale, checked against what a network reads."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from src.audio import mel_signature, silent_mel
 from src.config import AudioConfig, Config
 from src.data.corpus import Corpus
 from src.errors import InputError, some_of
+from src.files import read_json
 
 TO_LN = {"ln": 1.0, "log10": float(np.log(10)), "dB": float(np.log(10)) / 20}  # factor from each scale to ln
 MANIFEST = "align.json"  # of a folder of mels; `scripts/align.py` writes it last
@@ -206,7 +206,7 @@ def read_manifest(folder: Path) -> dict:
         InputError: it is none, or the run that writes the folder has not ended.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(folder / MANIFEST)
         if not (isinstance(manifest["mel_signature"], dict) and isinstance(manifest["frames"], dict)):
             raise TypeError
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,6 +1,7 @@
 """Random segments of waveforms with their mel spectrograms: the training batches of a vocoder."""
 
 import math
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from src.audio import from_pcm16, mel_spectrogram, preemphasize, silent_mel
 from src.config import AudioConfig
 from src.data.corpus import Corpus
 from src.data.mel_file import MelFolder
-from src.errors import InputError
+from src.errors import InputError, some_of
 
 
 class SegmentBatch(NamedTuple):
@@ -35,6 +36,9 @@ class SegmentBatch(NamedTuple):
 class Segments:
     """The batches of an epoch: one segment of every clip, at a random place in it.
 
+    Clips shorter than a segment are left out, and named on stderr: the silence that would fill them up is far likelier
+    than sound, so it would govern the likelihood.
+
     Order and places depend on seed and epoch alone. The last batch is filled with further segments, so all batches have
     one shape.
 
@@ -47,6 +51,12 @@ class Segments:
         rank, world_size: this process among those that share the epoch.
         workers: threads that read waveforms and compute mel spectrograms.
         mels: mel spectrograms in place of those of the waveforms; segments then start where a frame does.
+
+    Attributes:
+        clips: positions in the corpus of the clips that are long enough.
+
+    Raises:
+        InputError: there are none.
     """
 
     def __init__(
@@ -64,18 +74,32 @@ class Segments:
         self.mels = mels
         self.corpus, self.batch_size, self.audio, self.length, self.seed = corpus, batch_size, audio, length, seed
         self.rank, self.world_size, self.workers = rank, world_size, workers
+        longest = corpus.mel_lengths * audio.hop_length  # a clip has less than this, by at most a hop
+        self.clips = np.flatnonzero(longest - audio.hop_length >= length)
+        self._name_short_clips()
+
+    def _name_short_clips(self) -> None:
+        short = [self.corpus.ids[clip] for clip in np.setdiff1d(np.arange(len(self.corpus)), self.clips)]
+        segment = (
+            f"a segment (train.segment_length, {self.length} samples: {self.length / self.audio.sample_rate:.2f} s)"
+        )
+        where = f"{self.corpus.folder}: {len(short)} of {len(self.corpus)} {self.corpus.split} clips"
+        if not len(self.clips):
+            raise InputError(f"{where} are shorter than {segment}, so that none is left; lower train.segment_length")
+        if short and self.rank == 0:
+            print(f"{where} are shorter than {segment} and left out: {some_of(short, 10)}", file=sys.stderr)
 
     def __str__(self) -> str:
-        return f"{len(self.corpus)} clips in segments of {self.length} samples"
+        return f"{len(self.clips)} clips in segments of {self.length} samples"
 
     @property
     def order(self) -> list:
         """Settings that decide the order of batches; a position in an epoch is valid only while they are the same."""
-        return [self.seed, self.batch_size * self.world_size, len(self.corpus), self.length]
+        return [self.seed, self.batch_size * self.world_size, len(self.clips), self.length]
 
     def __len__(self) -> int:
         """Batches of one rank in an epoch, the same number in every epoch."""
-        return math.ceil(len(self.corpus) / (self.batch_size * self.world_size))
+        return math.ceil(len(self.clips) / (self.batch_size * self.world_size))
 
     def examples(self) -> list[SegmentBatch]:
         """Return a batch of zeros in the one shape."""
@@ -87,8 +111,8 @@ class Segments:
         """Plan an epoch: clips and places in them (0 to 1), both [steps, batch_size * world_size]."""
         random = np.random.default_rng((self.seed, epoch))
         steps, places = len(self), self.batch_size * self.world_size
-        rounds = [random.permutation(len(self.corpus)) for _ in range(math.ceil(steps * places / len(self.corpus)))]
-        clips = np.concatenate(rounds)[: steps * places].reshape(steps, places)
+        rounds = [random.permutation(len(self.clips)) for _ in range(math.ceil(steps * places / len(self.clips)))]
+        clips = self.clips[np.concatenate(rounds)[: steps * places].reshape(steps, places)]
         return clips, random.random((steps, places))
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[SegmentBatch]:

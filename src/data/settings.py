@@ -9,6 +9,7 @@ from src.audio import mel_signature
 from src.config import Config, network_of
 from src.data.file_list import Row, Source
 from src.errors import InputError
+from src.files import read_json
 from src.text import SYMBOLS
 
 
@@ -65,7 +66,7 @@ def finished_dataset(output_dir: Path, settings: dict[str, Any], overwrite: bool
     if not output_dir.exists() or (output_dir.is_dir() and not any(output_dir.iterdir())):
         return None
     try:
-        stats = json.loads((output_dir / "stats.json").read_text(encoding="utf-8"))
+        stats = read_json(output_dir / "stats.json")
         # Older datasets do not name these: there was one table of symbols, and foreign scripts were refused.
         before = {"symbols": SYMBOLS, "end_symbol": "", "foreign_script": "refuse", "trim_db": 0.0}
         # Nor these: columns had one form, and there was no limit of length.

@@ -185,7 +185,8 @@ def table(metrics: dict[str, Any]) -> str:
 def _results(
     net: Tacotron2, clips: Sequence[Clip], vocoder: Vocoder, recogniser: Recogniser, folder: Path, seed: int
 ) -> Iterator[Result]:
-    audio, lines = net.config.audio, [Line(clip.row.line, clip.row.text) for clip in clips]
+    audio, voices = net.config.audio, {name: number for number, name in enumerate(net.config.data.speakers)}
+    lines = [Line(clip.row.line, clip.row.text, voices.get(clip.row.speaker)) for clip in clips]
     utterances = synthesise(net, lines, vocoder, seed, progress=True)
     for clip, utterance in zip(
         clips, tqdm(utterances, total=len(clips), unit="sentence", dynamic_ncols=True), strict=True

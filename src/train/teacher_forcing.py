@@ -21,7 +21,8 @@ from src.data.batches import Batch, Batches, plan_buckets
 from src.data.corpus import Corpus
 from src.data.mel_file import MANIFEST, clip_path
 from src.errors import InputError, diverged
-from src.files import write_atomically
+from src.files import read_json, write_atomically
+from src.train.tacotron2 import speakers_of
 
 SPLITS = ("train", "val")
 
@@ -59,8 +60,8 @@ def align(net: nn.Cell, data_path: Path, output_dir: Path, batch_size: int, over
     net.set_train(False)
 
     @runtime.jit
-    def forward(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor):
-        return net(text, text_lengths, mel, mel_lengths)
+    def forward(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor, *speakers: Tensor):
+        return net(text, text_lengths, mel, mel_lengths, *speakers)
 
     # The splits share their shapes, so that each is compiled once.
     buckets = plan_buckets(
@@ -96,7 +97,7 @@ def _begin(output_dir: Path, manifest: dict[str, Any], overwrite: bool) -> None:
         raise InputError(f"{output_dir}: cannot be written ({error.strerror})") from error
     if present:
         try:
-            before = json.loads((output_dir / MANIFEST).read_text(encoding="utf-8"))
+            before = read_json(output_dir / MANIFEST)
             different = [key for key in manifest if before.get(key) != manifest[key]]
         except (OSError, ValueError, AttributeError) as error:
             raise InputError(f"{output_dir}: holds other files; choose another --output_dir") from error
@@ -140,7 +141,7 @@ def _align_split(
             if not missing:
                 continue
             arrays = (batch.text, batch.text_lengths, batch.mel, batch.mel_lengths)
-            outputs = forward(*map(Tensor, arrays))
+            outputs = forward(*map(Tensor, arrays), *speakers_of(batch, config.model.n_speakers > 1))
             mels, alignments = outputs[1].asnumpy(), outputs[3].asnumpy()
             for i in missing:
                 _write(folder, batch, i, mels[i], alignments[i], corpus, config)

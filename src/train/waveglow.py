@@ -131,18 +131,19 @@ class Validator:
         """Measure one pass over the corpus."""
         self.net.set_train(False)
         sums, rank, n_ranks = np.zeros(len(WaveGlowTask.losses)), runtime.rank(), runtime.world_size()
-        n_epochs = math.ceil(FEWEST_SEGMENTS / len(self.corpus))
+        n_clips = len(self.segments.clips)
+        n_epochs = math.ceil(FEWEST_SEGMENTS / n_clips)
         total = n_epochs * len(self.segments)
         with tqdm(total=total, desc="validation", leave=False, dynamic_ncols=True, disable=None) as bar:
             for epoch in range(n_epochs):
                 for step, batch in enumerate(self.segments.epoch(epoch)):
-                    if step * n_ranks + rank < len(self.corpus):
+                    if step * n_ranks + rank < n_clips:
                         losses = self._forward(Tensor(batch.mel), Tensor(batch.audio))
                         sums += [float(value.asnumpy()) for value in losses]
                     bar.update()
-        n_segments = n_epochs * len(self.corpus)
+        n_segments = n_epochs * n_clips
         means = (np.array(runtime.total(*sums)) / n_segments).tolist()
-        measured = {"samples": n_segments * self.segments.length, "clips": len(self.corpus)}
+        measured = {"samples": n_segments * self.segments.length, "clips": n_clips}
         return Validation(*means, self._example(), measured)
 
     def _example(self) -> Example:
