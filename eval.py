@@ -22,7 +22,7 @@ from src import runtime
 from src.cli import CommandLine, positive, run, seed, spoken
 from src.config import network_of
 from src.errors import InputError, some_of
-from src.evaluation.copy_synthesis import MEL_SCALES, copy_synthesis, speak_mel
+from src.evaluation.copy_synthesis import add_flags_of_a_vocoder_alone, copy_synthesis, speak_mel
 from src.evaluation.metrics import find_runaways
 from src.evaluation.objective import Clip, held_out_clips, measure, table
 from src.evaluation.recognition import RECOGNISERS, Recogniser, load_recogniser
@@ -111,22 +111,7 @@ def command_line() -> CommandLine:
         choices=list(RECOGNISERS),
         help="with --metrics: who listens; error rates of two recognisers cannot be compared (default: whisper)",
     )
-    command.add_argument(
-        "--copy_synthesis",
-        type=Path,
-        metavar="WAV",
-        help="turn this recording into its mel spectrogram and back instead of speaking, to judge the vocoder alone; "
-        "audio settings are those of --waveglow_checkpoint or --checkpoint",
-    )
-    command.add_argument(
-        "--mel",
-        type=Path,
-        metavar="NPY",
-        help="turn this log mel spectrogram (.npy, or .npz of scripts/align.py) into sound instead of speaking",
-    )
-    command.add_argument(
-        "--mel_scale", choices=MEL_SCALES, help="scale of --mel (default: the vocoder's, which is checked)"
-    )
+    add_flags_of_a_vocoder_alone(command)
     command.add_argument(
         "--output_dir", type=Path, required=True, help="folder for the results; those of an earlier run are replaced"
     )

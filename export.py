@@ -1,6 +1,7 @@
 """Write a trained network in a format for inference, after a comparison with the network itself.
 
 python export.py --checkpoint x.ckpt --file_format MINDIR --output_dir out
+python export.py --checkpoint x.ckpt --file_format MINDIR --fixed_frames 400 --output_dir out
 python export.py --checkpoint x.ckpt --file_format ONNX --model.prenet_dropout 0 --output_dir out
 """
 
@@ -34,6 +35,12 @@ def main() -> None:
         help="of Tacotron 2 as MINDIR or AIR: longest text (default: text.max_sentence_length)",
     )
     command.add_argument("--speaker", help="voice of the files, if the network has several (default: the first)")
+    command.add_argument(
+        "--fixed_frames",
+        type=positive,
+        metavar="FRAMES",
+        help="of MINDIR: also write parts of fixed sizes and without loops, that take so many frames at once",
+    )
     command.add_argument(
         "--verify", action=BooleanOptionalAction, default=True, help="run what was written and compare (default: yes)"
     )

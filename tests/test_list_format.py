@@ -217,6 +217,7 @@ WORDS = ["six", "seven", "six", "eight", "seven", "nine"]
     [
         ([[f"c{i}", word.capitalize(), word] for i, word in enumerate(WORDS)], "id|text|normalised"),
         ([[f"c{i}", word] for i, word in enumerate(WORDS)], "id|text"),
+        ([[f"c{i}", str(len(word)), f"it is {len(word)}"] for i, word in enumerate(WORDS)], "id|text|normalised"),
         ([[f"c{i}", str(i % 2), word] for i, word in enumerate(WORDS)], "id|speaker|text"),
         ([["c", "Hello there.", "Hello there."]], "id|text|normalised"),
         ([["c", "你好世界", "小明"], ["d", "今天天气很好", "小明"]], "id|text|speaker"),

@@ -89,6 +89,7 @@ register_network(
         task="src.train.tacotron2:Tacotron2Task",
         exporters={
             "MINDIR": "src.export.mindir:tacotron2_artifacts",
+            "MINDIR parts": "src.export.mindir_parts:tacotron2_parts",
             "AIR": "src.export.mindir:tacotron2_artifacts",
             "ONNX": "src.export.onnx.artifacts:tacotron2_artifacts",
         },
@@ -105,6 +106,7 @@ register_network(
         task="src.train.waveglow:WaveGlowTask",
         exporters={
             "MINDIR": "src.export.mindir:waveglow_artifacts",
+            "MINDIR parts": "src.export.mindir_parts:waveglow_part",
             "AIR": "src.export.mindir:waveglow_artifacts",
             "ONNX": "src.export.onnx.artifacts:waveglow_artifacts",
         },

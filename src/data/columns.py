@@ -156,7 +156,14 @@ def _recur(column: Sequence[str]) -> bool:
 
 
 def _say_the_same(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Return whether two columns are texts that differ in case and punctuation only, in most rows."""
+    """Return whether two columns are one text in two spellings.
+
+    In most rows they differ in case and punctuation only, or a text that recurs has the same other spelling each time,
+    as 3 has "three".
+    """
+    pairs = len(set(zip(one, other, strict=True)))
+    if 1 < pairs == len(set(one)) == len(set(other)) < len(one):
+        return True
 
     def letters(value: str) -> str:
         return re.sub(r"\W", "", value).casefold()

@@ -126,7 +126,7 @@ def rows_again(stats: dict[str, Any]) -> list[Row]:
 
 
 def with_validation_list(source: Source, other: Source) -> tuple[Source, set[str]]:
-    """Add the rows of a list of validation clips, as NVIDIA's lists come. Returns all rows, and the ids of `other`.
+    """Add the rows of a list of validation clips, as of NVIDIA. Returns all rows, and the ids of `other`.
 
     A clip that is in both lists is a bad row of the second.
     """

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,25 @@ from src.evaluation.metrics import log_spectral_distance
 from src.plotting import save_mels
 from src.synthesis.vocoder import Vocoder
 
-MEL_SCALES = tuple(TO_LN)
+
+def add_flags_of_a_vocoder_alone(command: ArgumentParser) -> None:
+    """Add --copy_synthesis, --mel and --mel_scale to a command line."""
+    command.add_argument(
+        "--copy_synthesis",
+        type=Path,
+        metavar="WAV",
+        help="turn this recording into its mel spectrogram and back instead of speaking, to judge the vocoder alone; "
+        "audio settings are those of --waveglow_checkpoint or --checkpoint",
+    )
+    command.add_argument(
+        "--mel",
+        type=Path,
+        metavar="NPY",
+        help="turn this log mel spectrogram (.npy, or .npz of scripts/align.py) into sound instead of speaking",
+    )
+    command.add_argument(
+        "--mel_scale", choices=list(TO_LN), help="scale of --mel (default: the vocoder's, which is checked)"
+    )
 
 
 def copy_synthesis(wav_path: Path, vocoder: Vocoder, audio: AudioConfig, output_dir: Path) -> dict[str, Any]:

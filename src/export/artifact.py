@@ -39,6 +39,7 @@ class Artifact:
         notes: further entries of the description.
         scales: smallest magnitude that differences of an output are relative to, by name; for values such as
             probabilities, which can all be tiny.
+        cell: the cell that MindSpore writes; None where it does not write the file.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Artifact:
     config: Config
     notes: dict[str, Any] = field(default_factory=dict)
     scales: dict[str, float] = field(default_factory=dict)
+    cell: Any = None
 
 
 def noise_meaning(config: Config) -> str:

@@ -39,13 +39,14 @@ def load_mindir(path: str | Path) -> nn.GraphCell:
     description = read_described(path)[1]
     try:
         specs = {spec.pop("name"): TensorSpec(**spec) for spec in description["inputs"]}
-        return _load(path, specs)
+        return load_cell(path, specs)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = one_line(error)[:200]
         raise InputError(f"{path}: is not what export.py wrote ({reason}); export again") from error
 
 
-def _load(path: Path, inputs: dict[str, TensorSpec]) -> nn.GraphCell:
+def load_cell(path: Path, inputs: dict[str, TensorSpec]) -> nn.GraphCell:
+    """Load a MINDIR file as a cell for `inputs`, without looking at its description."""
     cell = nn.GraphCell(ms.load(str(path)))
     cell.set_inputs(*placeholders(inputs))
     return cell
@@ -94,7 +95,7 @@ def tacotron2_artifacts(reference: Tacotron2, max_symbols: int, fixed: bool) -> 
 
     examples = [example(min(length, n_symbols)) for length in (7, 40)]
     notes = {"max_symbols": n_symbols, "loading": SET_INPUTS}
-    return [_artifact(reference.config, "tacotron2", cell, inputs, outputs, speak, examples, fixed, notes)]
+    return [mindir_artifact(reference.config, "tacotron2", cell, inputs, outputs, speak, examples, fixed, notes)]
 
 
 def _tacotron2_inputs(cell: Tacotron2Export, fixed: bool) -> dict[str, TensorSpec]:
@@ -169,12 +170,12 @@ def waveglow_artifacts(reference: WaveGlow, fixed: bool) -> list[Artifact]:
     strength = TensorSpec("float32", (1,), "how much of the network's own hum is removed, such as 0.01")
     denoiser_inputs, cell = {"audio": wav, "strength": strength}, SpectralSubtraction(denoiser)
     return [
-        _artifact(config, "waveglow", WaveGlowExport(reference), inputs, {"audio": wav}, sound, examples, fixed),
-        _artifact(config, "denoiser", cell, denoiser_inputs, {"denoised": wav}, denoise, spoken, fixed),
+        mindir_artifact(config, "waveglow", WaveGlowExport(reference), inputs, {"audio": wav}, sound, examples, fixed),
+        mindir_artifact(config, "denoiser", cell, denoiser_inputs, {"denoised": wav}, denoise, spoken, fixed),
     ]
 
 
-def _artifact(
+def mindir_artifact(
     config: Config,
     name: str,
     cell: nn.Cell,
@@ -197,7 +198,7 @@ def _artifact(
             shutil.move(file, path)
 
     def reload(path: Path) -> Callable[[Arrays], Arrays]:
-        loaded = _load(path, inputs)
+        loaded = load_cell(path, inputs)
 
         def run(arrays: Arrays) -> Arrays:
             found = loaded(*(Tensor(arrays[name]) for name in inputs))
@@ -207,5 +208,15 @@ def _artifact(
         return run
 
     return Artifact(
-        name, inputs, outputs, write, reference, None if fixed else reload, examples, LIMIT, config, notes or {}
+        name,
+        inputs,
+        outputs,
+        write,
+        reference,
+        None if fixed else reload,
+        examples,
+        LIMIT,
+        config,
+        notes or {},
+        cell=cell,
     )

@@ -20,9 +20,12 @@ from src.runtime.graph_cache import compile_aside
 # A for loop over WaveGlow's hundreds of parameters would nest the graph as deep as MindSpore allows.
 for_each, partial = ops.HyperMap(), ops.Partial()
 assign = ops.Assign()
+split_with_size = ops.auto_generate.SplitWithSize()  # `ops.split` would add a loop over the parts to the graph
 # Gradient values that ranks reduce at once, 32 MB: much for the links, and several buckets, so that the first need not
 # wait for the last gradient.
 BUCKET = 2**23
+# Gradients in a bucket: a split into some hundreds of parts, too, nests the graph deeper than MindSpore allows.
+BUCKET_GRADIENTS = 64
 
 
 class StepResult(NamedTuple):
@@ -206,17 +209,17 @@ def adam(weights: Sequence[Parameter], config: TrainConfig) -> nn.Adam:
 
 
 def gradient_buckets(sizes: Sequence[int], most: int = BUCKET) -> list[tuple[int, int]]:
-    """Cut a list of tensors into runs of at most `most` values (a larger tensor is one of its own), given their sizes.
+    """Cut a list of tensors, given their sizes, into runs of at most `most` values and BUCKET_GRADIENTS tensors.
 
-    Returns the first and the end index of each.
+    A tensor of more values is a run of its own. Returns the first and the end index of each run.
     """
-    ends, filled = [], 0
+    first, filled, runs = 0, 0, []
     for i, size in enumerate(sizes):
-        if i > 0 and filled + size > most:
-            ends.append(i)
-            filled = 0
+        if i > first and (filled + size > most or i - first == BUCKET_GRADIENTS):
+            runs.append((first, i))
+            first, filled = i, 0
         filled += size
-    return list(zip([0, *ends], [*ends, len(sizes)], strict=True))
+    return [*runs, (first, len(sizes))]
 
 
 def gradient_sum(
@@ -230,7 +233,7 @@ def gradient_sum(
         for first, end, lengths in buckets:
             bucket = gradients[first:end]
             flat = sum_over_ranks(ops.Concat(0)(for_each(_flat, bucket)))
-            summed += for_each(_as_shaped, ops.split(flat, lengths), bucket)
+            summed += for_each(_as_shaped, split_with_size(flat, lengths, 0), bucket)
         return summed
 
     return sum_gradients

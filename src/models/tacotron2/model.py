@@ -61,15 +61,22 @@ class Tacotron2(nn.Cell):
 
         Returns memory (B, L, E) and the energy mask (B, L), 0 at symbols and MASKED at padding.
         """
-        embedded = ops.gather(self.embedding, text, 0)
-        mask = length_mask(text_lengths, text.shape[1])
-        memory = self.encoder(embedded, text_lengths)
-        if self.n_speakers > 1:
-            if speaker is None:
-                speaker = ops.full((text.shape[0],), self.voice, dtype=ms.int32)
-            vectors = ops.gather(self.speaker_embedding, speaker, 0).expand_dims(1)  # (B, 1, E)
-            memory = memory + mask.expand_dims(2) * vectors
-        return memory, (1 - mask) * MASKED
+        embedded, energy_mask = self.embed(text, text_lengths)
+        return self.add_speaker(self.encoder(embedded, text_lengths), text_lengths, speaker), energy_mask
+
+    def add_speaker(self, memory: Tensor, text_lengths: Tensor, speaker: Tensor | None = None) -> Tensor:
+        """Add the vector of each item's speaker to its memory (B, L, E), in a network of several speakers."""
+        if self.n_speakers == 1:
+            return memory
+        if speaker is None:
+            speaker = ops.full((memory.shape[0],), self.voice, dtype=ms.int32)
+        vectors = ops.gather(self.speaker_embedding, speaker, 0).expand_dims(1)  # (B, 1, E)
+        return memory + length_mask(text_lengths, memory.shape[1]).expand_dims(2) * vectors
+
+    def embed(self, text: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed text int32 (B, L) of lengths (B,): (B, L, E), and the energy mask (B, L)."""
+        energy_mask = (1 - length_mask(text_lengths, text.shape[1])) * MASKED
+        return ops.gather(self.embedding, text, 0), energy_mask
 
     def construct(  # noqa: ANN201
         self,
