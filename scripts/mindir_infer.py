@@ -19,7 +19,7 @@ from src.export.mindir_inference import MindirTacotron2, MindirWaveGlow, open_in
 
 def main() -> None:
     """Parse the command line, speak, write the files."""
-    command = CommandLine(__doc__.splitlines()[0])
+    command = CommandLine(__doc__)
     files = "encoder, decoder_steps and postnet (.mindir, .mindir.json)"
     add_flags(command, "--mindir_dir", files, "waveglow_frames.mindir")
     command.add_argument(

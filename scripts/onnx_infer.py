@@ -17,7 +17,7 @@ from src.cli import CommandLine, run
 
 def main() -> None:
     """Parse the command line, speak, write the files."""
-    command = CommandLine(__doc__.splitlines()[0])
+    command = CommandLine(__doc__)
     add_flags(command, "--onnx_dir", "encoder, decoder_step and postnet (.onnx, .onnx.json)", "waveglow.onnx")
     arguments, overrides = command.parse()
     check(arguments)
