@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
-from src.config.checks import check_tacotron2, check_waveglow
-from src.config.schema import Config, Tacotron2Config, WaveGlowConfig
+from src.config.checks import check_harmonic, check_tacotron2, check_waveglow
+from src.config.schema import Config, HarmonicConfig, Tacotron2Config, WaveGlowConfig
 
 Kind = Literal["acoustic", "vocoder"]  # text to mel spectrogram; mel spectrogram to sound
 
@@ -110,5 +110,14 @@ register_network(
         },
         layout="src.convert.waveglow:LAYOUT",
         card="hub_meta_waveglow.md",
+    )
+)
+register_network(
+    Network(
+        kind="vocoder",
+        config=HarmonicConfig,
+        check=check_harmonic,
+        cell="src.models.harmonic.model:HarmonicVocoder",
+        task="src.train.harmonic:HarmonicTask",
     )
 )

@@ -9,6 +9,7 @@ import numpy as np
 from src.config import load_config
 from src.errors import InputError, diverged, quote
 from src.export.artifact import read_described
+from src.models.inputs import check_inputs
 from src.models.sampling import Seed, item_seed, latents, prenet_dropout_mask
 from src.models.tacotron2.stopping import (
     NOT_STOPPED,
@@ -18,7 +19,6 @@ from src.models.tacotron2.stopping import (
     STOPPED_BY_GATE,
     attention_stop_steps,
 )
-from src.models.waveglow.inputs import check_inputs
 from src.synthesis.joining import join_sentences
 from src.text import encode_texts, speakable_sentences
 
