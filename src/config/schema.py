@@ -180,11 +180,11 @@ class HarmonicConfig:
     """The network that turns mel spectrograms into sound by filtering pulses and noise (docs/vocoder.md)."""
 
     name: str = setting("harmonic", "which network")
-    kernel_size: int = setting(5, "width of all convolutions", above=0, odd=True, most=1001)
-    pitch_layers: int = setting(3, "residual blocks that read pitch and voicing", above=0, most=100)
+    kernel_size: int = setting(3, "width of all convolutions", above=0, odd=True, most=1001)
+    pitch_layers: int = setting(5, "residual blocks that read pitch and voicing", above=0, most=100)
     pitch_channels: int = setting(128, "their width", above=0, most=65536)
     filter_layers: int = setting(5, "residual blocks that predict the two filters", above=0, most=100)
-    filter_channels: int = setting(256, "their width", above=0, most=65536)
+    filter_channels: int = setting(192, "their width", above=0, most=65536)
     pitch_min: float = setting(50.0, "lowest pitch in Hz", above=0)
     pitch_max: float = setting(400.0, "highest pitch in Hz", above=0)
     mel_corrections: int = setting(3, "times that speech is corrected to the mel", least=0, most=100)

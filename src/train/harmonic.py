@@ -15,7 +15,7 @@ from src.config import Config
 from src.data.corpus import Corpus
 from src.data.pitch import PitchBatch, PitchRange, PitchSegments, continuous, pitches
 from src.data.segments import decode
-from src.models.harmonic.loss import HarmonicLoss
+from src.models.harmonic.loss import HarmonicLoss, target_spectra
 from src.models.sampling import noise_and_phase
 from src.train.sound import EXAMPLE_SECONDS, Example, save_sound
 
@@ -58,16 +58,17 @@ class HarmonicTask:
         size, n_samples = batch.audio.shape
         first = (step * runtime.world_size() + runtime.rank()) * size
         noise, start = noise_and_phase([(train.seed, first + item) for item in range(size)], n_samples)
-        arrays = (batch.mel, batch.audio, batch.pitch, batch.voiced, noise, start)
+        targets = target_spectra(batch.audio, self.config.audio)
+        arrays = (batch.mel, batch.pitch, batch.voiced, noise, start, *targets)
         return tuple(Tensor(np.ascontiguousarray(array)) for array in arrays)
 
     def forward(self, net: nn.Cell) -> Callable[..., tuple[Tensor, ...]]:
-        """A function: mel, audio, pitch, voicing, noise, phase -> the losses that `losses` names."""
+        """A function: mel, pitch, voicing, noise, phase, `target_spectra` -> the losses that `losses` names."""
         loss = HarmonicLoss(self.config.audio)
 
-        def forward(mel: Tensor, audio: Tensor, log_f0: Tensor, voiced: Tensor, noise: Tensor, start: Tensor):
+        def forward(mel: Tensor, log_f0: Tensor, voiced: Tensor, noise: Tensor, start: Tensor, *targets: Tensor):
             outputs = net(mel, log_f0, voiced, noise, start)
-            spectral, pitch, voicing = loss(outputs, audio, log_f0, voiced, net.pitch_deviation)
+            spectral, pitch, voicing = loss(outputs, targets, log_f0, voiced, net.pitch_deviation)
             return spectral + PITCH_WEIGHT * (pitch + voicing), spectral, pitch, voicing
 
         return forward

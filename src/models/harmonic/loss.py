@@ -1,32 +1,52 @@
 """The training losses of the harmonic vocoder: spectra at several resolutions, and the pitch."""
 
 import mindspore as ms
+import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.config import AudioConfig
-from src.models.harmonic.spectra import Fourier, Spectrum
+from src.models.harmonic.spectra import Fourier, Spectrum, hann
 
-FLOOR = 1e-7  # squared magnitude added before the root: about the rounding of 16-bit samples
-OVERLAP = 4  # hops in a window
+FLOOR = 1e-7  # power added before the logarithm: about that of the rounding of 16-bit samples
+
+
+def sizes(audio: AudioConfig) -> tuple[int, int, int]:
+    """The windows of the spectral loss in samples, every half of which a frame begins."""
+    return audio.n_fft // 2, audio.n_fft, 2 * audio.n_fft
+
+
+def target_spectra(audio: np.ndarray, settings: AudioConfig) -> list[np.ndarray]:
+    """Logarithms of the power spectrograms that `SpectralLoss` compares with, each float32 (B * T, bins).
+
+    They are computed on the host by fast transforms, since no gradient goes through them.
+
+    Args:
+        audio: the recordings (B, samples); half of n_fft is left out at both ends, as in `HarmonicLoss`.
+    """
+    edge, spectra = settings.n_fft // 2, []
+    for size in sizes(settings):
+        frames = np.lib.stride_tricks.sliding_window_view(audio[:, edge:-edge], size, 1)[:, :: size // 2]
+        spectrum = np.fft.rfft(frames * hann(size, size).astype(np.float32)).reshape(-1, size // 2 + 1)
+        spectra.append(np.log(spectrum.real**2 + spectrum.imag**2 + FLOOR).astype(np.float32))
+    return spectra
 
 
 class SpectralLoss(nn.Cell):
-    """Distance of two waveforms (B, samples) by the magnitudes of three spectrograms (Yamamoto et al. 2020, eq. 4-6).
+    """Distance of waveforms from recordings by the magnitudes of three spectrograms (Yamamoto et al. 2020, eq. 4-6).
 
-    The windows are half, once and twice `audio.n_fft`. Each adds the spectral convergence, which sees what is loud, and
-    the mean difference of logarithms, which sees what is faint.
+    Each adds the spectral convergence, which sees what is loud, and the mean difference of logarithms, which sees what
+    is faint.
     """
 
     def __init__(self, audio: AudioConfig):
         super().__init__()
-        sizes = audio.n_fft // 2, audio.n_fft, 2 * audio.n_fft
-        self.transforms = nn.CellList([Fourier(size, size // OVERLAP, size) for size in sizes])
+        self.transforms = nn.CellList([Fourier(size, size // 2, size) for size in sizes(audio)])
 
-    def construct(self, audio: Tensor, target: Tensor) -> Tensor:
-        total = 0.0
-        for transform in self.transforms:
-            ours, theirs = log_power(transform(audio)), ops.stop_gradient(log_power(transform(target)))
-            n_batch = audio.shape[0]
+    def construct(self, audio: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
+        """audio (B, samples) and `target_spectra` -> scalar."""
+        n_batch, total = audio.shape[0], 0.0
+        for transform, theirs in zip(self.transforms, targets):  # noqa: B905  graph mode knows no strict
+            ours = log_power(transform(audio))
             magnitude, wanted = ops.exp(0.5 * ours), ops.exp(0.5 * theirs)
             difference = (magnitude - wanted).square().reshape(n_batch, -1).sum(1)
             convergence = ops.sqrt(difference / wanted.square().reshape(n_batch, -1).sum(1) + 1e-8)
@@ -50,7 +70,7 @@ class HarmonicLoss(nn.Cell):
     def construct(
         self,
         outputs: tuple[Tensor, Tensor, Tensor],
-        audio: Tensor,
+        targets: tuple[Tensor, ...],
         log_f0: Tensor,
         voiced: Tensor,
         pitch_deviation: Tensor,
@@ -59,7 +79,7 @@ class HarmonicLoss(nn.Cell):
 
         Args:
             outputs: of `HarmonicVocoder`.
-            audio: the recordings (B, samples).
+            targets: `target_spectra` of the recordings.
             log_f0, voiced: their pitch and voicing (B, T).
             pitch_deviation: of `log_f0` over the corpus (1,).
 
@@ -68,7 +88,7 @@ class HarmonicLoss(nn.Cell):
             voicing.
         """
         speech, predicted, logit = outputs
-        spectral = self.spectral(speech[:, self.edge : -self.edge], audio[:, self.edge : -self.edge])
+        spectral = self.spectral(speech[:, self.edge : -self.edge], targets)
         square = ((predicted - log_f0) / pitch_deviation).square() * voiced
         pitch = square.sum() / ops.maximum(voiced.sum(), Tensor(1.0, ms.float32))
         # max(z, 0) - z y + ln(1 + exp(-|z|)), which cannot overflow
