@@ -18,7 +18,7 @@ from src.audio import griffin_lim, save_wav
 from src.cli import CommandLine, amount, run, seed
 from src.errors import InputError
 from src.files import write_atomically
-from src.synthesis.vocoder import check_signature, waveglow_vocoder
+from src.synthesis.vocoder import check_signature, neural_vocoder
 
 
 def main() -> None:
@@ -32,7 +32,14 @@ def main() -> None:
         "--output_dir", type=Path, required=True, help="folder for 0001.wav, 0001_mel.npy and summary.json"
     )
     command.add_argument("--seed", type=seed, default=0, help="of the prenet's dropout and of the vocoder (default: 0)")
-    command.add_argument("--waveglow_dir", type=Path, help="folder with waveglow.onnx (default: Griffin-Lim)")
+    command.add_argument(
+        "--vocoder_dir",
+        "--waveglow_dir",
+        dest="waveglow_dir",
+        metavar="DIR",
+        type=Path,
+        help="folder with harmonic.onnx or waveglow.onnx (default: Griffin-Lim)",
+    )
     command.add_argument(
         "--sigma", type=amount, help="of WaveGlow: standard deviation of the latents (default: its own)"
     )
@@ -43,14 +50,14 @@ def main() -> None:
     if not arguments.waveglow_dir and (arguments.sigma is not None or arguments.denoiser_strength is not None):
         raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --waveglow_dir")
     # Imported here, so that a missing onnxruntime gives one line instead of a traceback.
-    from src.export.onnx.inference import OnnxTacotron2, OnnxWaveGlow, speak  # noqa: PLC0415
+    from src.export.onnx.inference import OnnxTacotron2, onnx_vocoder, speak  # noqa: PLC0415
 
     net = OnnxTacotron2(arguments.onnx_dir, overrides)
     audio = net.config.audio
     if arguments.waveglow_dir:
-        waveglow = OnnxWaveGlow(arguments.waveglow_dir)
-        check_signature(arguments.waveglow_dir, waveglow.config.audio, arguments.onnx_dir, audio)
-        vocoder = waveglow_vocoder(waveglow, arguments.sigma, arguments.denoiser_strength or 0.0, arguments.seed)
+        network = onnx_vocoder(arguments.waveglow_dir)
+        check_signature(arguments.waveglow_dir, network.config.audio, arguments.onnx_dir, audio)
+        vocoder = neural_vocoder(network, arguments.sigma, arguments.denoiser_strength or 0.0, arguments.seed)
     else:
         vocoder = functools.partial(griffin_lim, audio=audio, seed=arguments.seed)
     wav, mel, sentences = speak(net, arguments.text, vocoder, arguments.seed)

@@ -119,5 +119,6 @@ register_network(
         check=check_harmonic,
         cell="src.models.harmonic.model:HarmonicVocoder",
         task="src.train.harmonic:HarmonicTask",
+        exporters={"ONNX": "src.export.onnx.artifacts:harmonic_artifacts"},
     )
 )

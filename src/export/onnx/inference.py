@@ -9,8 +9,9 @@ import numpy as np
 from src.config import load_config
 from src.errors import InputError, diverged, quote
 from src.export.artifact import read_described
+from src.models.harmonic.padding import padded, unpadded
 from src.models.inputs import check_inputs
-from src.models.sampling import Seed, item_seed, latents, prenet_dropout_mask
+from src.models.sampling import Seed, item_seed, latents, noise_and_phase, prenet_dropout_mask
 from src.models.tacotron2.stopping import (
     NOT_STOPPED,
     RESTING_WEIGHT,
@@ -166,6 +167,39 @@ class OnnxWaveGlow:
 
     def remove_weight_norm(self) -> None:
         """Do nothing: the export has removed it already."""
+
+
+class OnnxHarmonic:
+    """The harmonic vocoder from its file in a folder.
+
+    `config`, `infer` and `remove_weight_norm` correspond to those of `src.models.harmonic.model.HarmonicVocoder`.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.net, self.config = _load(Path(folder), ("harmonic",), {})
+
+    def infer(self, mel: np.ndarray, sigma: float | None = None, seed: int = 0) -> np.ndarray:
+        """mel (B, n_mels, F) -> float32 (B, F * hop).
+
+        Raises:
+            InputError: a mel or a sigma that `HarmonicVocoder.infer` refuses.
+        """
+        hop_length, mel = self.config.audio.hop_length, np.asarray(mel)
+        sigma = 1.0 if sigma is None else sigma
+        check_inputs(mel, sigma, self.config.audio.n_mels)
+        seeds = [item_seed(seed, item) for item in range(len(mel))]
+        noise, start = noise_and_phase(seeds, mel.shape[2] * hop_length)
+        whole, noise = padded(mel, noise * np.float32(sigma), hop_length)
+        audio = self.net({"mel": whole, "noise": noise, "start": start})["audio"]
+        return unpadded(audio, mel.shape[2], hop_length)
+
+    def remove_weight_norm(self) -> None:
+        """Do nothing: there is none."""
+
+
+def onnx_vocoder(folder: str | Path) -> OnnxWaveGlow | OnnxHarmonic:
+    """Load the vocoder whose file is in a folder: harmonic.onnx, or waveglow.onnx."""
+    return OnnxHarmonic(folder) if (Path(folder) / "harmonic.onnx").exists() else OnnxWaveGlow(folder)
 
 
 def _load(folder: Path, names: Sequence[str], overrides: dict[str, Any]) -> list[Any]:

@@ -9,11 +9,10 @@ from mindspore import Tensor, nn, ops
 
 from src.audio import mel_filters
 from src.config import Config
+from src.models.harmonic.padding import padded, unpadded
 from src.models.harmonic.spectra import Spectra, Spectrum, magnitudes, scaled, spread_matrix
 from src.models.ops import matmul
 
-CONTEXT = 8  # frames before and behind a mel, which repeat its first and last one
-FRAMES_MULTIPLE = 64  # numbers of frames are rounded up to this
 LARGEST_GAIN = 3.0  # nats, of a band in one correction
 SMALLEST = 1e-7  # magnitude by which a spectrum is divided at least
 UPDATES = 20  # of the estimate of linear magnitudes, as src.audio.griffin_lim has them
@@ -100,12 +99,7 @@ class HarmonicInference:
         self.speaker = Speaker(net)
 
     def __call__(self, mel: np.ndarray, noise: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        return np.stack([self._item(*item) for item in zip(mel, noise, starts, strict=True)])
-
-    def _item(self, mel: np.ndarray, noise: np.ndarray, start: np.ndarray) -> np.ndarray:
-        n_frames, hop = mel.shape[1], self.hop_length
-        behind = -(n_frames + 2 * CONTEXT) % FRAMES_MULTIPLE + CONTEXT
-        mel = np.pad(mel, ((0, 0), (CONTEXT, behind)), mode="edge")
-        noise = np.pad(noise, (CONTEXT * hop, behind * hop), mode="reflect")
-        audio = self.speaker(*(Tensor(array[None]) for array in (mel, noise, start))).asnumpy()[0]
-        return audio[CONTEXT * hop : (CONTEXT + n_frames) * hop]
+        mel_padded, noise = padded(mel, noise, self.hop_length)
+        items = zip(mel_padded, noise, starts, strict=True)  # one by one, so that a batch needs no graph of its own
+        audio = [self.speaker(*(Tensor(array[None]) for array in item)).asnumpy() for item in items]
+        return unpadded(np.concatenate(audio), mel.shape[2], self.hop_length)

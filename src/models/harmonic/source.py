@@ -7,7 +7,6 @@ from mindspore import Tensor, nn, ops
 from src.config import AudioConfig
 from src.models.ops import matmul
 
-BLOCK = 32  # frames whose phases are summed together
 CLOSEST = 1e-4  # to a pulse, as sine of half the phase: nearer, the closed form is 0 / 0
 
 
@@ -24,7 +23,8 @@ def next_frame(x: Tensor) -> Tensor:
 def frame_phase(frequency: Tensor, start: Tensor, hop_length: int) -> Tensor:
     """Phase at the beginning of each frame, in cycles within [0, 1).
 
-    Sums are taken modulo a cycle block by block, so that float32 is as exact after minutes as at the start.
+    The sum over frames is taken by doublings, each modulo a cycle, so that float32 is as exact after minutes as at the
+    start.
 
     Args:
         frequency: cycles per sample at each frame (B, T), linear between two frames.
@@ -35,16 +35,13 @@ def frame_phase(frequency: Tensor, start: Tensor, hop_length: int) -> Tensor:
     """
     n_batch, n_frames = frequency.shape
     advance = fraction(0.5 * hop_length * (frequency + next_frame(frequency)))
-    n_blocks = -(-n_frames // BLOCK)
-    if n_frames % BLOCK:
-        advance = ops.Concat(1)((advance, ops.zeros((n_batch, n_blocks * BLOCK - n_frames), advance.dtype)))
-    advance = advance.reshape(n_batch * n_blocks, BLOCK)
-    within = ops.CumSum()(advance, 1)
-    totals = fraction(within[:, -1:]).reshape(n_batch, n_blocks)
-    before = fraction(ops.CumSum()(totals, 1) - totals).reshape(-1, 1)  # of each block
-    phase = fraction(fraction(within - advance) + ops.broadcast_to(before, within.shape))
-    phase = phase.reshape(n_batch, n_blocks * BLOCK)[:, :n_frames]
-    return fraction(phase + ops.broadcast_to(start, phase.shape))
+    phase = ops.Concat(1)((start, advance[:, : n_frames - 1]))
+    reach = 1  # frames that are summed already
+    while reach < n_frames:
+        earlier = ops.Concat(1)((ops.zeros((n_batch, reach), phase.dtype), phase[:, : n_frames - reach]))
+        phase = fraction(phase + earlier)
+        reach = 2 * reach
+    return phase
 
 
 @ms.constexpr
