@@ -56,6 +56,10 @@ def main() -> None:
     audio = net.config.audio
     if arguments.waveglow_dir:
         network = onnx_vocoder(arguments.waveglow_dir)
+        if not hasattr(network.config.model, "sigma") and (arguments.sigma or arguments.denoiser_strength) is not None:
+            raise InputError(
+                f"--sigma and --denoiser_strength are WaveGlow's; {arguments.waveglow_dir} has another vocoder"
+            )
         check_signature(arguments.waveglow_dir, network.config.audio, arguments.onnx_dir, audio)
         vocoder = neural_vocoder(network, arguments.sigma, arguments.denoiser_strength or 0.0, arguments.seed)
     else:
