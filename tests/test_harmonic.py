@@ -5,7 +5,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 import scipy
-from mindspore import Tensor
+from mindspore import Tensor, ops
 from toy_harmonic import SETTINGS
 
 from src import create_model, runtime
@@ -69,7 +69,7 @@ def test_pulses_are_the_sum_of_all_cosines_below_half_the_sample_rate_and_nothin
     weight = np.clip(count - number + 1, 0, 1)  # the last cosine fades in
     expected = (weight * np.cos(2 * np.pi * number * phase)).sum(0) * np.sqrt(2 / count)
     assert weight[-1].max() == 0 and (number * frequency * (weight > 0)).max() <= 0.5
-    np.testing.assert_allclose(made, expected, atol=2e-3)
+    np.testing.assert_allclose(made, expected, atol=5e-3)  # of peaks of 8
     assert abs((made**2).mean() - 1) < 0.1
 
 
@@ -129,24 +129,25 @@ def test_gradients_are_those_of_finite_differences():
         before, direction = parameters[index].asnumpy().copy(), np.sign(gradients[index])
         values = []
         for step in (-3e-3, 3e-3):
-            parameters[index].set_data(Tensor(before + step * direction))
+            ops.assign(parameters[index], Tensor(before + step * direction))
             values.append(float(both(*inputs)[0].asnumpy()))
-        parameters[index].set_data(Tensor(before))
+        ops.assign(parameters[index], Tensor(before))
         assert (values[1] - values[0]) / 6e-3 == pytest.approx(np.abs(gradients[index]).sum(), rel=0.05), name
 
 
 def test_the_correction_brings_the_mel_nearer():
     config = load_config(overrides=SETTINGS)
     time = np.arange(40 * 32) / 8000
-    wanted = mel_spectrogram(np.sin(2 * np.pi * (300 * time + 900 * time**2)).astype(np.float32), AUDIO)[:, :40]
-    audio, spectra, errors = 0.1 * random(1, 40 * 32), Spectra(AUDIO), []
-    for corrections, iterations in ((0, 0), (1, 0), (3, 0), (3, 4)):
-        config.model.mel_corrections, config.model.phase_iterations = corrections, iterations
-        corrected = MelCorrection(config, spectra)(Tensor(audio), Tensor(np.ascontiguousarray(wanted.T))).asnumpy()[0]
-        difference = mel_spectrogram(corrected, AUDIO)[:, 4:36] - wanted[:, 4:36]
+    wanted = mel_spectrogram(np.sin(2 * np.pi * (300 * time + 900 * time**2)).astype(np.float32), AUDIO)[:, :40].T
+    spectra, audio, errors = Spectra(AUDIO), 0.1 * random(1, 40 * 32), []
+    step = MelCorrection(config, spectra)
+    spectrum = before = spectra(Tensor(audio))
+    for _ in range(6):
+        difference = mel_spectrogram(audio[0], AUDIO)[:, 4:36].T - wanted[4:36]
         errors.append(np.sqrt((difference**2).mean()))
-    assert errors[1] < 0.5 * errors[0] and errors[2] < errors[1]
-    assert errors[3] < errors[0]
+        *spectrum, real, imaginary, audio = step(*spectrum, *before, Tensor(wanted.copy()))
+        before, audio = (real, imaginary), audio.asnumpy()
+    assert errors[1] < 0.6 * errors[0] and errors[5] < 0.5 * errors[1]
 
 
 def test_speech_is_the_same_whatever_the_batch_and_another_for_another_seed():

@@ -187,8 +187,10 @@ class HarmonicConfig:
     filter_channels: int = setting(192, "their width", above=0, most=65536)
     pitch_min: float = setting(50.0, "lowest pitch in Hz", above=0)
     pitch_max: float = setting(400.0, "highest pitch in Hz", above=0)
-    mel_corrections: int = setting(3, "times that speech is corrected to the mel", least=0, most=100)
-    phase_iterations: int = setting(8, "iterations of Griffin-Lim after that", least=0, most=1000)
+    mel_corrections: int = setting(30, "times that speech is corrected to the mel", least=0, most=1000)
+    correction_momentum: float = setting(
+        0.99, "how much further each of them goes, see docs/vocoder.md", least=0, below=1
+    )
 
 
 @dataclass

@@ -26,7 +26,7 @@ from src.models.tacotron2.model import Tacotron2
 from src.models.waveglow.model import WaveGlow
 
 LIMIT = 2e-5
-# The rounding of a phase counts once for each of a hundred harmonics, and phase iterations carry it on.
+# The rounding of a phase counts once for each of a hundred harmonics, and corrections carry it on.
 HARMONIC_LIMIT = 5e-3
 NOTES = {"opset": OPSET, "ir_version": IR_VERSION}
 
@@ -207,9 +207,12 @@ def harmonic_artifacts(reference: HarmonicVocoder) -> list[Artifact]:
         drawn = noise_and_phase(list(range(n_batch)), n_frames * audio.hop_length)
         return dict(zip(inputs, (mel, *drawn), strict=True))
 
-    cell, examples = reference.synthesis.speaker, [example(2, 24), example(1, 9)]
-    build = onnx_harmonic.harmonic
-    artifact = _artifact(reference.config, reference, "harmonic", build, inputs, outputs, cell, examples)
+    def sound(*arrays: Tensor) -> Tensor:
+        return Tensor(reference.synthesis.speak(*(array.asnumpy() for array in arrays)))
+
+    reference.set_train(False)
+    build, examples = onnx_harmonic.harmonic, [example(2, 24), example(1, 9)]
+    artifact = _artifact(reference.config, reference, "harmonic", build, inputs, outputs, sound, examples)
     return [replace(artifact, limit=HARMONIC_LIMIT)]
 
 

@@ -9,7 +9,7 @@ from onnx import TensorProto
 from src.audio import mel_filters
 from src.config import AudioConfig
 from src.export.onnx.graph_builder import Graph
-from src.models.harmonic.inference import LARGEST_GAIN, SMALLEST, UPDATES
+from src.models.harmonic.inference import LARGEST_GAIN
 from src.models.harmonic.model import LOUDEST, QUIETEST_NOISE, ConvStack, HarmonicVocoder, source_level
 from src.models.harmonic.source import CLOSEST, interpolation
 from src.models.harmonic.spectra import hann, minimum_phase_matrix, spread_matrix
@@ -171,35 +171,19 @@ def pulses(graph: Graph, phase: str, frequency: str) -> str:
 def corrected(graph: Graph, fourier: Transform, wave: str, wanted: str, net: HarmonicVocoder) -> str:
     """`src.models.harmonic.inference.MelCorrection`: a waveform and log magnitudes of bands (B, n_mels, T)."""
     audio, model = net.config.audio, net.config.model
-    filters = mel_filters(audio)
-    to_mel, spread = graph.constant(filters), graph.constant(spread_matrix(audio).T)
+    to_mel, spread = graph.constant(mel_filters(audio)), graph.constant(spread_matrix(audio).T)
     floor, largest = graph.constant(np.float32(audio.mel_floor)), np.float32(LARGEST_GAIN)
-
-    def magnitudes(spectrum: list[str]) -> str:
-        return graph("Sqrt", graph("Add", *(graph("Mul", part, part) for part in spectrum)))
-
-    def scaled(spectrum: list[str], gain: str) -> list[str]:
-        return [graph("Mul", part, gain) for part in spectrum]
-
-    def with_magnitudes(spectrum: list[str], target: str) -> list[str]:
-        found = graph("Max", magnitudes(spectrum), graph.constant(np.float32(SMALLEST)))
-        return scaled(spectrum, graph("Div", target, found))
-
+    low, high, momentum = graph.constant(-largest), graph.constant(largest), np.float32(model.correction_momentum)
+    more, less = graph.constant(1 + momentum), graph.constant(momentum)
+    spectrum = before = fourier.forward(wave)
     for _ in range(model.mel_corrections):
-        spectrum = fourier.forward(wave)
-        mel = graph("Max", graph("MatMul", to_mel, magnitudes(spectrum)), floor)
-        lacking = graph("Sub", wanted, graph("Log", mel))
-        lacking = graph("Clip", lacking, graph.constant(-largest), graph.constant(largest))
-        wave = fourier.inverse(scaled(spectrum, graph("Exp", graph("MatMul", spread, lacking))))
-    if not model.phase_iterations:
-        return wave
-    spectrum = fourier.forward(wave)
-    suggested = graph("MatMul", graph.constant(filters.T), graph("Exp", wanted))
-    linear, overlaps = suggested, graph.constant(filters.T @ filters)
-    for _ in range(UPDATES):
-        below = graph("Max", graph("MatMul", overlaps, linear), graph.constant(np.float32(1e-12)))
-        linear = graph("Div", graph("Mul", linear, suggested), below)
-    target = graph("Sqrt", graph("Mul", magnitudes(spectrum), linear))
-    for _ in range(model.phase_iterations):
-        spectrum = fourier.forward(fourier.inverse(with_magnitudes(spectrum, target)))
-    return fourier.inverse(with_magnitudes(spectrum, target))
+        magnitude = graph("Sqrt", graph("Add", *(graph("Mul", part, part) for part in spectrum)))
+        mel = graph("Max", graph("MatMul", to_mel, magnitude), floor)
+        lacking = graph("Clip", graph("Sub", wanted, graph("Log", mel)), low, high)
+        gain = graph("Exp", graph("MatMul", spread, lacking))
+        wave = fourier.inverse([graph("Mul", part, gain) for part in spectrum])
+        found = fourier.forward(wave)
+        pairs = zip(found, before, strict=True)
+        spectrum = [graph("Sub", graph("Mul", new, more), graph("Mul", old, less)) for new, old in pairs]
+        before = found
+    return wave
