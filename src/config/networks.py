@@ -120,5 +120,6 @@ register_network(
         cell="src.models.harmonic.model:HarmonicVocoder",
         task="src.train.harmonic:HarmonicTask",
         exporters={"ONNX": "src.export.onnx.artifacts:harmonic_artifacts"},
+        card="hub_meta_harmonic.md",
     )
 )
