@@ -21,8 +21,9 @@ from src.cli import CommandLine, positive, run, seed
 from src.config import network_of
 from src.errors import InputError, some_of
 from src.evaluation.copy_synthesis import copy_synthesis
-from src.evaluation.metrics import Recogniser, find_runaways
+from src.evaluation.metrics import find_runaways
 from src.evaluation.objective import Clip, held_out_clips, measure, table
+from src.evaluation.recognition import RECOGNISERS, Recogniser, load_recogniser
 from src.evaluation.validation import evaluate
 from src.files import write_atomically
 from src.hub.card import shipped_voice
@@ -44,7 +45,10 @@ def main() -> None:
     arguments, overrides = command_line().parse()
     lines = _lines(arguments)
     _check_flags(arguments)
-    recogniser = Recogniser() if arguments.metrics else None
+    recogniser = None
+    if arguments.metrics:
+        arguments.recogniser = arguments.recogniser or "whisper"
+        recogniser = load_recogniser(arguments.recogniser)
     clips = held_out_clips(arguments.data_path, arguments.ids, arguments.clips) if arguments.metrics else []
     runtime.setup(arguments.seed)
     compute = griffin_lim_aside(arguments, speaks=bool(lines))  # before the network, see there
@@ -100,6 +104,11 @@ def command_line() -> CommandLine:
         type=positive,
         metavar="N",
         help="with --metrics: number of clips, evenly spaced (default: 50; with --ids all)",
+    )
+    command.add_argument(
+        "--recogniser",
+        choices=list(RECOGNISERS),
+        help="with --metrics: who listens; error rates of two recognisers cannot be compared (default: whisper)",
     )
     command.add_argument(
         "--copy_synthesis",
@@ -170,8 +179,8 @@ def _check_flags(arguments: Namespace) -> None:
         raise InputError(f"--data_path without --metrics measures without a vocoder; leave out {', '.join(given)}")
     if arguments.metrics and not arguments.data_path:
         raise InputError("--metrics needs --data_path, a dataset made by scripts/preprocess.py")
-    if (arguments.ids or arguments.clips) and not arguments.metrics:
-        raise InputError("--ids and --clips choose what --metrics measures; give --metrics and --data_path")
+    if (arguments.ids or arguments.clips or arguments.recogniser) and not arguments.metrics:
+        raise InputError("--ids, --clips and --recogniser belong to --metrics; give --metrics and --data_path")
     if not arguments.copy_synthesis:
         if arguments.data_path and not arguments.checkpoint:
             raise InputError("--checkpoint is needed")
@@ -258,6 +267,7 @@ def _measure(
     validation: dict[str, Any],
 ) -> dict[str, Any]:
     metrics = measure(net, clips, vocoder, recogniser, arguments.output_dir, arguments.seed)
+    metrics |= {"recogniser": arguments.recogniser}
     text = table(validation | metrics)
     write_atomically(arguments.output_dir / "metrics.md", f"{text}\n".encode())
     print(f"\n{text}\n\nsee {arguments.output_dir / 'metrics.json'}, and listen to {arguments.output_dir / 'held_out'}")

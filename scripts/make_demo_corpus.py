@@ -1,7 +1,8 @@
-"""Make a corpus in the LJSpeech layout of sentences that flite's voice slt speaks; by default demo_corpus/.
+"""Make a corpus in the LJSpeech layout of sentences that flite or Piper speaks; by default demo_corpus/, by flite.
 
 python scripts/make_demo_corpus.py --sentences lines.txt --output_dir data/slt
-python scripts/make_demo_corpus.py --sentences LJSpeech-1.1/metadata.csv --ids train_ids.txt --output_dir data/slt
+python scripts/make_demo_corpus.py --sentences demo_voice/sentences.txt --output_dir data/joe \\
+    --program piper --piper_python piper/bin/python --audio.sample_rate 22050
 """
 
 import os
@@ -12,7 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.cli import CommandLine, run
 from src.config import load_config
-from src.data.flite_corpus import make_corpus, read_sentences
+from src.data.speech_programs import Flite, Piper
+from src.data.spoken_corpus import make_corpus, read_sentences
 
 DEMO = Path(__file__).resolve().parents[1] / "demo_corpus"
 
@@ -26,13 +28,30 @@ def main() -> None:
     parser.add_argument("--ids", type=Path, help="file with one id per line: speak only these")
     parser.add_argument("--output_dir", type=Path, default=DEMO, help="the corpus folder to make")
     parser.add_argument(
-        "--config", type=Path, help="YAML file with audio.sample_rate (default: 16000, the voice's own)"
+        "--config", type=Path, help="YAML file with audio.sample_rate (default: 16000, the rate of flite's voice)"
     )
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="number of flite processes")
+    parser.add_argument(
+        "--program",
+        choices=["flite", "piper"],
+        default="flite",
+        help="who speaks: flite's voice slt, or Piper's voice joe",
+    )
+    parser.add_argument(
+        "--piper_python",
+        type=Path,
+        default=Path(sys.executable),
+        help="a Python with requirements-piper.txt installed (default: this one)",
+    )
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="number of processes that speak")
     arguments, overrides = parser.parse()
     config = load_config(arguments.config or {"audio": {"sample_rate": 16000}}, overrides)
     sentences = read_sentences(arguments.sentences, arguments.ids)
-    seconds = make_corpus(sentences, arguments.output_dir, config.audio.sample_rate, max(1, arguments.workers))
+    workers = max(1, arguments.workers)
+    program = Flite() if arguments.program == "flite" else Piper(arguments.piper_python, workers)
+    try:
+        seconds = make_corpus(sentences, arguments.output_dir, config.audio.sample_rate, program, workers)
+    finally:
+        program.close()
     print(
         f"{arguments.output_dir}: {len(sentences)} clips, {seconds / 60:.1f} minutes at {config.audio.sample_rate} Hz"
     )

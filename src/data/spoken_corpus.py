@@ -1,9 +1,6 @@
-"""A corpus in the layout of LJSpeech, spoken by the `slt` voice of flite: clean, free and reproducible."""
+"""A corpus in the layout of LJSpeech, spoken by a program: flite or Piper."""
 
-import os
 import shutil
-import subprocess
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +8,9 @@ from typing import NamedTuple
 import librosa
 import numpy as np
 from tqdm import tqdm
-from unidecode import unidecode
 
 from src.audio import load_wav, save_wav
+from src.data.speech_programs import SpeechProgram
 from src.errors import InputError
 from src.files import read_text
 
@@ -47,7 +44,7 @@ def read_sentences(path: Path, ids_path: Path | None = None) -> list[Sentence]:
         where = f"{path}:{number}"
         name, *texts = (field.strip() for field in line.split("|"))
         sentence = (
-            Sentence(where, name, texts[0], texts[-1]) if texts else Sentence(where, f"slt-{number:05d}", name, name)
+            Sentence(where, name, texts[0], texts[-1]) if texts else Sentence(where, f"line-{number:05d}", name, name)
         )
         if len(texts) > 2 or not sentence.text or not sentence.spoken:
             raise InputError(f"{where}: expected text, id|text or id|text|text as spoken, found '{line.strip()}'")
@@ -66,22 +63,24 @@ def read_sentences(path: Path, ids_path: Path | None = None) -> list[Sentence]:
     return list(sentences.values())
 
 
-def make_corpus(sentences: list[Sentence], output_dir: Path, sample_rate: int, workers: int) -> float:
-    """Have flite speak every sentence. The folder appears complete or not at all, and has the same bytes each time.
+def make_corpus(
+    sentences: list[Sentence], output_dir: Path, sample_rate: int, program: SpeechProgram, workers: int
+) -> float:
+    """Have a program speak every sentence. The folder appears complete or not at all.
 
     The sentences are kept in it as `sentences.txt`, beside `metadata.csv` and `wavs/`. A corpus made before is
-    replaced.
+    replaced. If this is interrupted, the folder `.NAME.partial` beside it has what was spoken, and the next call goes
+    on from there.
 
     Args:
-        workers: processes of flite that run at a time.
+        workers: texts that are spoken at a time.
 
     Returns:
         Seconds of speech.
 
     Raises:
-        InputError: no flite or no voice slt, a sentence without anything to speak, other files in `output_dir`.
+        InputError: the program cannot speak, a sentence without anything to speak, other files in `output_dir`.
     """
-    _check_flite()
     output_dir = output_dir.resolve()
     if output_dir.exists():
         found = {path.name for path in output_dir.iterdir()} if output_dir.is_dir() else {"a file"}
@@ -89,46 +88,45 @@ def make_corpus(sentences: list[Sentence], output_dir: Path, sample_rate: int, w
             raise InputError(
                 f"{output_dir}: holds something other than a corpus made by this script; choose another --output_dir"
             )
-    stage = output_dir.with_name(f".{output_dir.name}.{os.getpid()}")
+    stage = output_dir.with_name(f".{output_dir.name}.partial")
+    made_of = "".join("|".join(sentence[1 : 3 + (sentence.text != sentence.spoken)]) + "\n" for sentence in sentences)
+    key = f"{type(program).__name__} {sample_rate}\n{made_of}"
     try:
-        (stage / "wavs").mkdir(parents=True)
+        if not (stage / "key").is_file() or (stage / "key").read_text(encoding="utf-8") != key:
+            shutil.rmtree(stage, ignore_errors=True)
+            (stage / "wavs").mkdir(parents=True)
+            (stage / "key").write_text(key, encoding="utf-8")
         with ThreadPoolExecutor(workers) as pool:  # threads that wait for processes
-            lengths = pool.map(lambda sentence: _speak(sentence, stage / "wavs", sample_rate), sentences)
-            samples = sum(tqdm(lengths, total=len(sentences), desc="speaking", unit="clip"))
-        _write_lines(stage / "metadata.csv", ("|".join(sentence[1:]) for sentence in sentences))
-        _write_lines(
-            stage / "sentences.txt",
-            ("|".join(sentence[1 : 3 + (sentence.text != sentence.spoken)]) for sentence in sentences),
+            lengths = pool.map(lambda sentence: _speak(sentence, stage / "wavs", sample_rate, program), sentences)
+            try:
+                samples = sum(tqdm(lengths, total=len(sentences), desc="speaking", unit="clip"))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        (stage / "metadata.csv").write_text(
+            "".join("|".join(sentence[1:]) + "\n" for sentence in sentences), encoding="utf-8"
         )
+        (stage / "sentences.txt").write_text(made_of, encoding="utf-8")
+        (stage / "key").unlink()
         shutil.rmtree(output_dir, ignore_errors=True)
         stage.rename(output_dir)
     except OSError as error:
         raise InputError(f"{output_dir}: cannot be written ({error.strerror})") from error
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
     return samples / sample_rate
 
 
-def _speak(sentence: Sentence, folder: Path, sample_rate: int) -> int:
+def _speak(sentence: Sentence, folder: Path, sample_rate: int, program: SpeechProgram) -> int:
+    """Speak a sentence unless that is done, trimmed; returns its number of samples."""
     path = folder / f"{sentence.id}.wav"
-    subprocess.run(
-        ["flite", "-voice", "slt", "-t", unidecode(sentence.spoken), "-o", str(path)], check=True, capture_output=True
-    )
-    wav = load_wav(path, sample_rate)
-    if np.abs(wav).max() < 0.01:  # without a word to speak, flite only breathes
-        raise InputError(f"{sentence.where}: flite has nothing to say for '{sentence.spoken}'")
+    if path.is_file():
+        return len(load_wav(path, sample_rate))
+    new = folder / f".{sentence.id}.wav"
+    program.speak(sentence.spoken, new)
+    wav = load_wav(new, sample_rate)
+    if np.abs(wav).max(initial=0) < 0.01:  # without a word to speak, flite only breathes
+        new.unlink()
+        raise InputError(f"{sentence.where}: nothing to say for '{sentence.spoken}'")
     wav, _ = librosa.effects.trim(wav, top_db=SILENCE_DB, frame_length=512, hop_length=128)
-    save_wav(path, wav, sample_rate)
+    save_wav(new, wav, sample_rate)
+    new.replace(path)
     return len(wav)
-
-
-def _check_flite() -> None:
-    if not shutil.which("flite"):
-        raise InputError("flite is not installed; on Debian or Ubuntu: apt install flite")
-    voices = subprocess.run(["flite", "-lv"], check=True, capture_output=True, text=True).stdout
-    if "slt" not in voices.split():  # flite would silently take another voice
-        raise InputError(f"this flite has no voice slt ({' '.join(voices.split())}); Debian's package flite has it")
-
-
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
