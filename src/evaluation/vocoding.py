@@ -79,10 +79,10 @@ def numbers(copies: Sequence[Copy], audio: AudioConfig) -> dict[str, float | int
     """Means over all clips and frames.
 
     Returns:
-        pesq, mean over clips, None if it finds no speech in any; log_mel_rmse, root mean square over bands and frames; f0_cents, median of the absolute
-        difference over frames voiced in both, None if there are none; voicing_error, share of frames of which only one
-        is voiced; real_time_factor, seconds of computing for a second of sound; processor_factor, the same in seconds
-        of a core; clips and seconds measured.
+        pesq, mean over clips, None if it finds no speech in any; log_mel_rmse, root mean square over bands and frames;
+        f0_cents, median of the absolute difference over frames voiced in both, None if there are none; voicing_error,
+        share of frames of which only one is voiced; real_time_factor, seconds of computing for a second of sound;
+        processor_factor, the same in seconds of a core; clips and seconds measured.
     """
     seconds = sum(len(copy.wav) for copy in copies) / audio.sample_rate
     scores = [copy.pesq for copy in copies if copy.pesq is not None]
