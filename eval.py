@@ -5,30 +5,31 @@ python eval.py --checkpoint x.ckpt --text_file lines.txt --waveglow_checkpoint w
 python eval.py --checkpoint x.ckpt --data_path data/ljspeech --output_dir out
 python eval.py --checkpoint x.ckpt --data_path data/ljspeech --metrics --ids test_ids.txt --output_dir out
 python eval.py --copy_synthesis in.wav --waveglow_checkpoint w.ckpt --output_dir out
+python eval.py --mel x.npy --waveglow_checkpoint w.ckpt --output_dir out
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -I` leaves it out
+
 from src import runtime
-from src.cli import CommandLine, positive, run, seed
+from src.cli import CommandLine, positive, run, seed, spoken
 from src.config import network_of
 from src.errors import InputError, some_of
-from src.evaluation.copy_synthesis import copy_synthesis
+from src.evaluation.copy_synthesis import MEL_SCALES, copy_synthesis, speak_mel
 from src.evaluation.metrics import find_runaways
 from src.evaluation.objective import Clip, held_out_clips, measure, table
 from src.evaluation.recognition import RECOGNISERS, Recogniser, load_recogniser
 from src.evaluation.validation import evaluate
-from src.files import write_atomically
 from src.hub.card import shipped_voice
 from src.models.factory import create_model
-from src.synthesis.output import save
+from src.synthesis.output import remove_results, save, write_results
 from src.synthesis.synthesis import Line, Utterance, read_lines, synthesise
 from src.synthesis.vocoder import Vocoder
 from src.synthesis.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, griffin_lim_aside, vocoder_for
@@ -65,22 +66,29 @@ def main() -> None:
         _speak(net, lines, vocoder, arguments.output_dir, facts)
     elif arguments.copy_synthesis:
         _copy(net, arguments.copy_synthesis, vocoder, arguments.output_dir, facts)
+    elif arguments.mel:
+        result = speak_mel(arguments.mel, arguments.mel_scale, vocoder, net.config.audio, arguments.output_dir)
+        write_results(arguments.output_dir / "summary.json", {**facts, **result})
+        print(f"{arguments.output_dir / result['wav']}: {result['seconds']:.1f} s by {facts['vocoder']}")
     else:
         metrics = _validate(net, arguments.data_path, arguments.output_dir)
         if recogniser:
             metrics |= _measure(net, clips, vocoder, recogniser, arguments, metrics)
-        _write(arguments.output_dir / "metrics.json", metrics | facts)
+        write_results(arguments.output_dir / "metrics.json", metrics | facts)
 
 
 def command_line() -> CommandLine:
     """Define the flags."""
-    command = CommandLine(__doc__.splitlines()[0])
+    command = CommandLine(__doc__)
     command.add_argument(
         "--checkpoint",
         type=Path,
         help="the network, with its configuration inside (default for speaking: the voice that hub_meta.md names)",
     )
-    command.add_argument("--text", type=str, help="text to speak")
+    command.add_argument(
+        "--speaker", type=str, help="name or number of the voice, if the network has several (default: the first)"
+    )
+    command.add_argument("--text", type=spoken, help="text to speak")
     command.add_argument(
         "--text_file", type=Path, help="file of lines, each spoken into its own wav; lines without a sound are left out"
     )
@@ -118,6 +126,15 @@ def command_line() -> CommandLine:
         "audio settings are those of --waveglow_checkpoint or --checkpoint",
     )
     command.add_argument(
+        "--mel",
+        type=Path,
+        metavar="NPY",
+        help="turn this log mel spectrogram (.npy, or .npz of scripts/align.py) into sound instead of speaking",
+    )
+    command.add_argument(
+        "--mel_scale", choices=MEL_SCALES, help="scale of --mel (default: the vocoder's, which is checked)"
+    )
+    command.add_argument(
         "--output_dir", type=Path, required=True, help="folder for the results; those of an earlier run are replaced"
     )
     add_vocoder_flags(command)
@@ -134,7 +151,16 @@ def _network(arguments: Namespace, overrides: dict[str, Any], speaks: bool) -> t
     if speaks and network_of(net.config).kind != "acoustic":
         name, flag = net.config.model.name, "--waveglow_checkpoint"
         raise InputError(f"{checkpoint}: is a {name}, which speaks no text; it may be meant as {flag}")
-    return net, {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
+    facts = {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
+    if arguments.speaker is not None:
+        if not speaks:
+            raise InputError("--speaker chooses the voice of --text and --text_file; leave it out")
+        net.choose_voice(arguments.speaker)
+        facts["speaker"] = arguments.speaker
+    elif speaks and len(net.config.data.speakers) > 1 and not arguments.metrics:
+        voices = some_of(net.config.data.speakers, 5)
+        print(f"note: speaks with the first of its voices; --speaker chooses another: {voices}", file=sys.stderr)
+    return net, facts
 
 
 def _make_folder(folder: Path) -> None:
@@ -146,8 +172,9 @@ def _make_folder(folder: Path) -> None:
 
 def _lines(arguments: Namespace) -> list[Line]:
     text, text_file = arguments.text, arguments.text_file
-    if sum(given is not None for given in (text, text_file, arguments.data_path, arguments.copy_synthesis)) != 1:
-        raise InputError("give one of --text, --text_file, --data_path and --copy_synthesis")
+    sources = text, text_file, arguments.data_path, arguments.copy_synthesis, arguments.mel
+    if sum(given is not None for given in sources) != 1:
+        raise InputError("give one of --text, --text_file, --data_path, --copy_synthesis and --mel")
     if text is not None:
         if not text.strip():
             raise InputError("--text is empty")
@@ -181,12 +208,15 @@ def _check_flags(arguments: Namespace) -> None:
         raise InputError("--metrics needs --data_path, a dataset made by scripts/preprocess.py")
     if (arguments.ids or arguments.clips or arguments.recogniser) and not arguments.metrics:
         raise InputError("--ids, --clips and --recogniser belong to --metrics; give --metrics and --data_path")
-    if not arguments.copy_synthesis:
+    if arguments.mel_scale and not arguments.mel:
+        raise InputError("--mel_scale is for --mel")
+    alone = "--copy_synthesis" if arguments.copy_synthesis else "--mel" if arguments.mel else None
+    if not alone:
         if arguments.data_path and not arguments.checkpoint:
             raise InputError("--checkpoint is needed")
     elif bool(arguments.checkpoint) == bool(arguments.waveglow_checkpoint):
-        raise InputError("--copy_synthesis needs one of --waveglow_checkpoint and --checkpoint")
-    check_vocoder_flags(arguments, copying=arguments.copy_synthesis is not None)
+        raise InputError(f"{alone} needs one of --waveglow_checkpoint and --checkpoint")
+    check_vocoder_flags(arguments, copying=alone is not None)
 
 
 def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:
@@ -195,7 +225,7 @@ def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path
     rows, seconds, cut, began = [], 0.0, [], time.perf_counter()
     for utterance in synthesise(net, lines, vocoder, facts["seed"], progress=True):
         if not rows:
-            _clear(output_dir)
+            remove_results(output_dir)
         rows.append(save(utterance, output_dir, f"{utterance.line.number:0{width}}", net.config))
         seconds += utterance.seconds
         cut += _cut_off(utterance)
@@ -203,7 +233,7 @@ def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path
     whole = {"seconds": spoken, "real_time_factor": seconds / spoken, "elapsed_seconds": time.perf_counter() - began}
     letters = list(dict.fromkeys(word for line in lines for word in unknown_words(line.text, net.config)))
     whole |= {"words_spoken_as_letters": letters}
-    _write(output_dir / "summary.json", {**facts, "sample_rate": audio.sample_rate, **whole, "lines": rows})
+    write_results(output_dir / "summary.json", {**facts, "sample_rate": audio.sample_rate, **whole, "lines": rows})
     if letters:
         print(f"note: not in the dictionary, spoken as letters are read: {some_of(letters, 10)}", file=sys.stderr)
     if loud := [f"line {row['line']}" for row in rows if row["peak"] > 1]:
@@ -224,16 +254,6 @@ def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path
     print(f"{output_dir}: {len(rows)} wav, {speed}, see summary.json")
 
 
-def _clear(output_dir: Path) -> None:
-    """Remove the files of an earlier run, which may have had more lines than this one."""
-    (output_dir / "summary.json").unlink(missing_ok=True)
-    for mel in output_dir.glob("*_mel.npy"):
-        name = mel.name.removesuffix("_mel.npy")
-        if name.isdecimal():
-            for path in (mel, output_dir / f"{name}.wav", output_dir / f"{name}.png"):
-                path.unlink(missing_ok=True)
-
-
 def _cut_off(utterance: Utterance) -> list[str]:
     """Return the line's name for a warning if sentences of it were cut off by max_decoder_steps."""
     n_sentences, n_cut = (
@@ -247,7 +267,7 @@ def _cut_off(utterance: Utterance) -> list[str]:
 
 def _copy(net: nn.Cell, recording: Path, vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:
     result = copy_synthesis(recording, vocoder, net.config.audio, output_dir)
-    _write(output_dir / "summary.json", {**facts, **result})
+    write_results(output_dir / "summary.json", {**facts, **result})
     distance = f"log-spectral distance to the recording {result['log_spectral_distance']:.2f} dB"
     print(f"{output_dir / result['wav']}: by {facts['vocoder']}, {distance}, see summary.json")
 
@@ -269,13 +289,9 @@ def _measure(
     metrics = measure(net, clips, vocoder, recogniser, arguments.output_dir, arguments.seed)
     metrics |= {"recogniser": arguments.recogniser}
     text = table(validation | metrics)
-    write_atomically(arguments.output_dir / "metrics.md", f"{text}\n".encode())
+    write_results(arguments.output_dir / "metrics.md", text)
     print(f"\n{text}\n\nsee {arguments.output_dir / 'metrics.json'}, and listen to {arguments.output_dir / 'held_out'}")
     return metrics
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    write_atomically(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 if __name__ == "__main__":

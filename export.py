@@ -1,12 +1,16 @@
 """Write a trained network in a format for inference, after a comparison with the network itself.
 
 python export.py --checkpoint x.ckpt --file_format MINDIR --output_dir out
+python export.py --checkpoint x.ckpt --file_format MINDIR --fixed_frames 400 --output_dir out
 python export.py --checkpoint x.ckpt --file_format ONNX --model.prenet_dropout 0 --output_dir out
 """
 
+import sys
 from argparse import BooleanOptionalAction
 from pathlib import Path
 from typing import get_args
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -I` leaves it out
 
 from src.cli import CommandLine, positive, run
 from src.export.writing import ExportMismatch, FileFormat, export
@@ -14,7 +18,7 @@ from src.export.writing import ExportMismatch, FileFormat, export
 
 def main() -> None:
     """Parse the command line, export, report."""
-    command = CommandLine(__doc__.splitlines()[0])
+    command = CommandLine(__doc__)
     command.add_argument("--checkpoint", type=Path, required=True, help="the network, a Tacotron 2 or a WaveGlow")
     command.add_argument(
         "--file_format",
@@ -29,6 +33,13 @@ def main() -> None:
         "--max_symbols",
         type=positive,
         help="of Tacotron 2 as MINDIR or AIR: longest text (default: text.max_sentence_length)",
+    )
+    command.add_argument("--speaker", help="voice of the files, if the network has several (default: the first)")
+    command.add_argument(
+        "--fixed_frames",
+        type=positive,
+        metavar="FRAMES",
+        help="of MINDIR: also write parts of fixed sizes and without loops, that take so many frames at once",
     )
     command.add_argument(
         "--verify", action=BooleanOptionalAction, default=True, help="run what was written and compare (default: yes)"

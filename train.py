@@ -1,12 +1,16 @@
 """Train a network on a preprocessed corpus."""
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -I` leaves it out
 
 from src import runtime
 from src.cli import CommandLine, run
 from src.config import load_config
 from src.errors import InputError
-from src.train.loop import Diverged, Training
+from src.train.divergence import Diverged
+from src.train.loop import Training
 from src.train.run_folder import latest
 
 

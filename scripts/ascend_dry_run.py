@@ -80,7 +80,7 @@ def say(result: Result) -> None:
 
 def main() -> None:
     """Parse, compile, report."""
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a training step of 8 ranks and a free-running graph only")
     parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="file to write all results to")
     parser.add_argument("--page", type=Path, help="also write the table into this page, between its marks")

@@ -202,7 +202,7 @@ class Benchmark:
 
 def main() -> None:
     """Parse the command line, measure, print the rows and write them."""
-    parser = CommandLine(__doc__.splitlines()[0])
+    parser = CommandLine(__doc__)
     parser.add_argument("--config", type=Path, help="YAML file of the network (default: full width)")
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="file for machine, settings and rows")
     parser.add_argument(

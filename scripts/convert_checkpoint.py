@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _parser() -> CommandLine:
-    parser = CommandLine(__doc__.splitlines()[0])
+    parser = CommandLine(__doc__)
     parser.usage = "%(prog)s SOURCE DEST [--flag value ...] [--section.key value ...]"
     add = parser.add_argument
     add("source", metavar="SOURCE", help="checkpoint to convert: a PyTorch or safetensors file, or a MindSpore .ckpt")

@@ -88,6 +88,8 @@ class Server(ThreadingHTTPServer):
         Other names are refused: a foreign page could let its own name point to this server (DNS rebinding).
         """
         name = ""
+        if "@" in host:  # what stands before it would be a user's name
+            return False
         with suppress(ValueError):
             name = urlsplit(f"//{host}").hostname or ""
             return ipaddress.ip_address(name).is_loopback or not self.private
@@ -260,7 +262,7 @@ def speakable(text: object, config: TextConfig) -> str:
 
 def main() -> None:
     """Parse the command line, load the voice, serve until Ctrl-C."""
-    command = CommandLine(__doc__.splitlines()[0])
+    command = CommandLine(__doc__)
     command.add_argument("--checkpoint", type=Path, help="the network (default: the voice that hub_meta.md names)")
     command.add_argument(
         "--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 lets other machines in (default: 127.0.0.1)"

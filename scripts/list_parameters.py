@@ -25,7 +25,7 @@ Every key of the configuration. Each is a line of a YAML file in `config/` and a
 
 def main() -> None:
     """Parse the command line and write the page."""
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--page", type=Path, default=PAGE, help="where to write it")
     write_atomically(parser.parse_args().page, page().encode())
 

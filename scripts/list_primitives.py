@@ -62,7 +62,7 @@ OF_SEVERAL_RANKS = "AllReduce"  # a single process cannot compile it
 
 def main() -> None:
     """Parse the command line, compile, write."""
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--page", type=Path, default=PAGE, help="page to write into, between its two marks")
     page = parser.parse_args().page
     try:
@@ -155,12 +155,13 @@ GRAPHS = [
 ]
 
 
-def example(config: Config, n_frames: int = 3) -> Batch | SegmentBatch:
-    """A batch for either network, of `n_frames` for Tacotron 2."""
-    n_mels, lengths, indices = config.audio.n_mels, np.array([3, 2], np.int32), np.arange(2, dtype=np.int32)
+def example(config: Config, n_frames: int = 3, n_symbols: int = 3) -> Batch | SegmentBatch:
+    """A batch for either network, of `n_frames` and `n_symbols` for Tacotron 2."""
+    n_mels, lengths, indices = config.audio.n_mels, np.array([n_symbols, 2], np.int32), np.arange(2, dtype=np.int32)
     if config.model.name == "tacotron2":
         frames = np.array([n_frames, 2], np.int32)
-        return Batch(np.ones((2, 3), np.int32), lengths, np.ones((2, n_mels, n_frames), np.float32), frames, indices)
+        text = np.ones((2, n_symbols), np.int32)
+        return Batch(text, lengths, np.ones((2, n_mels, n_frames), np.float32), frames, indices, indices)
     return SegmentBatch(
         np.ones((2, n_mels, 8), np.float32), np.ones((2, 8 * config.audio.hop_length), np.float32), indices
     )

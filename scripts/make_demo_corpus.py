@@ -21,7 +21,7 @@ DEMO = Path(__file__).resolve().parents[1] / "demo_corpus"
 
 def main() -> None:
     """Parse the command line, speak, report."""
-    parser = CommandLine(__doc__.splitlines()[0])
+    parser = CommandLine(__doc__)
     parser.add_argument(
         "--sentences", type=Path, default=DEMO / "sentences.txt", help="lines of text, id|text or id|text|spoken"
     )

@@ -15,7 +15,7 @@ from src.hub.card import read_header
 
 def main() -> None:
     """Parse the command line, bundle, report."""
-    parser = CommandLine(__doc__.splitlines()[0])
+    parser = CommandLine(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="our .ckpt of either network")
     parser.add_argument(
         "--output_dir", type=Path, required=True, help="folder to make; files of the other network in it stay"

@@ -17,7 +17,7 @@ from src.train.log import TrainingLog
 
 def main() -> None:
     """Parse the command line, read, draw, print the picture's path."""
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "output_dir",
         type=Path,

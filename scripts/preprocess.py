@@ -1,4 +1,4 @@
-"""Make a MindRecord dataset of recordings: a corpus in the LJSpeech layout, or a list of `path|text`.
+"""Make a MindRecord dataset of recordings: a corpus in the LJSpeech layout, or a list of recordings and texts.
 
 python scripts/preprocess.py --data_path LJSpeech-1.1 --output_dir data/ljspeech --config config/tacotron2_ljspeech.yaml
 """
@@ -12,13 +12,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.cli import CommandLine, run
 from src.config import load_config
+from src.data.audio_checks import read_csv
 from src.data.file_list import BadRowsError
 from src.data.preprocess import preprocess
+from src.errors import InputError, some_of
+from src.plotting import save_overview
 
 
-def main() -> None:
-    """Parse the command line, preprocess, report."""
-    parser = CommandLine(__doc__.splitlines()[0])
+def command_line() -> CommandLine:
+    """Define the flags."""
+    parser = CommandLine(__doc__)
     parser.add_argument(
         "--data_path",
         type=Path,
@@ -27,10 +30,17 @@ def main() -> None:
     parser.add_argument(
         "--file_list",
         type=Path,
-        help="list of path|text, in place of metadata.csv; paths start from --data_path or the list's folder",
+        help="list of path|text, path|text|speaker and the like, csv with a header or JSON lines, in place of "
+        "metadata.csv; paths start from --data_path or the list's folder",
+    )
+    parser.add_argument(
+        "--columns",
+        help="what the list's columns are, in order (id, path, text, normalised, speaker, - for none), such as "
+        "path,speaker,text; or by names, such as path=clip,text=sentence (default: recognised, and printed)",
     )
     parser.add_argument("--output_dir", type=Path, required=True, help="the dataset folder to make")
     parser.add_argument("--config", type=Path, help="YAML file; every key can also be given as a flag")
+    parser.add_argument("--val_file_list", type=Path, help="a second list, like --file_list, of the validation clips")
     parser.add_argument(
         "--val_ids", type=Path, help="file with one validation id per line, instead of data.val_fraction"
     )
@@ -43,13 +53,24 @@ def main() -> None:
         "--workers", type=int, default=os.cpu_count(), help="number of processes (default: one per core)"
     )
     parser.add_argument("--skip_bad", action="store_true", help="leave bad rows out and list them in skipped.csv")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="PNG",
+        help="draw an overview of the recordings: lengths, pace, silence, loudness, and the 20 that stand out most",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a dataset of other recordings or settings")
-    arguments, overrides = parser.parse()
+    return parser
+
+
+def main() -> None:
+    """Parse the command line, preprocess, report."""
+    arguments, overrides = command_line().parse()
+    if arguments.report and arguments.report.suffix.lower() != ".png":
+        raise InputError(f"{arguments.report}: the report is a picture; its name must end with .png")
     config = load_config(arguments.config, overrides)
-    options = {
-        key: getattr(arguments, key)
-        for key in ("data_path", "file_list", "val_ids", "train_ids", "workers", "skip_bad", "overwrite")
-    }
+    names = "data_path file_list columns val_file_list val_ids train_ids workers skip_bad overwrite"
+    options = {key: getattr(arguments, key) for key in names.split()}
     try:
         stats, already_done = preprocess(arguments.output_dir, config, **options)
     except BadRowsError as error:
@@ -63,6 +84,18 @@ def main() -> None:
         print(f"skipped: {stats['skipped']} bad rows, see {arguments.output_dir / 'skipped.csv'}")
     if stats["left_out"]:
         print(f"left out: {stats['left_out']} clips that are in neither id list")
+    if too_long := stats.get("too_long"):
+        print(f"left out: {len(too_long)} clips longer than data.max_seconds: {some_of(too_long, 10)}")
+    if arguments.report:
+        _report(arguments.output_dir, arguments.report)
+
+
+def _report(dataset: Path, picture: Path) -> None:
+    table = dataset / "audio.csv"
+    if not table.exists():
+        raise InputError(f"{table}: is missing, the dataset was made by an earlier version; make it with --overwrite")
+    save_overview(picture, read_csv(table), dataset.resolve().name)
+    print(f"overview of the recordings: {picture}")
 
 
 if __name__ == "__main__":

@@ -192,7 +192,7 @@ def _say(*lines: str) -> None:
 def main() -> int:
     """Start the ranks, wait, report. Returns the exit status."""
     if {"-h", "--help"} & set(sys.argv[1:2]):
-        print(__doc__.rstrip())
+        print((__doc__ or "").rstrip())
         return 0
     try:
         log_dir, first, number, *command = sys.argv[1:]

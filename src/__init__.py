@@ -4,8 +4,15 @@ So the text and audio modules, and the worker processes of preprocessing, start 
 """
 
 import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+try:
+    os.getcwd()
+except OSError as error:  # MindSpore's import would end in a page of traces
+    print(f"error: the working directory cannot be used ({error.strerror}); change to another one", file=sys.stderr)
+    raise SystemExit(2) from None
 
 os.environ.setdefault("GLOG_v", "3")  # MindSpore warns about its own internals; must be set before it is imported
 

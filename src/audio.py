@@ -20,7 +20,7 @@ _STREAMED = 0x7FFFF000  # bytes; a program that writes a wav to a pipe does not 
 
 
 def load_wav(path: str | Path, sample_rate: int) -> np.ndarray:
-    """Read an audio file (wav, flac, anything that libsndfile reads) as mono at `sample_rate`.
+    """Read an audio file (wav, flac, mp3, ogg, anything that libsndfile reads) as mono at `sample_rate`.
 
     Returns:
         float32 [samples] in [-1, 1].
@@ -28,28 +28,78 @@ def load_wav(path: str | Path, sample_rate: int) -> np.ndarray:
     Raises:
         InputError: no such file, not audio, truncated, empty, or samples that are NaN or far outside [-1, 1].
     """
+    return to_mono(*read_audio(path), sample_rate)
+
+
+def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
+    """Read an audio file as it is. Returns float32 [samples, channels], and samples per second.
+
+    Raises:
+        InputError: as `load_wav`.
+    """
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
     try:
         with soundfile.SoundFile(path) as file:
-            wav = file.read(dtype="float32", always_2d=True).mean(1)  # (samples,)
+            samples = file.read(dtype="float32", always_2d=True)
             rate, header = file.samplerate, file.extra_info
     except (soundfile.SoundFileError, OSError) as error:
         raise InputError(
-            f"{path}: cannot be read as audio, it may be damaged ({getattr(error, 'error_string', error)})"
+            f"{path}: cannot be read as audio ({getattr(error, 'error_string', error)}); it may be damaged, or in a "
+            "format that libsndfile does not know, such as m4a: convert it to wav or flac"
         ) from error
     # libsndfile reads a truncated wav without an error; only its log says that samples are missing.
     sizes = re.search(r"^data : (\d+) \(should be (\d+)\)", header, re.MULTILINE)
     if sizes and int(sizes[2]) < int(sizes[1]) < _STREAMED:
         raise InputError(f"{path}: truncated, it holds {sizes[2]} of {sizes[1]} bytes of samples")
-    if not len(wav):
+    if not len(samples):
         raise InputError(f"{path}: has no samples")
-    peak = np.abs(wav).max()
+    peak = np.abs(samples).max()
     if not peak <= 2:  # also true of NaN; decoders and filters may push a loud recording a little above 1
         raise InputError(f"{path}: float samples must be numbers within [-1, 1], the largest is {peak:g}")
+    return samples, rate
+
+
+def to_mono(samples: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
+    """Bring samples [samples, channels] to one channel at `sample_rate`: float32 [samples] in [-1, 1].
+
+    It is the mean of the channels, or the first one where they are opposite and the mean would cancel them.
+    """
+    wav = samples[:, 0] if are_opposite(samples) else samples.mean(1)  # (samples,)
     if rate != sample_rate:
         wav = librosa.resample(wav, orig_sr=rate, target_sr=sample_rate, res_type="soxr_hq")
     return np.clip(wav, -1, 1)
+
+
+def are_opposite(samples: np.ndarray) -> bool:
+    """Return whether channels [samples, channels] cancel each other: less than 1 % of their power is in the mean."""
+    return samples.shape[1] > 1 and float(np.square(samples.mean(1)).mean()) < 0.01 * float(np.square(samples).mean())
+
+
+def find_speech(wav: np.ndarray, sample_rate: int, trim_db: float) -> tuple[int, int]:
+    """Find where the silence at both ends of a recording stops.
+
+    A frame of 40 ms is silent if it is more than `trim_db` below the loudest one, each without its mean. 50 ms of
+    silence beside the speech belong to it, so that soft consonants are not cut.
+
+    Args:
+        wav: float [samples].
+
+    Returns:
+        First sample of the speech and the one behind its last; the whole recording if all of it is silent.
+    """
+    hop = max(1, sample_rate // 100)
+    starts = np.arange(0, len(wav), hop)
+    centred = wav - wav.mean()  # so that an offset does not cost precision
+    counts = np.diff([*starts, len(wav)])
+    sums, squares = (np.add.reduceat(values, starts, dtype=np.float64) for values in (centred, np.square(centred)))
+    frames = [np.convolve(values, np.ones(min(4, len(starts))), "valid") for values in (counts, sums, squares)]
+    power = frames[2] / frames[0] - (frames[1] / frames[0]) ** 2
+    loud = np.flatnonzero(power > power.max() * 10 ** (-trim_db / 10))
+    if not len(loud):
+        return 0, len(wav)
+    margin = sample_rate // 20
+    return max(0, int(loud[0]) * hop - margin), min(len(wav), (int(loud[-1]) + 4) * hop + margin)
 
 
 def save_wav(path: str | Path, wav: np.ndarray, sample_rate: int) -> None:

@@ -1,6 +1,9 @@
 """The command line of all scripts: dotted configuration flags, one-line errors, exit codes."""
 
+import contextlib
+import errno
 import math
+import os
 import re
 import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
@@ -12,6 +15,12 @@ from src.config import NETWORKS, keys, nearest_key, sections, typed
 from src.errors import InputError, one_line
 from src.text.registry import CLEANERS
 
+# Errors of the system that a user can mend: a full disk, a name that is too long, a folder in the place of a file ...
+USERS_ERRORS = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "ENAMETOOLONG", "ENOTDIR", "EISDIR", "ELOOP", "EFBIG", "ENODEV", "ENXIO")
+}
+
 
 class CommandLine(ArgumentParser):
     """A parser with every configuration key as a dotted flag.
@@ -19,9 +28,10 @@ class CommandLine(ArgumentParser):
     It builds on argparse because jsonargparse would take `--text` and `--data` for whole sections.
     """
 
-    def __init__(self, description: str):
+    def __init__(self, description: str | None):
+        first_line = (description or "").partition("\n")[0]  # of a docstring, which `python -OO` leaves out
         super().__init__(
-            description=description, usage="%(prog)s [--flag value ...] [--section.key value ...]", allow_abbrev=False
+            description=first_line, usage="%(prog)s [--flag value ...] [--section.key value ...]", allow_abbrev=False
         )
         known = keys()
         for name, kinds in sections().items():
@@ -99,16 +109,50 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def spoken(text: str) -> str:
+    """Read a text from the command line.
+
+    Where the locale is not UTF-8, Python hands on the bytes beyond ASCII as lone surrogates; they are decoded here.
+
+    Raises:
+        ArgumentTypeError: the bytes are not UTF-8.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape").decode()
+    except UnicodeError as error:
+        raise ArgumentTypeError("is not UTF-8 text") from error
+
+
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a script's `main` and exit.
 
-    0 done, 2 bad input or no permission (one line on stderr), 130 Ctrl-C, 1 failure.
+    0 done; 2 bad input, no permission, or an output that cannot be written (one line on stderr); 130 Ctrl-C; 1 failure.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names of files may hold any byte, and a locale few characters
+            stream.reconfigure(errors="backslashreplace")
     try:
-        main()
+        try:
+            main()
+        finally:
+            sys.stdout.flush()
     except (InputError, PermissionError) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _end(error)
+    except BrokenPipeError:  # whoever read this has enough
+        _end(None)
+    except OSError as error:
+        if error.errno not in USERS_ERRORS:
+            raise
+        _end(error)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     raise SystemExit(0)
+
+
+def _end(error: Exception | None) -> NoReturn:
+    """Print the error, if there is one, in one line, and exit with code 2."""
+    if error is not None:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # what is left in the buffer cannot be written; Python would try it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    raise SystemExit(2) from None

@@ -3,27 +3,66 @@
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
+import stat
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from src.errors import InputError
+from src.errors import InputError, one_line
+
+LARGEST_TEXT = 2**28  # bytes
+OPEN_PIPES = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 
 
-def read_text(path: str | Path) -> str:
+def read_bytes(path: str | Path, most: int | None = None) -> bytes:
+    """Read a file that a user named: a regular one, or a pipe that the shell has opened (/dev/stdin, /dev/fd/63).
+
+    Other pipes could wait for ever, and devices such as /dev/zero never end.
+
+    Raises:
+        InputError: the file cannot be read, is something else, or holds more than `most` bytes.
+    """
+    try:
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or (stat.S_ISFIFO(mode) and str(path).startswith(OPEN_PIPES))):
+            raise InputError(f"{path}: is a {'folder' if stat.S_ISDIR(mode) else 'device or pipe'}, not a file")
+        with open(path, "rb") as file:
+            content = file.read(-1 if most is None else most + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if most is not None and len(content) > most:
+        raise InputError(f"{path}: holds more than {most} bytes, too much to be what is expected here")
+    return content
+
+
+def read_text(path: str | Path, most: int = LARGEST_TEXT) -> str:
     """Read a text file that a user wrote: UTF-8, with or without a byte order mark. Line endings become newlines.
 
     Raises:
-        InputError: the file cannot be read, or is not UTF-8; names the line.
+        InputError: the file cannot be read (see `read_bytes`), or is not UTF-8; names the line.
     """
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        text = read_bytes(path, most).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}: line {line} is not UTF-8 text ({error.reason}); save the file as UTF-8") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: the file cannot be read, is not UTF-8, or is no JSON, or one nested too deeply.
+    """
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not JSON ({one_line(error)})") from error
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -51,10 +90,7 @@ def sha256_of(content: bytes | Path) -> str:
     Raises:
         InputError: the file cannot be read.
     """
-    try:
-        return hashlib.sha256(content.read_bytes() if isinstance(content, Path) else content).hexdigest()
-    except OSError as error:
-        raise InputError(f"{content}: cannot be read ({error.strerror})") from error
+    return hashlib.sha256(read_bytes(content) if isinstance(content, Path) else content).hexdigest()
 
 
 def claim_folder(folder: str | Path) -> IO[str]:

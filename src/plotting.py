@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+LARGEST_NUMBER = 1e300  # that can be drawn
+WORST = 20  # clips that an overview lists
+LEAST_SPREAD = (0.1, 0.5, 0.1, 1.0)  # of their seconds, pace, silence and level; less is no difference
 Curves = dict[str, tuple[list[int], list[float]]]  # steps and values by the name of the number
 
 
@@ -93,10 +96,61 @@ def save_curves(path: str | Path, runs: dict[str, list[dict[str, Any]]]) -> None
         "validation": {"linestyle": "--", "marker": "o"},
         "skipped": {"linestyle": "", "marker": "|"},
     }
-    handles = [Line2D([], [], color=color, label=run) for run, color in zip(runs, colors, strict=True)]
+    handles = [Line2D([], [], color=color, label=_plain(run)) for run, color in zip(runs, colors, strict=True)]
     handles += [Line2D([], [], color="black", label=name, **style) for name, style in styles.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
     _save(figure, path)
+
+
+def save_overview(path: str | Path, clips: list[dict[str, Any]], title: str) -> None:
+    """Draw an overview of recordings as one PNG: four histograms, and the 20 clips that stand out most.
+
+    A clip stands out by its distance from the median, in median distances, of what stands out most about it; one with
+    findings comes before those without.
+
+    Args:
+        clips: rows as of `src.data.audio_checks.read_csv`: id, characters, seconds, silence, level, findings.
+
+    Raises:
+        InputError: no clips; the file cannot be written.
+    """
+    if not clips:
+        raise InputError(f"{path}: there are no recordings to draw")
+    seconds = np.array([clip["seconds"] for clip in clips])
+    numbers = {
+        "seconds": seconds,
+        "characters per second": np.array([clip["characters"] for clip in clips]) / np.maximum(seconds, 1e-3),
+        "silence at the ends in seconds": np.array([clip["silence"] for clip in clips]),
+        "level of the speech in dB": np.array([clip["level"] for clip in clips]),
+    }
+    figure = _figure(11, f"{title}: {len(clips)} clips, {seconds.sum() / 3600:.2f} hours")
+    above, below = figure.subfigures(2, 1, height_ratios=(5, 4))
+    for axes, (name, values) in zip(above.subplots(2, 2).flat, numbers.items(), strict=True):
+        axes.hist(values, bins=min(60, max(10, len(values) // 4)))
+        axes.set(xlabel=name, ylabel="clips")
+        axes.axvline(np.median(values), color="C1", linewidth=1)
+    axes = below.subplots()
+    axes.axis("off")
+    axes.set_title(f"the {min(WORST, len(clips))} clips that stand out most")
+    axes.text(0, 1, "\n".join(_worst(clips, numbers)), family="monospace", fontsize=9, va="top", parse_math=False)
+    _save(figure, path)
+
+
+def _worst(clips: list[dict[str, Any]], numbers: dict[str, np.ndarray]) -> list[str]:
+    """Lines of the clips that stand out most, each with its findings or else with the number that does."""
+    distances = np.stack(
+        [
+            np.abs(values - np.median(values)) / max(float(np.median(np.abs(values - np.median(values)))), least)
+            for values, least in zip(numbers.values(), LEAST_SPREAD, strict=True)
+        ]
+    )  # (numbers, clips)
+    marked = np.array([bool(clip["findings"]) for clip in clips])
+    lines = []
+    for i in np.lexsort((-distances.max(0), ~marked))[:WORST]:
+        name, values = list(numbers.items())[int(distances[:, i].argmax())]
+        reason = clips[i]["findings"] or f"{name}: {values[i]:.3g}, the median is {np.median(values):.3g}"
+        lines.append(f"{clips[i]['id'][-30:]:<30}  {numbers['seconds'][i]:7.2f} s  {reason[:80]}")
+    return lines
 
 
 def _draw_panel(axes: Axes, name: str, curves: list[Curves], skipped: list[list[int]], colors: list[str]) -> None:
@@ -112,7 +166,7 @@ def _draw_panel(axes: Axes, name: str, curves: list[Curves], skipped: list[list[
         drawn += [value for value in (*values, *val_values) if math.isfinite(value)]
     # a percentile, so that a single low value does not decide
     is_wide = bool(drawn) and min(drawn) > 0 and 20 * np.percentile(drawn, 2) < max(drawn)
-    axes.set(title=name, xlabel="step", yscale="log" if is_wide else "linear")
+    axes.set(title=_plain(name), xlabel="step", yscale="log" if is_wide else "linear")
     axes.grid(alpha=0.3)
 
 
@@ -122,11 +176,20 @@ def _curves(rows: list[dict[str, Any]]) -> Curves:
     for row in rows:
         if "loss" in row or "val_loss" in row:
             for name, value in row.items():
-                if name not in ("step", "epoch", "skipped_steps"):
+                if name not in ("step", "epoch", "skipped_steps") and (value is None or _is_number(value)):
                     steps, values = curves.setdefault(name, ([], []))
                     steps.append(row["step"])
                     values.append(math.nan if value is None else value)
     return curves
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) or (type(value) is int and abs(value) < LARGEST_NUMBER)
+
+
+def _plain(text: str) -> str:
+    """Keep matplotlib from reading a text as mathematics, and from failing at what is no character."""
+    return text.encode("utf-8", "replace").decode().replace("$", r"\$")
 
 
 def _figure(height: float, title: str, width: float = 10) -> Figure:
@@ -134,7 +197,7 @@ def _figure(height: float, title: str, width: float = 10) -> Figure:
 
     # not by pyplot, which keeps global state and chooses a window system
     figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(title if len(title) <= 100 else f"{title[:99]}…", parse_math=False)
+    figure.suptitle(_plain(title if len(title) <= 100 else f"{title[:99]}…"))
     return figure
 
 
@@ -146,7 +209,7 @@ def _draw_mels(figure: Figure, rows: Iterable[Axes], mels: dict[str, np.ndarray]
         image = axes.imshow(
             values, aspect="auto", origin="lower", interpolation="none", extent=(0, seconds, 0, len(values)), **scale
         )
-        axes.set(title=name, xlim=(0, longest), xlabel="time in seconds", ylabel="mel band")
+        axes.set(title=_plain(name), xlim=(0, longest), xlabel="time in seconds", ylabel="mel band")
         figure.colorbar(image, ax=axes, label="ln magnitude" if audio.compression == "ln" else "log magnitude, 0 to 1")
 
 

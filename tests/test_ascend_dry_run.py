@@ -11,11 +11,13 @@ import ascend_dry_run
 import mindspore as ms
 import numpy as np
 import pytest
-from ascend import page, stubs
+from ascend import page, reading, stubs
 from ascend.compilation import Case, Result, compile_cases, objections
 from ascend.graphs import GRAPHS, Graph
 from ascend.reading import Compiled, Kernel, read
 from mindspore import Tensor, nn, ops
+
+from src.runtime.device import BLOCKS
 
 ROOT = Path(__file__).resolve().parents[1]
 # What other kernels run these on than those of Ascend's cores, outside of loops, and why that is borne: docs/ascend.md.
@@ -85,7 +87,7 @@ def test_the_quick_graphs_compile_for_ascend(plugin, tmp_path):
     assert training["counts"]["HCCL"] == {"AllReduce": 1 + 1 + 1 + 5 * 3}
     assert set(training["counts"]["AICPU"]) <= ON_AICPU and "AICPU" not in speaking["counts"]
     assert speaking["in_place"] == {"ScatterUpdate": 9}
-    assert 0 < speaking["launches_by_loop"]["free_run 1"] < 110 < speaking["launches"]
+    assert 0 < speaking["launches_per_decoder_step"] < 110 < speaking["launches"]
     assert "nothing has run there" in out
 
 
@@ -220,6 +222,14 @@ def test_kernels_are_read_from_log_and_dumps(tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "function, name",
+    [("4735_2784_↵src_models_lstm_LSTMScan_construct_9564", "LSTMScan"), ("12_↓free_run_3", "free_run")],
+)
+def test_a_loop_is_named_by_its_class_or_function(function, name):
+    assert reading._loop_name(function) == name
+
+
 @pytest.mark.parametrize("actors", [["Default/MatMul-op0"], ["Default/Sub-op0", "Default/MatMul-op0"]])
 def test_a_log_that_says_something_else_than_the_dump_is_refused(tmp_path, actors):
     write_dumps(tmp_path, *map(actor, actors))
@@ -238,11 +248,15 @@ def test_launches_of_a_call_follow_its_loops():
     # The decoder's LSTM is the one whose loops start most kernels: 9 backward and 5 forward.
     wanted = outside + 120 * (100 + 14) + 20 * (8 + 8 + 4 + 4)
     assert page.launched(record, {"AttentionScan": 120, "decoder": 120, "LSTMScan": 20}) == wanted
-    assert page.per_decoder_step(loops) == (60 + 40 + 9 + 5) / 5
+    assert page.per_decoder_step(loops) == (60 + 40 + 9 + 5) / page.SCAN_STEPS
     forward = {"AttentionScan 1": 40, "LSTMScan 1": 4, "LSTMScan 2": 4, "LSTMScan 3": 5}
-    assert page.per_decoder_step(forward) == (40 + 5) / 5
-    assert page.per_decoder_step({"FreeRunning 1": 3, "LSTMScan 1": 4, "LSTMScan 2": 4, "free_run 1": 85}) == 85
+    assert page.per_decoder_step(forward) == (40 + 5) / page.SCAN_STEPS
+    assert (
+        page.per_decoder_step({"FreeRunning 1": 3, "LSTMScan 1": 4, "LSTMScan 2": 4, "free_run 1": 85})
+        == 85 / page.FREE_STEPS
+    )
     assert page.per_decoder_step({}) is None
+    assert BLOCKS["Ascend"] == (page.SCAN_STEPS, page.FREE_STEPS)
 
 
 def test_products_are_those_of_the_networks():

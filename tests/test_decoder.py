@@ -9,6 +9,7 @@ from test_network import DROPOUT_OFF, assert_close, integers, loss_in_numpy
 from src import runtime
 from src.config import load_config
 from src.models.factory import create_model
+from src.models.scan import set_blocks
 from src.models.tacotron2.decoder import Decoder
 from src.models.tacotron2.loss import Tacotron2Loss
 
@@ -93,3 +94,25 @@ def test_teacher_dropout_hides_whole_steps_in_training_only():
             assert min(np.abs(spoken[1, item] - wanted[1, item]).max() for wanted in (with_all, with_none)) < 1e-4
     assert np.abs(with_half - with_others).max() > 1e-3
     np.testing.assert_array_equal(decode(frames), with_all)
+
+
+def test_steps_of_one_iteration_change_nothing_that_is_spoken():
+    overrides = {**TINY, "audio.n_mels": 4, "model.max_decoder_steps": 7, "model.gate_threshold": 1.0}
+    config = load_config(overrides=overrides | {"model.attention_stop_frames": 5})
+    np.random.seed(3)
+    one_by_one = create_model(config=config)
+    np.random.seed(3)  # the same weights
+    in_threes = create_model(config=config)
+    set_blocks(in_threes, 5, 3)  # of 7 steps, the third iteration has one
+    reasons = set()
+    for n_symbols in (9, 1):  # attention rests at once on a single symbol, so the second iteration is cut short
+        text = Tensor(np.arange(1, 2 * n_symbols + 1, dtype=np.int32).reshape(2, n_symbols))
+        lengths = Tensor(np.array([n_symbols, 1], np.int32))
+        wanted, found = (net.generate(text, lengths, 4) for net in (one_by_one, in_threes))
+        assert found.stop_reasons == wanted.stop_reasons
+        for name in ("mel_lengths", "mel", "alignments"):
+            np.testing.assert_allclose(
+                getattr(found, name).asnumpy(), getattr(wanted, name).asnumpy(), rtol=1e-6, atol=1e-7
+            )
+        reasons |= set(found.stop_reasons)
+    assert reasons == {"attention", "max_decoder_steps"}

@@ -5,7 +5,9 @@ import pytest
 from mindspore import Tensor, ops
 
 from src import runtime
+from src.config import load_config
 from src.errors import InputError
+from src.models.factory import create_model
 from src.runtime import device
 
 
@@ -20,6 +22,19 @@ def test_a_gpu_without_its_libraries_is_one_line(monkeypatch):
     monkeypatch.setattr(device.ms, "set_device", lambda *_: pytest.fail("MindSpore would say it in its own way"))
     with pytest.raises(InputError, match=r"^DEVICE_TARGET GPU: .* does not find libcudnn\.so\.8 \(cuDNN 8\); install"):
         runtime.setup()
+
+
+def test_the_networks_loops_are_as_long_as_the_device_wants(monkeypatch):
+    widths = "encoder", "prenet", "attention_rnn", "attention", "decoder_rnn", "postnet"
+    config = load_config(overrides={f"model.{name}_dim": 4 for name in widths})
+
+    def blocks():
+        decoder = create_model(config=config).decoder
+        return decoder.lstm.scan.block, decoder.attention.scan.block, decoder.block
+
+    assert blocks() == (5, 5, 1)
+    monkeypatch.setattr(device, "BLOCKS", {ms.get_context("device_target"): (10, 4)})
+    assert blocks() == (10, 10, 4)
 
 
 @pytest.mark.parametrize(

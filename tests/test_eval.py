@@ -196,7 +196,11 @@ def test_validation_loss_does_not_depend_on_the_batch_size(evaluate, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ((), "give one of --text, --text_file, --data_path and --copy_synthesis"),
+        ((), "give one of --text, --text_file, --data_path, --copy_synthesis and --mel"),
+        (("--mel", "a.npy", "--text", "a"), "give one of"),
+        (("--text", "a", "--mel_scale", "dB"), "--mel_scale is for --mel"),
+        (("--mel", "a.npy", "--waveglow_checkpoint", "w.ckpt"), "--mel needs one of --waveglow_checkpoint and"),
+        (("--mel", "gone.npy"), "gone.npy: no such file"),
         (("--text", "a", "--text_file", "b"), "give one of"),
         (("--text", "a", "--data_path", "b"), "give one of"),
         (("--text", ""), "--text is empty"),

@@ -45,6 +45,7 @@ TACOTRON2 = {key.replace("__", "."): value for key, value in TINY.items()} | AUD
 TACOTRON2 |= {"model.prenet_dropout": 0.5}
 OFF = {"model.prenet_dropout": 0.0}
 SENTENCE = "Two words, or three."
+LOOP = b"Switch"  # in a MINDIR file with a `while`
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +109,7 @@ def close(found, expected, limit):
 def test_mindir_of_tacotron2_speaks_texts_of_any_length(exported, tacotron2):
     graph, description = load(exported("MINDIR") / "tacotron2.mindir")
     assert description["max_symbols"] == 32
+    assert LOOP in (exported("MINDIR") / "tacotron2.mindir").read_bytes()
     # A single symbol has all attention, so it takes three steps of two frames. Of 39 symbols, the last 7 are cut off.
     ends = []
     for length, padding in ((3, 0), (32, 0), (11, 4), (1, 2), (39, 0)):

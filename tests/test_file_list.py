@@ -1,9 +1,16 @@
 """Lists of recordings, and their division into training and validation."""
 
-import pytest
-from toy_recordings import config, stored, write_ljspeech
+import json
+import shutil
 
+import numpy as np
+import pytest
+import soundfile
+from toy_recordings import TEXTS, config, sound, stored, write_ljspeech
+
+from src.data.audio_checks import read_csv
 from src.data.corpus import Corpus
+from src.data.file_list import BadRowsError, rows_again
 from src.data.preprocess import preprocess
 from src.errors import InputError
 
@@ -72,3 +79,75 @@ def test_split_by_fraction_follows_the_seed_not_the_order(recordings, tmp_path):
     preprocess(tmp_path / "c", config(train__seed=5), recordings)
     a, b, c = (set(Corpus(tmp_path / name, "val").ids) for name in "abc")
     assert a == b != c and len(a) == len(c) == 2
+
+
+def test_speakers_and_a_second_list_for_validation(recordings, tmp_path, capsys):
+    """As NVIDIA's lists come: one for training, one for validation, under a folder DUMMY."""
+    rows = [f"DUMMY/clip-{i}.wav|{text}|{10 - i}\n" for i, text in enumerate(TEXTS)]
+    (recordings / "train.txt").write_text("".join(rows[:6]))
+    (recordings / "val.txt").write_text("".join(rows[5:]))  # one of them is in both
+    lists = {"file_list": recordings / "train.txt", "val_file_list": recordings / "val.txt"}
+    with pytest.raises(BadRowsError) as error:
+        preprocess(tmp_path / "data", config(), **lists)
+    assert error.value.lines == [f"{recordings}/val.txt:1: DUMMY/clip-5: is in {recordings}/train.txt too"]
+    said = capsys.readouterr().out
+    assert "train.txt: 6 rows, separated by |, columns path|text|speaker" in said
+    assert "6 speakers, never read aloud: 5, 6, 7, 8, 9 and 1 more" in said
+    assert "recordings without DUMMY/, from wavs/" in said
+    assert f"  wavs/clip-0.wav, speaker 10: '{TEXTS[0]}'" in said
+    stats, _ = preprocess(tmp_path / "data", config(), **lists, skip_bad=True)
+    train, val = Corpus(tmp_path / "data"), Corpus(tmp_path / "data", "val")
+    assert train.speaker_names == stats["speakers"] == ["3", "4", "5", "6", "7", "8", "9", "10"]
+    assert train.speakers.tolist() == [7, 6, 5, 4, 3, 2] and val.speakers.tolist() == [1, 0]
+    assert val.ids == ["DUMMY/clip-6", "DUMMY/clip-7"]
+    assert preprocess(tmp_path / "data", config(), **lists, skip_bad=True)[1]  # nothing has changed
+    again = rows_again(stats)
+    assert [row.id for row in again if row.id in val.ids] == val.ids and len(again) == 9
+    with pytest.raises(InputError, match=r"other settings \(columns\)"):
+        preprocess(tmp_path / "data", config(), **lists, columns="path,text,-")
+
+
+def test_recordings_are_checked_and_long_ones_left_out(recordings, tmp_path, capsys):
+    long = np.concatenate([sound(3), np.zeros(4000)])
+    soundfile.write(recordings / "wavs/clip-0.wav", long, 8000)
+    shutil.copy(recordings / "wavs/clip-1.wav", recordings / "wavs/clip-2.wav")
+    settings = {"data__max_seconds": 2.9, "data__trim_db": 40.0, "data__max_seconds_per_character": 9.0}
+    stats, _ = preprocess(tmp_path / "data", config(**settings), recordings)
+    assert stats["too_long"] == ["clip-0"] and stats["skipped"] == 0
+    assert sum(split["clips"] for split in stats["splits"].values()) == 7
+    said = capsys.readouterr().out
+    assert "longer than data.max_seconds (2.9), left out      1  clip-0 (3.1 s)" in said
+    assert "the same samples as another clip" in said and "clip-2 (= clip-1)" in said
+    rows = read_csv(tmp_path / "data/audio.csv")
+    assert [row["id"] for row in rows] == [f"clip-{i}" for i in range(8)] and rows[0]["file_seconds"] == 3.5
+    for key, value in (("data__trim_db", 30.0), ("data__max_seconds", 2.0)):
+        with pytest.raises(InputError, match=rf"other settings \({key[6:]}\)"):
+            preprocess(tmp_path / "data", config(**settings | {key: value}), recordings)
+
+
+def test_a_dataset_of_an_earlier_version_is_still_the_same(recordings, tmp_path):
+    preprocess(tmp_path / "data", config(), recordings)
+    stats = json.loads((tmp_path / "data/stats.json").read_text())
+    for key in ("trim_db", "max_seconds", "columns"):
+        del stats[key]
+    (tmp_path / "data/stats.json").write_text(json.dumps(stats))
+    assert preprocess(tmp_path / "data", config(), recordings)[1]
+    with pytest.raises(InputError, match=r"other settings \(max_seconds\)"):
+        preprocess(tmp_path / "data", config(data__max_seconds=1.0), recordings)
+
+
+def test_recordings_that_are_nowhere_are_one_line(recordings, tmp_path):
+    shutil.rmtree(recordings / "wavs")
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(InputError, match=r"none of its 8 recordings is there, such as wavs/clip-0\.wav; .*--data_path"):
+        preprocess(tmp_path / "data", config(), recordings)
+
+
+def test_a_cleaner_for_another_language_is_warned_of(recordings, tmp_path, capsys):
+    lines = [f"clip-{i}|Vi{'é' * (i < 2)} {text}" for i, text in enumerate(TEXTS)]
+    (recordings / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
+    preprocess(tmp_path / "data", config(), recordings)
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert (
+        "2 of 8 texts have letters outside ASCII, which the cleaner english_cleaners rewrites: 'Vié' as 'vie'" in said
+    )

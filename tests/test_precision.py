@@ -111,7 +111,7 @@ def scaled(forward):
 
 def write_results(name, path):
     """Write losses and gradients of a training step, and losses of evaluation, at every level."""
-    scan.BLOCK = BLOCK
+    scan.Scan.block = BLOCK
     results = {}
     for amp in LEVELS:
         net, forward, _ = make_network(name)
@@ -265,7 +265,7 @@ def test_evaluation_and_losses_are_float32_whatever_the_precision_of_training(re
 
 @pytest.mark.parametrize("name", [pytest.param("tacotron2", marks=pytest.mark.slow), "waveglow"])
 def test_the_loss_after_200_steps_is_that_of_float32(name, monkeypatch):
-    monkeypatch.setattr(scan, "BLOCK", BLOCK)
+    monkeypatch.setattr(scan.Scan, "block", BLOCK)
     draw = np.random.default_rng(0)
     batches = [make_batch(name, draw) for _ in range(4)]
     losses = {}

@@ -18,7 +18,7 @@ import yaml
 from threadpoolctl import threadpool_limits  # comes with librosa
 from toy_recordings import SETTINGS, TEXTS, config, sound, stored, write_ljspeech
 
-from src.audio import load_wav, mel_spectrogram
+from src.audio import load_wav, mel_spectrogram, read_audio
 from src.config import load_config
 from src.data import clips as clips_module
 from src.data.corpus import Corpus
@@ -225,7 +225,7 @@ def test_a_run_killed_while_writing_is_taken_up(recordings, tmp_path, monkeypatc
         Corpus(tmp_path / "data")
 
     read = []
-    monkeypatch.setattr(clips_module, "load_wav", lambda path, rate: read.append(path.name) or load_wav(path, rate))
+    monkeypatch.setattr(clips_module, "read_audio", lambda path: read.append(path.name) or read_audio(path))
     wav = recordings / "wavs/clip-5.wav"
     os.utime(wav, ns=(0, 0))  # changed since, so that its cached mel must not be used
     preprocess(tmp_path / "data", config(), recordings)
@@ -267,6 +267,21 @@ def test_missing_input_is_one_clear_line(tmp_path, run_script, make, message):
     code, _, errors = run_script("--data_path", tmp_path / "LJSpeech", "--output_dir", tmp_path / "data")
     assert code == 2 and message in errors and len(errors.splitlines()) == 1
     assert not (tmp_path / "data").exists()
+
+
+def test_columns_and_the_report_from_the_command_line(recordings, tmp_path, run_script):
+    text = (recordings / "metadata.csv").read_text()
+    (recordings / "metadata.csv").write_text("".join(f"{line}|s{i % 2}\n" for i, line in enumerate(text.splitlines())))
+    arguments = ["--data_path", recordings, "--output_dir", tmp_path / "data", "--workers", 1]
+    code, out, errors = run_script(*arguments, "--report", tmp_path / "report.png")
+    assert code == 0, errors
+    assert "columns id|text|normalised|speaker, of which normalised is read aloud (--columns says otherwise)" in out
+    assert "2 speakers, never read aloud: s0, s1" in out and "audio checks of 8 clips, 0.00 hours" in out
+    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+    code, _, errors = run_script(*arguments, "--columns", "id,text,-,speaker")
+    assert code == 2 and "other settings (columns)" in errors and len(errors.splitlines()) == 1
+    code, _, errors = run_script(*arguments, "--columns", "id,text")
+    assert code == 2 and "names 2 columns (id,text), but the list has 4" in errors and len(errors.splitlines()) == 1
 
 
 def test_dropped_characters_are_reported_once(recordings, tmp_path, capsys):

@@ -126,3 +126,21 @@ def test_data_of_another_config_is_refused(corpus):
     corpus.check(load_config(overrides=SETTINGS | {"text.cleaner": "basic_cleaners"}))  # of no matter to it
     with pytest.raises(InputError, match=r"fmax is 4000\.0 there, 3000\.0 in the config"):
         corpus.check(dataclasses.replace(CONFIG, audio=dataclasses.replace(AUDIO, fmax=3000.0)))
+
+
+def test_clips_shorter_than_a_segment_are_left_out_and_named(corpus, capsys):
+    lengths = (corpus.mel_lengths - 1) * AUDIO.hop_length  # a clip has as many samples, or some more
+    length = int(np.sort(lengths)[3])
+    batches = Segments(corpus, 3, AUDIO, length, seed=1)
+    left_out = [id for id, samples in zip(corpus.ids, lengths, strict=True) if samples < length]
+    assert len(left_out) == 3 and len(batches) == 2 and str(batches).startswith("4 clips in segments of")
+    message = capsys.readouterr().err
+    assert f"3 of 7 train clips are shorter than a segment (train.segment_length, {length} samples" in message
+    assert message.endswith(f"left out: {', '.join(left_out)}\n")
+    whole = list(batches.epoch(0))
+    assert {corpus.ids[clip] for batch in whole for clip in batch.indices} == set(corpus.ids) - set(left_out)
+    assert all(abs(batch.audio).max(1).min() > 0.01 and not (batch.audio[:, -5:] == 0).all() for batch in whole)
+    with pytest.raises(InputError, match=r"7 of 7 train clips are shorter .* lower train\.segment_length"):
+        Segments(corpus, 3, AUDIO, 100_000, seed=1)
+    Segments(corpus, 3, AUDIO, LENGTH, seed=1)
+    assert capsys.readouterr().err == ""

@@ -9,6 +9,7 @@ from src.config import load_config
 from src.errors import InputError
 from src.text import SYMBOLS, alphabet_of, can_be_spoken, prepare_input_sequence, spoken_text, text_to_sequence
 from src.text.characters import script
+from src.text.mismatch import rewritten_signs
 from src.text.registry import CLEANERS
 
 
@@ -58,10 +59,40 @@ def test_symbols_of_several_characters_are_matched_longest_first():
     assert text_to_sequence("schsch scs", "basic_cleaners", ours) == [6, 6, 1, 5, 2]
     assert text_to_sequence("ts͡t", "basic_cleaners", ours) == [7, 8]
     assert text_to_sequence("{ni3 hao3}", "basic_cleaners", ours) == [10, 11]
+    assert text_to_sequence("Ni3 hao3", "basic_cleaners", ours) == [10, 1, 11]
     with pytest.warns(UserWarning, match=r"'<' .*'p' "):
         assert 9 not in text_to_sequence("t<pad>", "basic_cleaners", ours)
     with pytest.raises(InputError, match="'ni4'"):
         text_to_sequence("{ni4}", "basic_cleaners", ours)
+
+
+def test_a_symbol_may_hold_a_sign_that_is_plain_elsewhere():
+    ours = alphabet(["_", " ", "'", "k", "kʼ", "t͡ʃ", "ɑ̃", "ɑ"])
+    assert text_to_sequence("kʼ k' t͡ʃɑ̃ɑ", "basic_cleaners", ours) == [4, 1, 3, 2, 1, 5, 6, 7]
+
+
+@pytest.mark.usefixtures("no_warnings")
+def test_characters_are_read_as_their_parts_by_a_network_of_parts():
+    vietnamese = alphabet(["_", "e", "\u0302", "\u0323"])
+    assert text_to_sequence("ệ", "basic_cleaners", vietnamese) == [1, 3, 2]
+    korean = alphabet(["_", "\u1112", "\u1161", "\u11ab"])
+    assert text_to_sequence("한", "basic_cleaners", korean) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Der Bär schläft.", {"letters outside ASCII": "'Bär' as 'bar'"}),
+        ("ni3 hao3 ma5", {"tone digits": "'ni3 hao3' as 'nithree haothree'"}),
+        ("Das macht 3,50 Euro.", {"decimal commas": "'3,50' as 'three hundred fifty'"}),
+        ("It cost 3,500 dollars in 1,234,567 cases, 1,2,3 go.", {}),
+        ("A café.", {"letters outside ASCII": "'café.' as 'cafe.'"}),
+        ("Chapter b2, “quoted” – and a {HH AH0 L OW1} at 3 o'clock.", {}),
+    ],
+)
+def test_spelling_of_another_language_is_found(text, found):
+    assert rewritten_signs(text, "english_cleaners") == found
+    assert rewritten_signs(text, "basic_cleaners") == {}
 
 
 @pytest.mark.parametrize("text", ["on {HH AH0 street", "on HH} street", "{a{b}", "}{"])

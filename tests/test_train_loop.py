@@ -16,8 +16,9 @@ from src.errors import InputError
 from src.models.factory import create_model
 from src.models.tacotron2.loss import Tacotron2Loss
 from src.train import loop
+from src.train.divergence import Diverged
 from src.train.log import TrainingLog
-from src.train.loop import Diverged, Training
+from src.train.loop import Training
 from src.train.progress import Speed
 from src.train.run_folder import latest, numbered
 from src.train.tacotron2 import Validator

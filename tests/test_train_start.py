@@ -1,5 +1,6 @@
 """The start of a training run: warm start, resuming with other batches, input that is refused."""
 
+import json
 import sys
 
 import numpy as np
@@ -8,11 +9,13 @@ import pytest
 import train
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.cli import run
+from src.config import load_config
 from src.errors import InputError
 from src.text import SYMBOLS
 from src.train.loop import Training
 from src.train.run_folder import latest
-from tests.toy_training import create_toy_network, read_log, toy_config
+from src.train.warm_start import warm_start
+from tests.toy_training import create_toy_network, read_log, toy_config, write_corpus
 
 pytestmark = pytest.mark.usefixtures("toy_network")
 
@@ -86,3 +89,38 @@ def test_arguments_that_make_no_sense(arguments, message, monkeypatch, capsys):
         run(train.main)
     error = capsys.readouterr().err
     assert exit_code.value.code == 2 and message in error and error.count("\n") == 1
+
+
+def test_a_dataset_without_clips_to_validate_on(tmp_path, capsys):
+    data = write_corpus(tmp_path / "data")
+    stats = json.loads((data / "stats.json").read_text())
+    del stats["splits"]["val"]  # as preprocessing with data.val_fraction 0 leaves it
+    (data / "stats.json").write_text(json.dumps(stats))
+    training = Training(toy_config(data__n_buckets=1, train__max_steps=3), data, tmp_path / "out")
+    output = capsys.readouterr().out
+    assert "no clips to validate on" in output and "none to validate" in output
+    with pytest.raises(InputError, match="target_val_loss is never reached"):
+        training.run(target_val_loss=1.0)
+    assert training.run().finished
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert "tacotron2-3.ckpt" in names and "best.ckpt" not in names
+    assert not [row for row in read_log(tmp_path / "out") if "val_loss" in row]
+
+
+def test_a_warm_start_names_other_mels_and_what_does_not_fit(toy_data, tmp_path, capsys):
+    theirs = toy_config(audio__sample_rate=24000, text__cleaner="basic_cleaners")
+    save_checkpoint(tmp_path / "other.ckpt", create_toy_network(theirs), theirs, step=7)
+    config = toy_config(data__n_buckets=1, train__max_steps=1)
+    Training(config, toy_data, tmp_path / "out", warm_start=tmp_path / "other.ckpt", ignore_layers=["decoder"])
+    output = capsys.readouterr().out
+    assert "other.ckpt, step 7: 6 parameters taken (" in output
+    assert "freshly initialised: decoder.weight, decoder.bias; not used: decoder.weight, decoder.bias" in output
+    assert "sample_rate 24000 there, 22050 here, cleaner basic_cleaners there, english_cleaners here" in output
+    first = read_log(tmp_path / "out")[0]
+    assert first["taken"] == 6 and len(first["other_settings"]) == 2
+    wide = toy_config(model__encoder_dim=16)
+    with pytest.raises(InputError, match="--ignore_layers embedding,encoder,norm,decoder leaves these fresh"):
+        Training(wide, toy_data, tmp_path / "wide", warm_start=tmp_path / "other.ckpt")
+    waveglow = load_config({"model": {"name": "waveglow"}})
+    with pytest.raises(InputError, match=r"other\.ckpt: is a tacotron2, which cannot start a waveglow"):
+        warm_start(None, waveglow, tmp_path / "other.ckpt", [], None)

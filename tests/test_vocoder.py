@@ -10,7 +10,7 @@ from mindspore import Tensor
 from toy_waveglow import SETTINGS, write_wav_corpus
 
 import eval as script
-from src.audio import griffin_lim, load_wav, save_wav
+from src.audio import griffin_lim, load_wav, mel_spectrogram, save_wav
 from src.checkpoint import save_checkpoint
 from src.cli import run
 from src.config import AudioConfig, load_config
@@ -124,6 +124,43 @@ def test_copy_synthesis(evaluate, tmp_path):
         )
         assert f"by {vocoder}, log-spectral distance to the recording {distances[vocoder]:.2f} dB" in output
     assert distances["griffinlim"] < distances["waveglow"]  # which is fresh
+
+
+@pytest.mark.parametrize("flags", ["--waveglow_checkpoint waveglow.ckpt", "--checkpoint tacotron2.ckpt"])
+def test_a_mel_from_a_file_is_spoken(evaluate, folder, tmp_path, flags):
+    audio = load_config(overrides=AUDIO).audio
+    mel = mel_spectrogram(load_wav(folder / "recordings/wavs/0.wav", 8000), audio)
+    sounds = []
+    for name, content, options in (
+        ("plain", mel, ""),
+        ("turned", mel.T, ""),
+        ("tenth", mel / np.log(10), "--mel_scale log10"),
+        ("decibels", 20 * mel / np.log(10), "--mel_scale dB"),
+    ):
+        np.save(tmp_path / f"{name}.npy", content)
+        code, output, errors, summary = evaluate(f"--mel {tmp_path / name}.npy {options} {flags}")
+        assert code == 0, errors
+        assert ("read as transposed" in errors) == (name == "turned")
+        assert f"{name}.wav" in output and summary["frames"] == mel.shape[1] and summary["wav"] == f"{name}.wav"
+        sounds.append(load_wav(tmp_path / f"{name}.wav", 8000))
+        assert len(sounds[-1]) == mel.shape[1] * 32 and (tmp_path / f"{name}.png").exists()
+    assert np.array_equal(sounds[0], sounds[1])
+    for sound in sounds[2:]:
+        assert np.abs(sound - sounds[0]).mean() < 0.05 * np.abs(sounds[0]).mean()
+
+
+def test_a_mel_of_another_scale_or_size_is_refused_in_one_line(evaluate, tmp_path):
+    for name, content, message in (
+        (
+            "dB",
+            np.linspace(-100, 20, 400).reshape(8, 50),
+            "look like decibels, but the vocoder reads natural logarithms",
+        ),
+        ("80", np.zeros((80, 50)), "expected numbers [8, frames]"),
+    ):
+        np.save(tmp_path / f"{name}.npy", content)
+        code, _, errors, _ = evaluate(f"--mel {tmp_path / name}.npy --waveglow_checkpoint waveglow.ckpt")
+        assert code == 2 and message in errors and errors.count("\n") == 1
 
 
 def test_the_likelihood_of_recordings(evaluate, tmp_path):

@@ -11,13 +11,16 @@ from src import runtime
 from src.config import Config
 from src.export.cells import SpectralSubtraction, Tacotron2Export, WaveGlowExport
 from src.export.mindir import placeholders, tacotron2_artifacts, waveglow_artifacts
+from src.export.mindir_parts import tacotron2_parts, waveglow_part
 from src.models.factory import create_model
 from src.models.waveglow.denoiser import Denoiser
 from src.train.step import Graph as FunctionGraph
 from src.train.step import TrainStep
 from src.train.task import create_task
 
-STEPS = 5  # of the decoder: a block of the scans (src.models.scan.BLOCK), so that loops are as in long utterances
+# Steps in an iteration of the loops there. Utterances are of two iterations, so that loops are as in long ones.
+SCAN_STEPS, FREE_STEPS = runtime.device.BLOCKS["Ascend"]
+FRAMES = 32  # of exported parts of fixed sizes
 
 
 class Graph(NamedTuple):
@@ -33,7 +36,7 @@ def train(config: Config) -> None:
     """One optimiser step. Its graphs without loops are compiled by running them, which the simulation allows."""
     net, task = create_model(config=config), create_task(config)
     step = TrainStep(net, task.forward(net), config.train)
-    step.compile([task.inputs(example(config, STEPS), 0)])
+    step.compile([task.inputs(example(config, 2 * SCAN_STEPS, 2 * SCAN_STEPS), 0)])
     if config.train.accumulate > 1:
         one = Tensor(1.0, ms.float32)
         step._begin()
@@ -44,8 +47,8 @@ def validate(config: Config) -> None:
     """The losses of a batch, with the loss of one rank, as validation sums over ranks on the host."""
     net, task = create_model(config=config), create_task(config)
     net.set_train(False)
-    frames = STEPS * getattr(config.model, "reduction_factor", 1)
-    inputs = task.inputs(example(config, frames), 0)
+    frames = 2 * SCAN_STEPS * getattr(config.model, "reduction_factor", 1)
+    inputs = task.inputs(example(config, frames, 2 * SCAN_STEPS), 0)
     FunctionGraph(task.forward(net), net.get_parameters()).compile(*inputs)
 
 
@@ -82,6 +85,14 @@ def export_denoiser(config: Config) -> None:
     _compile(SpectralSubtraction(Denoiser(net)), placeholders(inputs))
 
 
+def export_parts(config: Config) -> None:
+    """The cells of the MINDIR files of fixed sizes: encoder, decoder steps and postnet, or frames of WaveGlow."""
+    net = create_model(config=config)
+    parts = tacotron2_parts(net, 32, FRAMES) if config.model.name == "tacotron2" else waveglow_part(net, FRAMES)
+    for part in parts:
+        _compile(part.cell, placeholders(part.inputs))
+
+
 def _compile(cell: nn.Cell, inputs: list[Tensor]) -> None:
     cell.set_inputs(*inputs)
     cell.compile(*inputs)
@@ -96,21 +107,25 @@ def meet_ranks(n_ranks: int) -> None:
         raise RuntimeError(f"{runtime.world_size()} ranks in place of {n_ranks}")
 
 
-# As deep as the published network, so that launches can be counted. WaveGlow, whose products bind, is compiled with 2
-# flows and 2 layers in each: 12 of 8 take minutes.
-DEEP_TACOTRON2 = TACOTRON2 | {"model.encoder_layers": 3, "model.postnet_layers": 5}
+SHALLOW_TACOTRON2 = TACOTRON2 | {"model.max_decoder_steps": 2 * FREE_STEPS}
+# As deep as the published network, so that launches can be counted. WaveGlow, whose products bind, is so for 8 ranks
+# alone, and otherwise of 2 flows and 2 layers in each: 12 of 8 take minutes.
+DEEP_TACOTRON2 = SHALLOW_TACOTRON2 | {"model.encoder_layers": 3, "model.postnet_layers": 5}
+DEEP_WAVEGLOW = WAVEGLOW | {"model.n_flows": 12, "model.n_early_every": 4, "model.wn_layers": 8}
 QUICK = [
     Graph("Tacotron 2 of few layers, training step", train, TACOTRON2, (8,)),
-    Graph("Tacotron 2 of few layers, free running", free_running, TACOTRON2),
+    Graph("Tacotron 2 of few layers, free running", free_running, SHALLOW_TACOTRON2),
 ]
 GRAPHS = [
     Graph("Tacotron 2, training step", train, DEEP_TACOTRON2),
     Graph("Tacotron 2, training step, `train.amp` O2", train, DEEP_TACOTRON2 | {"train.amp": "O2"}),
     Graph("Tacotron 2, free running", free_running, DEEP_TACOTRON2),
     Graph("Tacotron 2, exported", export_tacotron2, DEEP_TACOTRON2),
+    Graph("Tacotron 2, exported in parts without loops", export_parts, DEEP_TACOTRON2),
     Graph("Tacotron 2 of few layers, training step", train, TACOTRON2, (8,)),
     Graph("Tacotron 2 of few layers, training step, `train.amp` O1", train, TACOTRON2 | {"train.amp": "O1"}),
     Graph("Tacotron 2 of few layers, validation, 2 frames a step", validate, TACOTRON2 | {"model.reduction_factor": 2}),
+    Graph("WaveGlow, training step", train, DEEP_WAVEGLOW, (8,)),
     Graph("WaveGlow of few layers, training step", train, WAVEGLOW),
     Graph("WaveGlow of few layers, training step of two batches", train, WAVEGLOW | {"train.accumulate": 2}, (1, 8)),
     Graph("WaveGlow of few layers, training step, `train.amp` O1", train, WAVEGLOW | {"train.amp": "O1"}),
@@ -118,5 +133,6 @@ GRAPHS = [
     Graph("WaveGlow of few layers, validation", validate, WAVEGLOW),
     Graph("WaveGlow of few layers, from noise to sound", vocode, WAVEGLOW),
     Graph("WaveGlow of few layers, exported", export_waveglow, WAVEGLOW),
+    Graph("WaveGlow of few layers, exported for a fixed number of frames", export_parts, WAVEGLOW),
     Graph("WaveGlow's denoiser, exported, and from noise to sound for its bias", export_denoiser, WAVEGLOW),
 ]

@@ -13,8 +13,7 @@ BEGIN, END = "<!-- scripts/ascend_dry_run.py writes from here -->", "<!-- as far
 SLICE = "Tacotron 2, training step"
 KINDS = ("aclnn", "aclop", "fused", "HCCL", "copy", "AICPU")
 CONFIGS = Path(__file__).resolve().parents[2] / "config"
-SYMBOLS = 3  # of the texts that training is compiled for, which make an iteration of its encoder
-BLOCK = 5  # decoder steps in an iteration of a scan
+SCAN_STEPS, FREE_STEPS = 10, 5  # in an iteration of the loops on Ascend (src.runtime.device.BLOCKS)
 LAUNCH_US = 5, 10  # what one launch takes, an assumption
 # Assumed: what products of these types reach on an Ascend 910B, a third of the peak, and what its memory gives.
 TFLOPS = {"float32": 25.0, "float16": 100.0}
@@ -151,21 +150,22 @@ def decoder_lstm(loops: dict[str, int]) -> list[str]:
 def per_decoder_step(loops: dict[str, int]) -> float | None:
     """Launches that a decoder step takes, both directions of training together; None where there is no decoder."""
     if "free_run 1" in loops:
-        return loops["free_run 1"]
+        return loops["free_run 1"] / FREE_STEPS
     scans = [loop for loop in loops if loop.startswith("AttentionScan")] + decoder_lstm(loops)
-    return sum(loops[loop] for loop in scans) / BLOCK if scans else None
+    return sum(loops[loop] for loop in scans) / SCAN_STEPS if scans else None
 
 
 def works() -> list[Work]:
     """The calls of the table, of the configurations for LJSpeech."""
     tacotron2, waveglow = (load_config(CONFIGS / f"{name}_ljspeech.yaml") for name in ("tacotron2", "waveglow"))
     n_batch, frames, symbols = 64, 600, 100
-    scans = {"AttentionScan": frames / BLOCK, "decoder": frames / BLOCK, "LSTMScan": symbols / SYMBOLS}
+    blocks = frames / SCAN_STEPS
+    scans = {"AttentionScan": blocks, "decoder": blocks, "LSTMScan": symbols / SCAN_STEPS}
     step = 3 * 2 * n_batch * (frames * per_frame(tacotron2, symbols) + symbols * per_symbol(tacotron2))
     said = f"training step, {n_batch} clips of {frames} frames and {symbols} symbols"
     spoken = 500
     speech = 2 * (spoken * per_frame(tacotron2, symbols) + symbols * per_symbol(tacotron2))
-    speaking = {"free_run": spoken, "FreeRunning": 2, "LSTMScan": symbols / BLOCK}
+    speaking = {"free_run": spoken / FREE_STEPS, "FreeRunning": 2, "LSTMScan": symbols / SCAN_STEPS}
     positions = waveglow.train.batch_size * waveglow.train.segment_length / waveglow.model.n_group
     segments = f"training step, {waveglow.train.batch_size} segments of {waveglow.train.segment_length} samples"
     couplings = waveglow.model.n_flows * waveglow.model.wn_layers // 4  # the graph has 2 flows of 2 layers

@@ -198,7 +198,7 @@ def _loop_name(function: str) -> str:
     """The class or function in a name: LSTMScan of `4735_2784_↵src_models_lstm_LSTMScan_construct_9564`."""
     words = [word for word in function.split("_") if not word.isdigit()]
     classes = [word for word in words if word[:1].isupper()]
-    return classes[-1] if classes else "_".join(words).strip("↵↻")
+    return classes[-1] if classes else re.sub(r"\W", "", "_".join(words))
 
 
 def _jit_levels(folder: Path) -> set[str]:

@@ -103,7 +103,7 @@ def report(config: Config, arguments: Namespace) -> None:
 
 def main() -> None:
     """Parse the command line, and report."""
-    parser = CommandLine(__doc__.splitlines()[0])
+    parser = CommandLine(__doc__)
     parser.add_argument("--config", type=Path, help="YAML file of the network (default: full width)")
     parser.add_argument(
         "--launch_us",

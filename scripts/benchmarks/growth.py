@@ -90,7 +90,7 @@ def draw(rows: list[dict[str, Any]], shape: tuple[int, int, int], path: Path) ->
 
 def main() -> None:
     """Parse the command line, measure, draw; the files are written anew after each point."""
-    parser = CommandLine(__doc__.splitlines()[0])
+    parser = CommandLine(__doc__)
     parser.add_argument("--config", type=Path, help="YAML file of the network (default: full width)")
     parser.add_argument(
         "--shape", type=read_shape, default=(4, 200, 80), help="values of the other two sizes (default: 4x200x80)"

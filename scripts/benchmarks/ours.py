@@ -70,6 +70,7 @@ def _step(
         mel=random.standard_normal((batch_size, config.audio.n_mels, n_frames), np.float32),
         mel_lengths=np.full(batch_size, n_frames, np.int32),
         indices=np.arange(batch_size, dtype=np.int32),
+        speakers=np.zeros(batch_size, np.int32),
     )
     return step, lambda: task.inputs(batch, 0), config.train.lr
 

@@ -121,7 +121,7 @@ def kernels(work: Callable[[], None], folder: Path) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Parse the command line, and report."""
-    parser = CommandLine(__doc__.splitlines()[0])
+    parser = CommandLine(__doc__)
     parser.add_argument("--config", type=Path, help="YAML file of the network (default: full width)")
     parser.add_argument(
         "--shape", type=read_shape, default=(16, 400, 100), help="batch x frames x text (default: 16x400x100)"

@@ -3,6 +3,7 @@
 from src.checkpoint.content import Checkpoint
 from src.checkpoint.file import content_sha256, load_checkpoint, read_mindspore, save_checkpoint, snapshot
 from src.checkpoint.weights import (
+    chosen,
     copy_strictly,
     load_optimizer,
     load_weights,
@@ -13,6 +14,7 @@ from src.checkpoint.weights import (
 
 __all__ = [
     "Checkpoint",
+    "chosen",
     "content_sha256",
     "copy_strictly",
     "load_checkpoint",

@@ -31,14 +31,7 @@ def load_weights(net: nn.Cell, checkpoint: "Checkpoint", ignore: Sequence[str] =
             matches nothing.
     """
     parameters = network_parameters(net)
-    names = {
-        layer: [name for name in {**parameters, **checkpoint.weights} if _matches(name, layer)] for layer in ignore
-    }
-    for layer, matched in names.items():
-        if not matched:
-            known = ", ".join(dict.fromkeys(name.split(".")[0] for name in parameters))
-            raise InputError(f"{checkpoint.path}: no parameter is called '{layer}'; the names begin with {known}")
-    skipped = {name for matched in names.values() for name in matched}
+    skipped = chosen([*parameters, *checkpoint.weights], ignore, f"{checkpoint.path}")
     targets = {name: value for name, value in parameters.items() if name not in skipped}
     values = {name: value for name, value in checkpoint.weights.items() if name not in skipped}
     copy_strictly(
@@ -124,5 +117,25 @@ def optimizer_parameters(optimizer: nn.Optimizer) -> dict[str, Parameter]:
     return {parameter.name: parameter for parameter in optimizer.get_parameters() if id(parameter) not in weights}
 
 
-def _matches(name: str, layer: str) -> bool:
-    return name == layer or name.startswith(layer.rstrip(".") + ".") or fnmatchcase(name, layer)
+def chosen(names: Sequence[str], patterns: Sequence[str], where: str) -> set[str]:
+    """Return the parameters' `names` that any of `patterns` chooses.
+
+    Args:
+        patterns: name prefixes up to a dot (`embedding`, `decoder.attention`) or patterns (`*.bias`).
+        where: begins the message.
+
+    Raises:
+        InputError: a pattern that chooses nothing.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        matched = {name for name in names if _matches(name, pattern)}
+        if not matched:
+            known = ", ".join(dict.fromkeys(name.split(".")[0] for name in names))
+            raise InputError(f"{where}: no parameter is called '{pattern}'; the names begin with {known}")
+        found |= matched
+    return found
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name == pattern or name.startswith(pattern.rstrip(".") + ".") or fnmatchcase(name, pattern)

@@ -60,6 +60,8 @@ def check_train(train: TrainConfig, where: str) -> None:
 def check_tacotron2(config: Config, where: str) -> None:
     """Make sure that symbols, network and reduction factors of a Tacotron 2 fit together."""
     text, model, steps = config.text, config.model, config.train.reduction_steps
+    if config.data.mels:
+        raise InputError(f"{where}: data.mels is for waveglow; model.name is tacotron2")
     symbols = [unicodedata.normalize("NFC", symbol) for symbol in text.symbols]  # as texts are read
     repeated = sorted({symbol for symbol in symbols if not symbol or symbols.count(symbol) > 1})
     if repeated:
@@ -68,6 +70,9 @@ def check_tacotron2(config: Config, where: str) -> None:
         raise InputError(f"{where}: text.end_symbol {text.end_symbol!r} is none of text.symbols")
     if model.n_symbols != len(text.symbols):
         raise InputError(f"{where}: model.n_symbols is {model.n_symbols}, but text.symbols lists {len(text.symbols)}")
+    if len(config.data.speakers) not in (0, model.n_speakers):
+        found = f"{len(config.data.speakers)} names, but model.n_speakers is {model.n_speakers}"
+        raise InputError(f"{where}: data.speakers lists {found}")
     factors = [model.reduction_factor, *(factor for _, factor in sorted(steps.items()))]
     if factors != sorted(set(factors), reverse=True) or factors[-1] < 1 or min(steps, default=1) < 1:
         raise InputError(

@@ -16,6 +16,9 @@ from src.errors import InputError, one_line, quote
 from src.files import read_text
 from src.text.symbols import symbol_table
 
+LARGEST_FILE = 2**24  # bytes of a configuration; symbols are most of it
+DEEPEST = 8  # nested lists and mappings; sections of lists take 3
+
 
 def sections() -> dict[str, tuple[type, ...]]:
     """Return the dataclasses of each section; `model` has one for every registered network."""
@@ -91,7 +94,9 @@ def typed(overrides: dict[str, Any], where: str = "flag") -> dict[str, Any]:
             raise InputError(f"{where}: unknown key '{key}'; did you mean '{nearest_key(key)}'?")
         parser.add_argument(f"--{key}", type=known[key].type)
     try:
-        parsed = parser.parse_object({key: _with_symbols(key, value, where) for key, value in overrides.items()})
+        parsed = parser.parse_object(
+            {key: _as_list(key, value, known[key].type, where) for key, value in overrides.items()}
+        )
     except ArgumentError as error:
         raise InputError(f"{where}: {_type_complaint(error, overrides)}") from error
     return {key: parsed[key] for key in overrides}
@@ -117,10 +122,15 @@ def _name_of(kind: Any) -> str:
     return str(kind) if get_origin(kind) else kind.__name__
 
 
-def _with_symbols(key: str, value: Any, where: str) -> Any:
-    """Put the symbols of a table in the place of its name."""
-    if key != "text.symbols" or not isinstance(value, str) or value.lstrip().startswith("["):
+def _as_list(key: str, value: Any, kind: Any, where: str) -> Any:
+    """Make a list of a text that is no YAML list: of a table's name its symbols, of others the parts between commas.
+
+    Sentences hold commas, so a text in their place is one sentence.
+    """
+    if kind != list[str] or not isinstance(value, str) or value.lstrip().startswith("["):
         return value
+    if key != "text.symbols":
+        return [value] if key == "train.spoken_sentences" else [each.strip() for each in value.split(",")]
     try:
         return symbol_table(value)
     except InputError as error:
@@ -141,9 +151,23 @@ def _build(values: dict[str, Any], where: str) -> Config:
     return Config(**{section: kind(**content[section]) for section, kind in kinds.items()})
 
 
+def _refuse_nesting(text: str, path: Path) -> None:
+    """Refuse what a few lines of YAML could blow up with: references to what stands elsewhere, and deep nesting."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise InputError(
+                f"{path}: line {event.start_mark.line + 1}: aliases (*{event.anchor}) are not read; write it out"
+            )
+        if depth > DEEPEST:
+            raise InputError(f"{path}: line {event.start_mark.line + 1}: is nested too deeply for a configuration")
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
-    text = read_text(path)
+    text = read_text(path, LARGEST_FILE)
     try:
+        _refuse_nesting(text, path)
         content = yaml.safe_load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: an impossible date
         raise InputError(f"{path}: cannot be read as YAML: {one_line(error)}") from error

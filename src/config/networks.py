@@ -28,8 +28,8 @@ class Network:
         check: raises InputError for a configuration whose fields do not fit together; called with it and where it comes
             from.
         cell: `nn.Cell` that is built from a `Config` and keeps it as `config`. An acoustic one speaks by `generate`,
-            `compile_generate` and `generate_key`, as `Tacotron2` has them; a vocoder by `infer` and
-            `remove_weight_norm`, as `WaveGlow` has them.
+            `compile_generate` and `generate_key`, as `Tacotron2` has them, and by `choose_voice` if it has several; a
+            vocoder by `infer` and `remove_weight_norm`, as `WaveGlow` has them.
         task: `src.train.task.Task` that is built from a `Config`.
         exporters: by file format, a function from a network to its list of `src.export.artifact.Artifact`. For MINDIR
             and AIR it takes `fixed` too (whether sizes must not be dynamic), and `max_symbols` if the network is
@@ -89,6 +89,7 @@ register_network(
         task="src.train.tacotron2:Tacotron2Task",
         exporters={
             "MINDIR": "src.export.mindir:tacotron2_artifacts",
+            "MINDIR parts": "src.export.mindir_parts:tacotron2_parts",
             "AIR": "src.export.mindir:tacotron2_artifacts",
             "ONNX": "src.export.onnx.artifacts:tacotron2_artifacts",
         },
@@ -105,6 +106,7 @@ register_network(
         task="src.train.waveglow:WaveGlowTask",
         exporters={
             "MINDIR": "src.export.mindir:waveglow_artifacts",
+            "MINDIR parts": "src.export.mindir_parts:waveglow_part",
             "AIR": "src.export.mindir:waveglow_artifacts",
             "ONNX": "src.export.onnx.artifacts:waveglow_artifacts",
         },

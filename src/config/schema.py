@@ -4,67 +4,15 @@ The check of values, `--help` and docs/parameters.md are made from these fields.
 """
 
 import dataclasses
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import yaml
 
+from src.config.fields import setting
 from src.text.symbols import SYMBOLS
 
 AmpLevel = Literal["O0", "O1", "O2"]  # see src.models.precision
-
-
-class Bounds(NamedTuple):
-    """The values that a number of the configuration may take. None means that there is no such bound."""
-
-    above: float | None = None
-    least: float | None = None
-    below: float | None = None
-    most: float | None = None
-    odd: bool = False
-    even: bool = False
-
-    def rules(self) -> list[tuple[str, Callable[[float], bool]]]:
-        """Return what a value must be, in words and as a predicate."""
-        rules: list[tuple[str, Callable[[float], bool]]] = []
-        if self.above is not None:
-            rules.append((f"above {self.above}", lambda value: value > self.above))
-        if self.least is not None:
-            rules.append((f"at least {self.least}", lambda value: value >= self.least))
-        if self.below is not None:
-            rules.append((f"below {self.below}", lambda value: value < self.below))
-        if self.most is not None:
-            rules.append((f"at most {self.most}", lambda value: value <= self.most))
-        if self.odd:
-            rules.append(("odd", lambda value: value % 2 == 1))
-        if self.even:
-            rules.append(("even", lambda value: value % 2 == 0))
-        return rules
-
-    def complaint(self, value: float) -> str | None:
-        """Say what `value` must be and is not; None if nothing is wrong with it."""
-        if not math.isfinite(value):
-            return "finite"
-        return next((words for words, holds in self.rules() if not holds(value)), None)
-
-    def __str__(self) -> str:
-        return ", ".join(words for words, _ in self.rules())
-
-
-def setting(default: Any, explanation: str, **bounds: Any) -> Any:
-    """Define a field of the configuration.
-
-    Args:
-        default: its value when nothing is given; lists and dicts are copied.
-        explanation: what the key means, with its unit, as `--help` shows it.
-        bounds: of a number, see `Bounds`.
-    """
-    metadata = {"explanation": explanation, "bounds": Bounds(**bounds)}
-    if isinstance(default, list | dict):
-        return field(default_factory=lambda: type(default)(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
 
 
 @dataclass
@@ -86,10 +34,11 @@ class AudioConfig:
     )
     mel_floor: float = setting(1e-5, "magnitudes below this are raised to it before the logarithm", above=0)
     mel_ceiling: float = setting(10.0, "magnitudes above this are lowered to it; compression unit only", above=0)
-    griffinlim_iterations: int = setting(60, "iterations of the Griffin-Lim vocoder", above=0, most=10_000)
+    griffinlim_iterations: int = setting(60, "iterations of the Griffin-Lim vocoder", free=True, above=0, most=10_000)
     griffinlim_power: float = setting(
         1.0,
         "Griffin-Lim raises magnitudes to this power; above 1 sharpens the blurred spectra of networks (1.2 is common)",
+        free=True,
         above=0,
         most=10,
     )
@@ -111,12 +60,17 @@ class TextConfig:
         "words up in the CMU dictionary",
     )
     foreign_script: Literal["refuse", "transliterate"] = setting(
-        "refuse", "words in a script that the network's symbols do not have: an error, or read by their transliteration"
+        "refuse",
+        "words in a script that the network's symbols do not have: an error, or read by their transliteration",
+        free=True,
     )
-    sentence_pause: float = setting(0.2, "silence between the sentences of one text in seconds", least=0, most=60)
+    sentence_pause: float = setting(
+        0.2, "silence between the sentences of one text in seconds", free=True, least=0, most=60
+    )
     max_sentence_length: int = setting(
         200,
         "longest piece of text spoken at once, in characters; longer sentences are split at commas or spaces",
+        free=True,
         above=0,
         most=100_000,
     )
@@ -128,6 +82,9 @@ class Tacotron2Config:
 
     name: str = setting("tacotron2", "which network")
     n_symbols: int = setting(148, "rows of the embedding table, as many as text.symbols", above=0)
+    n_speakers: int = setting(
+        1, "voices; with more than one, each has a vector that is added to the encoder's output", above=0, most=65536
+    )
     encoder_dim: int = setting(
         512, "width of the embedding, the encoder convolutions and the encoder output", above=0, even=True, most=65536
     )
@@ -143,17 +100,28 @@ class Tacotron2Config:
     postnet_layers: int = setting(5, "number of postnet convolutions", above=0, most=100)
     postnet_kernel_size: int = setting(5, "width of the postnet convolutions", above=0, odd=True, most=1001)
     reduction_factor: int = setting(1, "mel frames per decoder step (r)", above=0, most=100)
-    encoder_dropout: float = setting(0.5, "dropout after each encoder convolution", least=0, below=1)
+    encoder_dropout: float = setting(0.5, "dropout after each encoder convolution", free=True, least=0, below=1)
     prenet_dropout: float = setting(
-        0.5, "dropout in the prenet, which stays on at inference; 0 makes inference deterministic", least=0, below=1
+        0.5,
+        "dropout in the prenet, which stays on at inference; 0 makes inference deterministic",
+        free=True,
+        least=0,
+        below=1,
     )
-    attention_dropout: float = setting(0.1, "dropout on the attention LSTM's state", least=0, below=1)
-    decoder_dropout: float = setting(0.1, "dropout on the decoder LSTM's state", least=0, below=1)
-    postnet_dropout: float = setting(0.5, "dropout after each postnet convolution", least=0, below=1)
-    gate_threshold: float = setting(0.5, "speech stops at the first step whose gate probability is above this", above=0)
-    max_decoder_steps: int = setting(1000, "speech that has not stopped by then is cut off", above=0, most=100_000)
+    attention_dropout: float = setting(0.1, "dropout on the attention LSTM's state", free=True, least=0, below=1)
+    decoder_dropout: float = setting(0.1, "dropout on the decoder LSTM's state", free=True, least=0, below=1)
+    postnet_dropout: float = setting(0.5, "dropout after each postnet convolution", free=True, least=0, below=1)
+    gate_threshold: float = setting(
+        0.5, "speech stops at the first step whose gate probability is above this", free=True, above=0
+    )
+    max_decoder_steps: int = setting(
+        1000, "speech that has not stopped by then is cut off", free=True, above=0, most=100_000
+    )
     attention_stop_frames: int = setting(
-        60, "stop after this many frames with the attention on the last symbol; 0 turns the rule off", least=0
+        60,
+        "stop after this many frames with the attention on the last symbol; 0 turns the rule off",
+        free=True,
+        least=0,
     )
 
 
@@ -172,7 +140,9 @@ class WaveGlowConfig:
     upsample_kernel_size: int = setting(
         1024, "width in samples of the transposed convolution that upsamples the mel", above=0, most=1_000_000
     )
-    sigma: float = setting(0.8, "standard deviation of the noise that is turned into sound", least=0, most=100)
+    sigma: float = setting(
+        0.8, "standard deviation of the noise that is turned into sound", free=True, least=0, most=100
+    )
 
 
 @dataclass
@@ -202,11 +172,19 @@ class DataConfig:
     )
     min_seconds_per_character: float = setting(0.02, "rows that speak faster than this are reported as bad", least=0)
     max_seconds_per_character: float = setting(0.5, "rows that speak slower than this are reported as bad", above=0)
+    trim_db: float = setting(
+        0.0, "cut silence this many dB below the loudest frame off both ends (40 is common); 0: off", least=0, most=120
+    )
+    max_seconds: float = setting(30.0, "longer clips are left out, as they decide a step's time; 0: no limit", least=0)
+    mels: str = setting("", "folder of scripts/align.py, whose mels replace those of the recordings (waveglow)")
     n_shards: int = setting(1, "MindRecord files per split", above=0, most=1000)
     n_buckets: int = setting(
         6, "largest number of batch shapes, each with a training graph of its own", above=0, most=1000
     )
     workers: int = setting(2, "parallel readers", above=0, most=1000)
+    speakers: list[str] = setting(
+        [], "names of the voices in the order of their numbers; training with model.n_speakers takes the dataset's"
+    )
 
 
 @dataclass
@@ -252,6 +230,18 @@ class TrainConfig:
     checkpoint_every: int = setting(1000, "steps between two checkpoints; 0: once per epoch", least=0)
     keep_checkpoints: int = setting(3, "how many of the newest checkpoints are kept", above=0)
     max_bad_steps: int = setting(10, "non-finite steps in a row that end the run", above=0)
+    max_wild_steps: int = setting(
+        50,
+        "steps in a row whose loss or gradient is far beyond the run's usual ones that end it; 0: any number",
+        least=0,
+    )
+    freeze: list[str] = setting(
+        [],
+        "parameters that training leaves as they are: names up to a dot, such as encoder, or patterns such as *.bias",
+    )
+    spoken_sentences: list[str] = setting(
+        [], "short sentences that the network speaks at each validation, free running, by Griffin-Lim (tacotron2)"
+    )
     tensorboard: bool = setting(False, "write log and pictures for TensorBoard too; needs the package tensorboardX")
     guided_attention: float = setting(0.0, "weight of the guided-attention loss; 0 turns it off (tacotron2)", least=0)
     guided_attention_sigma: float = setting(

@@ -96,6 +96,8 @@ def tacotron2_mapping(config: Config) -> list[TensorMapping]:
     postnet = [n_mels, *[model.postnet_dim] * (model.postnet_layers - 1), n_mels]
     n_frame, n_read = n_mels * model.reduction_factor, model.decoder_rnn_dim + encoder_dim
     n_filters, location_width = model.location_filters, model.location_kernel_size
+    if config.model.n_speakers > 1:
+        raise InputError("a network of several speakers (model.n_speakers) has no counterpart among public checkpoints")
     mapping = [same("embedding", "embedding.weight", (model.n_symbols, encoder_dim))]
     for part, widths, kernel_size in (
         ("encoder", encoder, model.encoder_kernel_size),

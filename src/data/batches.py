@@ -21,6 +21,7 @@ class Batch(NamedTuple):
         mel: float32 [B, n_mels, T].
         mel_lengths: int32 [B].
         indices: positions in the corpus, int32 [B].
+        speakers: numbers of the speakers, int32 [B].
     """
 
     text: np.ndarray
@@ -28,6 +29,7 @@ class Batch(NamedTuple):
     mel: np.ndarray
     mel_lengths: np.ndarray
     indices: np.ndarray
+    speakers: np.ndarray
 
     @property
     def frames(self) -> int:
@@ -133,7 +135,7 @@ class Batches:
         """Return a batch of zeros in each shape."""
         lengths = np.zeros(self.batch_size, np.int32)
         padded = [self._pad([], [], shape) for shape in self.buckets]
-        return [Batch(text, lengths, mel, lengths, lengths) for text, mel in padded]
+        return [Batch(text, lengths, mel, lengths, lengths, lengths) for text, mel in padded]
 
     def plan(self, epoch: int) -> list[tuple[tuple[int, int], np.ndarray]]:
         """Plan an epoch.
@@ -175,7 +177,8 @@ class Batches:
             exists = clips >= 0
             text_lengths = np.where(exists, self.corpus.text_lengths[clips], 0).astype(np.int32)
             mel_lengths = np.where(exists, self.corpus.mel_lengths[clips], 0).astype(np.int32)
-            yield Batch(text, text_lengths, mel, mel_lengths, clips.astype(np.int32))
+            speakers = np.where(exists, self.corpus.speakers[clips], 0).astype(np.int32)
+            yield Batch(text, text_lengths, mel, mel_lengths, clips.astype(np.int32), speakers)
 
     def _read(self, clips: np.ndarray, shapes: list[tuple[int, int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         if not len(clips):

@@ -1,9 +1,10 @@
 """The preprocessed corpus on disk: MindRecord shards, an index of each split, and `stats.json`."""
 
 import functools
-import json
 import operator
 import os
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,14 @@ from mindspore.mindrecord import FileWriter
 
 from src.audio import mel_signature, to_pcm16
 from src.config import Config, network_of
-from src.errors import InputError
+from src.errors import InputError, one_line
+from src.files import read_json
 from src.text import SYMBOLS
 
 FORMAT = 1
+LONGEST = 1_000_000  # frames or symbols of a clip: hours; more is no length but damage
+# All that numpy raises at an index that was cut off, or that claims what it does not hold.
+DAMAGE = (OSError, ValueError, KeyError, EOFError, MemoryError, OverflowError, zipfile.BadZipFile, zlib.error)
 RECORDS_PER_WRITE = 64  # bounds memory: a few hundred kB each
 
 
@@ -34,6 +39,7 @@ def write_split(
     mels: Iterable[np.ndarray],
     n_shards: int,
     waveforms: Iterable[np.ndarray] | None = None,
+    speakers: Sequence[int] | None = None,
 ) -> tuple[list[str], dict[str, np.ndarray]]:
     """Write one split as `{split}.mindrecord{k}` with its index `{split}_index.npz`.
 
@@ -43,22 +49,21 @@ def write_split(
         ids: name of each clip.
         wavs: path of each recording, kept in the index.
         texts: symbol ids of each clip.
-        mels: one [frames, n_mels] per clip, read lazily so that a corpus need not fit into memory.
+        mels: one [frames, n_mels] per clip, read lazily so that a corpus need not fit into memory; so are
+            `waveforms`, float [samples] in [-1, 1].
         n_shards: number of record files; at most one per clip is written.
-        waveforms: one float [samples] in [-1, 1] per clip, read lazily too.
+        speakers: number of each clip's speaker among the names in `stats.json`; None for one speaker without a name.
 
     Returns:
-        Names of the record files; the index: ids, wavs, text_lengths, mel_lengths, in the order of the records.
+        Names of the record files; the index, in the order of the records: ids, wavs, text_lengths, mel_lengths, and
+            speakers if given.
     """
     mels, mel_lengths, files = iter(mels), [], []
     waveforms = iter(waveforms) if waveforms is not None else None
 
     def record(clip: int) -> dict[str, Any]:
-        fields = {
-            "id": ids[clip],
-            "text": np.array(texts[clip], np.int32),
-            "mel": np.ascontiguousarray(next(mels), np.float32),
-        }
+        text, mel = np.array(texts[clip], np.int32), np.ascontiguousarray(next(mels), np.float32)
+        fields = {"id": ids[clip], "text": text, "mel": mel}
         return fields if waveforms is None else {**fields, "wav": to_pcm16(next(waveforms)).tobytes()}
 
     # One writer per shard, because FileWriter(shard_num=n) spreads each write over all shards, and record i of the
@@ -79,6 +84,8 @@ def write_split(
         "text_lengths": np.array([len(text) for text in texts], np.int32),
         "mel_lengths": np.array(mel_lengths, np.int32),
     }
+    if speakers is not None:
+        index["speakers"] = np.array(speakers, np.int32)
     np.savez(folder / f"{split}_index.npz", **index)
     return files, index
 
@@ -106,16 +113,54 @@ def read_stats(folder: Path) -> dict[str, Any]:
             "or say by --data_path where it is now"
         )
     try:
-        stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        stats = read_json(folder / "stats.json")
+    except InputError as error:
         raise InputError(
-            f"{folder}: not a preprocessed dataset (no readable stats.json); make one with scripts/preprocess.py"
+            f"{folder}: not a preprocessed dataset ({error}); make one with scripts/preprocess.py"
         ) from error
     if not isinstance(stats, dict) or stats.get("format") != FORMAT:
         raise InputError(
             f"{folder}: preprocessed by another version of this program; run scripts/preprocess.py --overwrite"
         )
+    if not _is_complete(stats):
+        raise InputError(f"{folder / 'stats.json'}: is damaged; run scripts/preprocess.py --overwrite")
     return stats
+
+
+def _is_complete(stats: dict[str, Any]) -> bool:
+    """Return whether `stats` says of each split and of the mel spectrogram what reading takes."""
+    splits, signature = stats.get("splits"), stats.get("mel_signature")
+    if not isinstance(splits, dict) or not isinstance(signature, dict) or type(signature.get("n_mels")) is not int:
+        return False
+    if not isinstance(stats.get("symbols", SYMBOLS), list):  # older datasets name none
+        return False
+    files = [split.get("files") if isinstance(split, dict) else None for split in splits.values()]
+    return all(isinstance(names, list) and names and all(isinstance(name, str) for name in names) for names in files)
+
+
+def _read_index(path: Path) -> dict[str, np.ndarray]:
+    """Read the index of a split: names, recordings, lengths and speakers of its clips.
+
+    Raises:
+        InputError: it is damaged, or holds something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            index = {name: arrays[name] for name in arrays.files}
+        if strange := [name for name, array in index.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"{strange[0]} is no array")
+        index = {"speakers": np.zeros(len(index["ids"]), np.int32)} | index
+        lengths = [index[name] for name in ("text_lengths", "mel_lengths")]
+        whole = {name: index[name].shape for name in ("ids", "wavs", "text_lengths", "mel_lengths", "speakers")}
+        if len(set(whole.values())) > 1 or index["ids"].ndim != 1 or not len(index["ids"]):
+            raise ValueError(f"its arrays have shapes {whole}")
+        if not all(each.dtype.kind == "i" and each.min() > 0 and each.max() <= LONGEST for each in lengths):
+            raise ValueError(f"its lengths are not whole numbers from 1 to {LONGEST}")
+    except DAMAGE as error:
+        raise InputError(
+            f"{path}: is damaged ({one_line(error)[:200]}); run scripts/preprocess.py --overwrite"
+        ) from error
+    return index
 
 
 class Corpus:
@@ -124,6 +169,12 @@ class Corpus:
     Args:
         data_path: output folder of `scripts/preprocess.py`.
         split: "train" or "val".
+
+    Attributes:
+        ids, wavs: name and recording of each clip.
+        text_lengths, mel_lengths: symbols and frames of each clip, int32 [N].
+        speakers: number of each clip's speaker in `speaker_names`, int32 [N]; 0 if the list named none.
+        speaker_names: names of the speakers of the whole dataset, sorted; empty if the list had no column of them.
 
     Raises:
         InputError: missing folder, split or file.
@@ -142,10 +193,12 @@ class Corpus:
         for path in [str(index), *self._needed()]:
             if not os.path.exists(path):
                 raise InputError(f"{path}: is missing from the dataset; run scripts/preprocess.py --overwrite")
-        with np.load(index) as arrays:
-            self.ids: list[str] = arrays["ids"].tolist()
-            self.wavs: list[str] = arrays["wavs"].tolist()
-            self.text_lengths, self.mel_lengths = arrays["text_lengths"], arrays["mel_lengths"]
+        arrays = _read_index(index)
+        self.ids: list[str] = arrays["ids"].tolist()
+        self.wavs: list[str] = arrays["wavs"].tolist()
+        self.text_lengths, self.mel_lengths = arrays["text_lengths"], arrays["mel_lengths"]
+        self.speakers = arrays["speakers"]
+        self.speaker_names: list[str] = self.stats.get("speakers", [])
         self.n_mels: int = self.stats["mel_signature"]["n_mels"]
 
     def __len__(self) -> int:

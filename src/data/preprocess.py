@@ -1,7 +1,6 @@
 """Preprocessing: from recordings to a finished dataset folder, which appears complete or not at all."""
 
 import csv
-import hashlib
 import json
 import os
 import shutil
@@ -11,12 +10,23 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from src.audio import load_wav, mel_signature, mel_spectrogram
+from src.audio import mel_spectrogram
 from src.config import Config, network_of
-from src.data.clips import Clip, prepare_rows
-from src.data.file_list import BadRow, BadRowsError, Row, Source, read_ids, read_source, split_ids
+from src.data import audio_checks
+from src.data.clips import Clip, load_mel, load_waveform, prepare_rows
+from src.data.file_list import (
+    BadRow,
+    BadRowsError,
+    Row,
+    Source,
+    read_ids,
+    read_source,
+    speaker_order,
+    split_ids,
+    with_validation_list,
+)
+from src.data.settings import dataset_settings, finished_dataset
 from src.errors import InputError
-from src.text import SYMBOLS
 
 
 def preprocess(
@@ -29,6 +39,8 @@ def preprocess(
     workers: int = 1,
     skip_bad: bool = False,
     overwrite: bool = False,
+    columns: str | None = None,
+    val_file_list: Path | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """Turn recordings into a dataset folder that `src.data.corpus.Corpus` opens.
 
@@ -38,12 +50,14 @@ def preprocess(
     Args:
         output_dir: dataset folder to make.
         data_path: folder in the layout of LJSpeech, or the folder that the paths of `file_list` are relative to.
-        file_list: list of `path|text`; without `data_path`, paths are relative to the list's own folder.
+        file_list: list of recordings and texts; without `data_path`, paths are relative to the list's own folder.
         val_ids, train_ids: files with one id per line; without them `data.val_fraction` decides. In a file list the id
             is the path without its suffix.
         workers: processes that prepare clips.
         skip_bad: leave bad rows out and name them in `skipped.csv`, instead of refusing the whole list.
         overwrite: replace a dataset of other recordings or with other settings.
+        columns: roles of the list's columns, see `src.data.columns`; by default they are recognised.
+        val_file_list: a second list, whose clips are the validation split.
 
     Returns:
         The content of `stats.json`; whether a dataset of the same recordings and settings was there already.
@@ -57,15 +71,32 @@ def preprocess(
         raise InputError(f"--workers ({workers}) and data.n_shards ({config.data.n_shards}) must be at least 1")
     mel_spectrogram(np.zeros(config.audio.n_fft), config.audio)  # report impossible settings once, not for every row
     output_dir = output_dir.resolve()
-    source = read_source(data_path, file_list)
+    if val_file_list and (file_list is None or val_ids or train_ids):
+        raise InputError("--val_file_list goes with --file_list and without --val_ids and --train_ids")
+    source, val, train = read_source(data_path, file_list, columns), None, None
+    if val_file_list:
+        source, val = with_validation_list(source, read_source(source.folder, val_file_list, columns))
+    print(*source.description, sep="\n")
+    _check_folder(source)
     ids = [row.id for row in (*source.rows, *source.bad)]
-    val, train = (read_ids(path, ids) if path else None for path in (val_ids, train_ids))
+    if not val_file_list:
+        val, train = (read_ids(path, ids) if path else None for path in (val_ids, train_ids))
     splits = split_ids(ids, config, val, train)  # wrong lists are reported before the work
     rows = [row for row in source.rows if row.id in splits["train"] | splits["val"]]
-    settings = _settings(config, source, rows, val, train)
-    if (finished := _finished(output_dir, settings, overwrite)) is not None:
+    settings = dataset_settings(config, source, rows, val, train)
+    if (finished := finished_dataset(output_dir, settings, overwrite)) is not None:
         return finished, True
+    settings |= {"columns_flag": columns, "val_list_file": str(val_file_list.resolve()) if val_file_list else None}
     return _build(output_dir, config, source, rows, (val, train), settings, workers, skip_bad), False
+
+
+def _check_folder(source: Source) -> None:
+    """Make sure that recordings are there at all; a few that are missing are bad rows."""
+    if source.rows and not any((source.folder / row.wav).is_file() for row in source.rows):
+        raise InputError(
+            f"{source.list_file}: none of its {len(source.rows)} recordings is there, such as {source.rows[0].wav}; "
+            f"paths start from {source.folder}, --data_path names another folder"
+        )
 
 
 def _build(
@@ -84,23 +115,32 @@ def _build(
 
     Args:
         id_lists: ids for validation and for training, None where there is no list.
-        settings: from `_settings`.
+        settings: from `dataset_settings`.
     """
     work = output_dir.with_name(f"{output_dir.name}.work")
     stage = work / f"dataset-{os.getpid()}"
     try:
         (work / "mels").mkdir(parents=True, exist_ok=True)
-        clips, bad = prepare_rows(rows, source, config, work / "mels", workers)
-        if bad and not skip_bad:
-            raise BadRowsError(source, bad)
+        prepared = prepare_rows(rows, source, config, work / "mels", workers)
+        facts = {clip.row.id: clip.facts for clip in sorted(prepared.clips + prepared.long, key=_position)}
+        found = audio_checks.find_all(facts, config)
+        print(*audio_checks.table(facts, found, config), sep="\n")
+        if prepared.bad and not skip_bad:
+            raise BadRowsError(source, prepared.bad)
+        clips = prepared.clips
         splits = split_ids([clip.row.id for clip in clips], config, *id_lists)  # the fraction is of the usable clips
         stats = {**settings, "config": config.to_yaml(), "list_file": str(source.list_file.resolve())}
-        stats |= {"left_out": len(source.rows) - len(rows), "skipped": len(bad)}
+        stats |= {"left_out": len(source.rows) - len(rows), "skipped": len(prepared.bad)}
+        stats["too_long"] = [clip.row.id for clip in prepared.long]
+        if speakers := sorted({clip.row.speaker for clip in clips} - {""}, key=speaker_order):
+            stats["speakers"] = speakers
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir()
-        stats["splits"] = _write_splits(stage, splits, clips, source.folder, config)
+        stats["splits"] = _write_splits(stage, splits, clips, source.folder, config, speakers)
+        characters = {clip.row.id: len(clip.text) for clip in prepared.clips + prepared.long}
+        audio_checks.write_csv(stage / "audio.csv", facts, found, characters)
         if skip_bad:
-            _write_skipped(stage / "skipped.csv", bad)
+            _write_skipped(stage / "skipped.csv", prepared.bad)
         (stage / "stats.json").write_text(json.dumps(stats, indent=1), encoding="utf-8")
         if output_dir.exists():
             os.replace(output_dir, work / f"replaced-{os.getpid()}")
@@ -115,79 +155,20 @@ def _build(
     return stats
 
 
-def _settings(
-    config: Config, source: Source, rows: list[Row], val_ids: set[str] | None, train_ids: set[str] | None
-) -> dict[str, Any]:
-    """Return the settings that decide the content of a dataset: two runs with equal ones make the same dataset."""
-    from src.data.corpus import FORMAT  # noqa: PLC0415  (worker processes import this module and need no MindSpore)
-
-    by_fraction = {"val_fraction": config.data.val_fraction, "seed": config.train.seed}
-    settings = {
-        "format": FORMAT,
-        "mel_signature": mel_signature(config.audio),
-        "cleaner": config.text.cleaner,
-        "n_symbols": len(config.text.symbols),
-        "symbols": config.text.symbols,
-        "end_symbol": config.text.end_symbol,
-        "foreign_script": config.text.foreign_script,
-        "seconds_per_character": [config.data.min_seconds_per_character, config.data.max_seconds_per_character],
-        "n_shards": config.data.n_shards,
-        "data_path": str(source.folder.resolve()),
-        "list_sha256": source.sha256,
-        "recordings_sha256": _fingerprint(source.folder, rows),
-        "split": by_fraction
-        if val_ids is None
-        else {"val_ids": sorted(val_ids), "train_ids": train_ids and sorted(train_ids)},
-    }
-    if network_of(config).kind == "vocoder":
-        settings["waveforms"] = True  # no key otherwise: acoustic models can use either kind of dataset
-    return json.loads(json.dumps(settings))  # lists for tuples, as in a stats.json that was read
-
-
-def _fingerprint(folder: Path, rows: list[Row]) -> str:
-    """Hash the recordings' paths, sizes and times of change; reading all of them would take long."""
-    digest = hashlib.sha256()
-    for row in rows:
-        try:
-            status = (folder / row.wav).stat()
-            digest.update(f"{row.wav}|{status.st_size}|{status.st_mtime_ns}\n".encode())
-        except OSError:
-            digest.update(f"{row.wav}|missing\n".encode())
-    return digest.hexdigest()
-
-
-def _finished(output_dir: Path, settings: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
-    if not output_dir.exists() or (output_dir.is_dir() and not any(output_dir.iterdir())):
-        return None
-    try:
-        stats = json.loads((output_dir / "stats.json").read_text(encoding="utf-8"))
-        # Older datasets do not name these: there was one table of symbols, and foreign scripts were refused.
-        before = {"symbols": SYMBOLS, "end_symbol": "", "foreign_script": "refuse"}
-        different = [key for key in settings if {**before, **stats}.get(key) != settings[key]]
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{output_dir}: exists and is not a dataset made by this script; choose another --output_dir"
-        ) from error
-    if different and not overwrite:
-        raise InputError(
-            f"{output_dir}: holds a finished dataset of other recordings or with other settings "
-            f"({', '.join(different)}); pass --overwrite to replace it, or choose another --output_dir"
-        )
-    return None if overwrite else stats
-
-
 def _write_splits(
-    stage: Path, splits: dict[str, set[str]], clips: list[Clip], folder: Path, config: Config
+    stage: Path, splits: dict[str, set[str]], clips: list[Clip], folder: Path, config: Config, speakers: list[str]
 ) -> dict[str, dict[str, Any]]:
     """Write every split that has clips. Returns its description by name."""
     return {
-        split: _write(stage, split, [clip for clip in clips if clip.row.id in ids], folder, config)
+        split: _write(stage, split, [clip for clip in clips if clip.row.id in ids], folder, config, speakers)
         for split, ids in splits.items()
         if ids
     }
 
 
-def _write(stage: Path, split: str, clips: list[Clip], folder: Path, config: Config) -> dict[str, Any]:
+def _write(
+    stage: Path, split: str, clips: list[Clip], folder: Path, config: Config, speakers: list[str]
+) -> dict[str, Any]:
     """Write one split. Returns its description for `stats.json`."""
     from src.data.corpus import write_split  # noqa: PLC0415
 
@@ -195,9 +176,9 @@ def _write(stage: Path, split: str, clips: list[Clip], folder: Path, config: Con
 
         def load(clip: Clip) -> np.ndarray:
             bar.update()
-            return np.load(clip.mel_path)
+            return load_mel(clip)
 
-        waveforms = (load_wav(folder / clip.row.wav, config.audio.sample_rate) for clip in clips)
+        waveforms = (load_waveform(folder / clip.row.wav, config) for clip in clips)
         try:
             files, index = write_split(
                 stage,
@@ -208,6 +189,7 @@ def _write(stage: Path, split: str, clips: list[Clip], folder: Path, config: Con
                 mels=map(load, clips),
                 n_shards=config.data.n_shards,
                 waveforms=waveforms if network_of(config).kind == "vocoder" else None,
+                speakers=[speakers.index(clip.row.speaker) for clip in clips] if speakers else None,
             )
         except RuntimeError as error:  # MindRecord's message is a page long
             raise InputError(
@@ -224,6 +206,11 @@ def _write(stage: Path, split: str, clips: list[Clip], folder: Path, config: Con
         "seconds": _distribution(seconds),
         "files": files,
     }
+
+
+def _position(clip: Clip) -> tuple[str, int]:
+    """Return where a clip stands: those of the main list first."""
+    return clip.row.list, clip.row.line
 
 
 def _distribution(values: np.ndarray) -> dict[str, float]:

@@ -1,14 +1,17 @@
 """Random segments of waveforms with their mel spectrograms: the training batches of a vocoder."""
 
 import math
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from src.audio import from_pcm16, mel_spectrogram, preemphasize
+from src.audio import from_pcm16, mel_spectrogram, preemphasize, silent_mel
 from src.config import AudioConfig
 from src.data.corpus import Corpus
+from src.data.mel_file import MelFolder
+from src.errors import InputError, some_of
 
 
 class SegmentBatch(NamedTuple):
@@ -33,6 +36,9 @@ class SegmentBatch(NamedTuple):
 class Segments:
     """The batches of an epoch: one segment of every clip, at a random place in it.
 
+    Clips shorter than a segment are left out, and named on stderr: the silence that would fill them up is far likelier
+    than sound, so it would govern the likelihood.
+
     Order and places depend on seed and epoch alone. The last batch is filled with further segments, so all batches have
     one shape.
 
@@ -44,6 +50,13 @@ class Segments:
         seed: decides order and places, together with the number of the epoch.
         rank, world_size: this process among those that share the epoch.
         workers: threads that read waveforms and compute mel spectrograms.
+        mels: mel spectrograms in place of those of the waveforms; segments then start where a frame does.
+
+    Attributes:
+        clips: positions in the corpus of the clips that are long enough.
+
+    Raises:
+        InputError: there are none.
     """
 
     def __init__(
@@ -56,21 +69,37 @@ class Segments:
         rank: int = 0,
         world_size: int = 1,
         workers: int = 2,
+        mels: MelFolder | None = None,
     ):
+        self.mels = mels
         self.corpus, self.batch_size, self.audio, self.length, self.seed = corpus, batch_size, audio, length, seed
         self.rank, self.world_size, self.workers = rank, world_size, workers
+        longest = corpus.mel_lengths * audio.hop_length  # a clip has less than this, by at most a hop
+        self.clips = np.flatnonzero(longest - audio.hop_length >= length)
+        self._name_short_clips()
+
+    def _name_short_clips(self) -> None:
+        short = [self.corpus.ids[clip] for clip in np.setdiff1d(np.arange(len(self.corpus)), self.clips)]
+        segment = (
+            f"a segment (train.segment_length, {self.length} samples: {self.length / self.audio.sample_rate:.2f} s)"
+        )
+        where = f"{self.corpus.folder}: {len(short)} of {len(self.corpus)} {self.corpus.split} clips"
+        if not len(self.clips):
+            raise InputError(f"{where} are shorter than {segment}, so that none is left; lower train.segment_length")
+        if short and self.rank == 0:
+            print(f"{where} are shorter than {segment} and left out: {some_of(short, 10)}", file=sys.stderr)
 
     def __str__(self) -> str:
-        return f"{len(self.corpus)} clips in segments of {self.length} samples"
+        return f"{len(self.clips)} clips in segments of {self.length} samples"
 
     @property
     def order(self) -> list:
         """Settings that decide the order of batches; a position in an epoch is valid only while they are the same."""
-        return [self.seed, self.batch_size * self.world_size, len(self.corpus), self.length]
+        return [self.seed, self.batch_size * self.world_size, len(self.clips), self.length]
 
     def __len__(self) -> int:
         """Batches of one rank in an epoch, the same number in every epoch."""
-        return math.ceil(len(self.corpus) / (self.batch_size * self.world_size))
+        return math.ceil(len(self.clips) / (self.batch_size * self.world_size))
 
     def examples(self) -> list[SegmentBatch]:
         """Return a batch of zeros in the one shape."""
@@ -82,19 +111,31 @@ class Segments:
         """Plan an epoch: clips and places in them (0 to 1), both [steps, batch_size * world_size]."""
         random = np.random.default_rng((self.seed, epoch))
         steps, places = len(self), self.batch_size * self.world_size
-        rounds = [random.permutation(len(self.corpus)) for _ in range(math.ceil(steps * places / len(self.corpus)))]
-        clips = np.concatenate(rounds)[: steps * places].reshape(steps, places)
+        rounds = [random.permutation(len(self.clips)) for _ in range(math.ceil(steps * places / len(self.clips)))]
+        clips = self.clips[np.concatenate(rounds)[: steps * places].reshape(steps, places)]
         return clips, random.random((steps, places))
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[SegmentBatch]:
-        """Yield this rank's batches of an epoch from position `first_batch` on, as in an epoch read from its start."""
+        """Yield this rank's batches of an epoch from position `first_batch` on, as in an epoch read from its start.
+
+        Raises:
+            InputError: a given mel cannot be read.
+        """
         clips, places = (values[first_batch:, self.rank :: self.world_size] for values in self.plan(epoch))
         if not len(clips):
             return
+        failures: list[InputError] = []
 
         def cut_batch(wavs: list[np.ndarray], info: Any) -> tuple[np.ndarray, np.ndarray]:
             step = info.get_batch_num()
-            segments = [self.cut(decode(wav), place) for wav, place in zip(wavs, places[step], strict=True)]
+            try:
+                segments = [
+                    self.cut(decode(wav), place) if self.mels is None else self.cut_given(decode(wav), place, clip)
+                    for wav, place, clip in zip(wavs, places[step], clips[step], strict=True)
+                ]
+            except InputError as error:
+                failures.append(error)
+                raise
             return tuple(np.stack(parts) for parts in zip(*segments, strict=True))
 
         pairs = self.corpus.stream(
@@ -105,8 +146,13 @@ class Segments:
             per_batch_map=cut_batch,
             output_columns=["mel", "audio"],
         )
-        for indices, (mel, audio) in zip(clips, pairs, strict=True):
-            yield SegmentBatch(mel, audio, indices.astype(np.int32))
+        try:
+            for indices, (mel, audio) in zip(clips, pairs, strict=True):
+                yield SegmentBatch(mel, audio, indices.astype(np.int32))
+        except RuntimeError:  # MindSpore's, a page long
+            if failures:
+                raise failures[0] from None
+            raise
 
     def start(self, n_samples: int, place: float) -> int:
         """First sample of a segment at `place` (0 to 1) of a clip of `n_samples`, at least as long as a segment."""
@@ -131,6 +177,17 @@ class Segments:
         piece = np.pad(preemphasize(wav, self.audio), margin, mode="reflect")[start : start + self.length + 2 * margin]
         mel = mel_spectrogram(piece, self.audio, piece=True)[:, : math.ceil(self.length / self.audio.hop_length)]
         return mel, wav[start : start + self.length]
+
+    def cut_given(self, wav: np.ndarray, place: float, clip: int) -> tuple[np.ndarray, np.ndarray]:
+        """Cut a segment out of a clip, at the start of a frame, and the frames of its given mel.
+
+        Arguments and results are those of `cut`; `clip` is the position in the corpus.
+        """
+        hop, n_frames = self.audio.hop_length, math.ceil(self.length / self.audio.hop_length)
+        first = int(place * (max(0, len(wav) - self.length) // hop + 1))
+        mel = np.concatenate([self.mels.read(int(clip)), silent_mel(n_frames, self.audio)], 1)
+        audio = wav[first * hop : first * hop + self.length]
+        return mel[:, first : first + n_frames], np.pad(audio, (0, self.length - len(audio)))
 
 
 def decode(wav: np.ndarray) -> np.ndarray:

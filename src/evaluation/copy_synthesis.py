@@ -1,5 +1,6 @@
-"""Copy synthesis: the mel of a recording through a vocoder, compared with the recording."""
+"""A vocoder alone: copy synthesis of a recording, compared with it, and the sound of a mel from a file."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,13 @@ import numpy as np
 
 from src.audio import load_wav, mel_spectrogram, save_wav
 from src.config import AudioConfig
+from src.data.mel_file import TO_LN, read_mel
 from src.errors import InputError
 from src.evaluation.metrics import log_spectral_distance
 from src.plotting import save_mels
 from src.synthesis.vocoder import Vocoder
+
+MEL_SCALES = tuple(TO_LN)
 
 
 def copy_synthesis(wav_path: Path, vocoder: Vocoder, audio: AudioConfig, output_dir: Path) -> dict[str, Any]:
@@ -45,5 +49,41 @@ def copy_synthesis(wav_path: Path, vocoder: Vocoder, audio: AudioConfig, output_
         "frames": mel.shape[1],
         "seconds": seconds,
         "log_spectral_distance": distance,
+        "elapsed_seconds": elapsed,  # compilation included
+    }
+
+
+def speak_mel(path: Path, scale: str | None, vocoder: Vocoder, audio: AudioConfig, output_dir: Path) -> dict[str, Any]:
+    """Turn a mel spectrogram from a file into sound.
+
+    Writes `{name}.wav`, and both mels, the given one and that of the sound, as `{name}.png`. Notes on the mel's layout
+    and scale go to stderr.
+
+    Args:
+        path, scale: see `src.data.mel_file.read_mel`.
+
+    Returns:
+        Entries of a summary.
+
+    Raises:
+        InputError: the mel does not fit the vocoder, or a file cannot be written.
+    """
+    mel, notes = read_mel(path, audio, scale)
+    for note in notes:
+        print(note, file=sys.stderr)
+    began = time.perf_counter()
+    wav = np.clip(vocoder(mel), -1, 1)
+    elapsed, name = time.perf_counter() - began, path.stem
+    save_wav(output_dir / f"{name}.wav", wav, audio.sample_rate)
+    mels = {"sound": mel_spectrogram(wav, audio), "given": mel}
+    save_mels(output_dir / f"{name}.png", mels, path.name, audio)
+    return {
+        "mel": str(path),
+        "wav": f"{name}.wav",
+        "picture": f"{name}.png",
+        "sample_rate": audio.sample_rate,
+        "frames": mel.shape[1],
+        "seconds": len(wav) / audio.sample_rate,
+        "notes": notes,
         "elapsed_seconds": elapsed,  # compilation included
     }

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from src.audio import load_wav, mel_spectrogram, save_wav
 from src.config import AudioConfig
 from src.data.corpus import Corpus
-from src.data.file_list import Row, read_ids, read_source
+from src.data.file_list import Row, read_ids, rows_again
 from src.errors import InputError, some_of
 from src.evaluation.metrics import Difference, analyse, compare, difference_numbers, pesq_wideband
 from src.evaluation.recognition import Recogniser, error_rate_interval, word_errors, words
@@ -67,7 +67,7 @@ def held_out_clips(data_path: Path, ids_path: Path | None = None, limit: int | N
             f"{data_path}: the recordings that it was made of are not at {list_file.parent}; preprocess them anew"
         )
     folder = Path(corpus.stats["data_path"])
-    rows = read_source(folder, None if list_file == folder / "metadata.csv" else list_file).rows
+    rows = rows_again(corpus.stats)
     ids = read_ids(ids_path, [row.id for row in rows]) if ids_path else set(corpus.ids)
     trained = set(Corpus(data_path, "train").ids)
     clips = [Clip(row, folder / row.wav, row.id in trained) for row in rows if row.id in ids]
@@ -185,7 +185,8 @@ def table(metrics: dict[str, Any]) -> str:
 def _results(
     net: Tacotron2, clips: Sequence[Clip], vocoder: Vocoder, recogniser: Recogniser, folder: Path, seed: int
 ) -> Iterator[Result]:
-    audio, lines = net.config.audio, [Line(clip.row.line, clip.row.text) for clip in clips]
+    audio, voices = net.config.audio, {name: number for number, name in enumerate(net.config.data.speakers)}
+    lines = [Line(clip.row.line, clip.row.text, voices.get(clip.row.speaker)) for clip in clips]
     utterances = synthesise(net, lines, vocoder, seed, progress=True)
     for clip, utterance in zip(
         clips, tqdm(utterances, total=len(clips), unit="sentence", dynamic_ncols=True), strict=True

@@ -1,6 +1,5 @@
 """Exported files: what each format declares about a file, and the description (JSON) beside it."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from src.config import Config
-from src.errors import InputError
-from src.files import sha256_of
+from src.errors import InputError, quote
+from src.files import read_bytes, read_json, sha256_of
 
 Arrays = dict[str, np.ndarray]
 
@@ -40,6 +39,7 @@ class Artifact:
         notes: further entries of the description.
         scales: smallest magnitude that differences of an output are relative to, by name; for values such as
             probabilities, which can all be tiny.
+        cell: the cell that MindSpore writes; None where it does not write the file.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Artifact:
     config: Config
     notes: dict[str, Any] = field(default_factory=dict)
     scales: dict[str, float] = field(default_factory=dict)
+    cell: Any = None
 
 
 def noise_meaning(config: Config) -> str:
@@ -77,14 +78,13 @@ def read_described(path: Path) -> tuple[bytes, dict[str, Any]]:
     """
     description_path = description_of(path)
     try:
-        description = json.loads(description_path.read_text(encoding="utf-8"))
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{error.filename}: cannot be read ({error.strerror}); export.py writes it") from error
-    except ValueError as error:
-        raise InputError(f"{description_path}: is not a description by export.py; export again") from error
+        description, content = read_json(description_path), read_bytes(path)
+    except InputError as error:
+        raise InputError(f"{error}; export.py writes {path.name} and {description_path.name}") from error
     if not isinstance(description, dict) or description.get("sha256") != sha256_of(content):
         raise InputError(f"{path}: is damaged, or not the file that {description_path.name} describes; export again")
+    if description.get("file") != path.name:
+        raise InputError(f"{path}: was written by export.py as {quote(str(description.get('file')))}; export again")
     return content, description
 
 

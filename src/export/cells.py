@@ -6,7 +6,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.models.constants import positions
-from src.models.ops import length_mask
+from src.models.ops import broadcast_last, length_mask
 from src.models.tacotron2.model import TEXT_MULTIPLE, Tacotron2
 from src.models.waveglow.denoiser import Denoiser
 from src.models.waveglow.flow import uncouple
@@ -65,8 +65,12 @@ class FoldedCoupling(nn.Cell):
         )
         self.n_layers, self.kernel_size = n_layers, kernel_size
 
-    def construct(self, x: Tensor, condition: Tensor) -> Tensor:
-        """x (T, n_half + 1) and condition (T, C + 1), whose last columns are 1 -> shift and log scale (T, 2 n_half)."""
+    def construct(self, x: Tensor, condition: Tensor, inside: Tensor | None = None) -> Tensor:
+        """x (T, n_half + 1) and condition (T, C + 1), whose last columns are 1 -> shift and log scale (T, 2 n_half).
+
+        `inside` (T, 1) is 0 beyond the end of the item, where x must be 0: no convolution sees what is there, and the
+        results are 0.
+        """
         h, result = ops.MatMul()(x, self.weights[0]), None
         for i in range(self.n_layers):
             taps = self.taps(x if i == 0 else h, 2**i)
@@ -77,7 +81,9 @@ class FoldedCoupling(nn.Cell):
             result = share if i == 0 else result + share
             if i < self.n_layers - 1:
                 h = h + ops.BiasAdd()(ops.MatMul()(units, self.weights[5 + 5 * i]), self.weights[6 + 5 * i])
-        return ops.BiasAdd()(result, self.weights[1])
+                h = h if inside is None else h * broadcast_last(inside, h.shape[1])
+        result = ops.BiasAdd()(result, self.weights[1])
+        return result if inside is None else result * broadcast_last(inside, result.shape[1])
 
     def taps(self, x: Tensor, dilation: int) -> Tensor:
         """Unfold: the values around each position, 0 beyond the ends, (T, C) -> (T, kernel_size * C)."""
@@ -87,7 +93,11 @@ class FoldedCoupling(nn.Cell):
 
 
 class WaveGlowExport(nn.Cell):
-    """WaveGlow's inference for one mel spectrogram of any length, with a copy of the weights that `net` has now."""
+    """WaveGlow's inference for one mel spectrogram of any length, with a copy of the weights that `net` has now.
+
+    Attributes:
+        reach: frames before and after one that its sound depends on.
+    """
 
     def __init__(self, net: WaveGlow):
         super().__init__(auto_prefix=False)
@@ -101,12 +111,21 @@ class WaveGlowExport(nn.Cell):
         self.unmix = ms.ParameterTuple(
             [Parameter(Tensor(flow.unmix), name=f"flow{k}.unmix") for k, flow in enumerate(flows)]
         )
+        self.n_positions = net.config.audio.hop_length // model.n_group  # per frame
+        by_couplings = model.n_flows * net.synthesis.halo
+        self.reach = by_couplings + net.upsample.n_frames - 1, by_couplings
         self.set_train(False)
 
-    def construct(self, mel: Tensor, noise: Tensor) -> Tensor:
-        """mel (1, n_mels, F), noise (1, n_group, F * hop / n_group), channels in order of use -> (1, F * hop)."""
+    def construct(self, mel: Tensor, noise: Tensor, mel_lengths: Tensor | None = None) -> Tensor:
+        """mel (1, n_mels, F), noise (1, n_group, F * hop / n_group), channels in order of use -> (1, F * hop).
+
+        With `mel_lengths` int32 (1,), the sound is that of so many frames, and 0 after them.
+        """
         z = ops.Transpose()(noise.reshape(self.n_group, -1), (1, 0))
-        one = ops.ones_like(z[:, :1])
+        one, inside = ops.ones_like(z[:, :1]), None
+        if mel_lengths is not None:
+            one = inside = length_mask(mel_lengths * self.n_positions, z.shape[0]).reshape(-1, 1)
+            z = z * broadcast_last(inside, self.n_group)
         condition = ops.Concat(1)((self.condition(ops.Transpose()(mel.reshape(self.n_mels, -1), (1, 0))), one))
         used = self.latent_splits[0]
         x = z[:, :used]
@@ -115,7 +134,7 @@ class WaveGlowExport(nn.Cell):
             n_half, widest = x.shape[1] // 2, self.n_group // 2
             kept, changed = x[:, :n_half], x[:, n_half:]
             parts = (kept, one) if n_half == widest else (kept, ops.zeros_like(z[:, : widest - n_half]), one)
-            result = self.couplings[k](ops.Concat(1)(parts), condition)
+            result = self.couplings[k](ops.Concat(1)(parts), condition, inside)
             shift, log_scale = result[:, :n_half], result[:, widest : widest + n_half]
             x = ops.MatMul()(ops.Concat(1)((kept, uncouple(changed, log_scale, shift))), self.unmix[k])
             if k > 0 and k % self.n_early_every == 0:

@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from src.config import Config
-from src.errors import InputError
+from src.errors import InputError, one_line
 from src.export.artifact import Arrays, Artifact, TensorSpec, noise_meaning, read_described
 from src.export.cells import SpectralSubtraction, Tacotron2Export, WaveGlowExport
 from src.models.sampling import item_seed, latents, prenet_dropout_mask
@@ -35,11 +35,18 @@ def load_mindir(path: str | Path) -> nn.GraphCell:
     Raises:
         InputError: the file or its description is missing or damaged. MindSpore opens the path again after this check.
     """
-    specs = read_described(Path(path))[1]["inputs"]
-    return _load(Path(path), {spec.pop("name"): TensorSpec(**spec) for spec in specs})
+    path = Path(path)
+    description = read_described(path)[1]
+    try:
+        specs = {spec.pop("name"): TensorSpec(**spec) for spec in description["inputs"]}
+        return load_cell(path, specs)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = one_line(error)[:200]
+        raise InputError(f"{path}: is not what export.py wrote ({reason}); export again") from error
 
 
-def _load(path: Path, inputs: dict[str, TensorSpec]) -> nn.GraphCell:
+def load_cell(path: Path, inputs: dict[str, TensorSpec]) -> nn.GraphCell:
+    """Load a MINDIR file as a cell for `inputs`, without looking at its description."""
     cell = nn.GraphCell(ms.load(str(path)))
     cell.set_inputs(*placeholders(inputs))
     return cell
@@ -88,7 +95,7 @@ def tacotron2_artifacts(reference: Tacotron2, max_symbols: int, fixed: bool) -> 
 
     examples = [example(min(length, n_symbols)) for length in (7, 40)]
     notes = {"max_symbols": n_symbols, "loading": SET_INPUTS}
-    return [_artifact(reference.config, "tacotron2", cell, inputs, outputs, speak, examples, fixed, notes)]
+    return [mindir_artifact(reference.config, "tacotron2", cell, inputs, outputs, speak, examples, fixed, notes)]
 
 
 def _tacotron2_inputs(cell: Tacotron2Export, fixed: bool) -> dict[str, TensorSpec]:
@@ -163,12 +170,12 @@ def waveglow_artifacts(reference: WaveGlow, fixed: bool) -> list[Artifact]:
     strength = TensorSpec("float32", (1,), "how much of the network's own hum is removed, such as 0.01")
     denoiser_inputs, cell = {"audio": wav, "strength": strength}, SpectralSubtraction(denoiser)
     return [
-        _artifact(config, "waveglow", WaveGlowExport(reference), inputs, {"audio": wav}, sound, examples, fixed),
-        _artifact(config, "denoiser", cell, denoiser_inputs, {"denoised": wav}, denoise, spoken, fixed),
+        mindir_artifact(config, "waveglow", WaveGlowExport(reference), inputs, {"audio": wav}, sound, examples, fixed),
+        mindir_artifact(config, "denoiser", cell, denoiser_inputs, {"denoised": wav}, denoise, spoken, fixed),
     ]
 
 
-def _artifact(
+def mindir_artifact(
     config: Config,
     name: str,
     cell: nn.Cell,
@@ -191,7 +198,7 @@ def _artifact(
             shutil.move(file, path)
 
     def reload(path: Path) -> Callable[[Arrays], Arrays]:
-        loaded = _load(path, inputs)
+        loaded = load_cell(path, inputs)
 
         def run(arrays: Arrays) -> Arrays:
             found = loaded(*(Tensor(arrays[name]) for name in inputs))
@@ -201,5 +208,15 @@ def _artifact(
         return run
 
     return Artifact(
-        name, inputs, outputs, write, reference, None if fixed else reload, examples, LIMIT, config, notes or {}
+        name,
+        inputs,
+        outputs,
+        write,
+        reference,
+        None if fixed else reload,
+        examples,
+        LIMIT,
+        config,
+        notes or {},
+        cell=cell,
     )

@@ -30,6 +30,8 @@ def export(
     overrides: dict[str, Any] | None = None,
     max_symbols: int | None = None,
     verify: bool = True,
+    speaker: str | None = None,
+    fixed_frames: int | None = None,
 ) -> list[tuple[Path, float | None]]:
     """Write the files of a network, and beside each its description as `.json`.
 
@@ -38,14 +40,17 @@ def export(
         overrides: configuration values by dotted key.
         max_symbols: longest text of a MINDIR or AIR file of Tacotron 2, which cuts off longer ones. Rounded up to a
             multiple of 32; by default `text.max_sentence_length`, although cleaned texts may be longer.
+        speaker: name or number of the voice of the files, for a network of several; by default the first.
         verify: run each file on fixed inputs and compare. AIR files are not verified, as MindSpore cannot read them.
+        fixed_frames: of MINDIR, write the network a second time, in parts of fixed sizes and without loops, that take
+            so many frames at once; see `src.export.mindir_parts`.
 
     Returns:
         The files and the largest relative difference of each to the network, None if unverified.
 
     Raises:
         InputError: unusable checkpoint or overrides, a checkpoint that changes meanwhile, a folder that cannot be
-            written, AIR without an Ascend, missing packages.
+            written, AIR without an Ascend, missing packages, options that the format or the network does not have.
         ExportMismatch: a file differs from the network by more than its limit; then `output_dir` is left as it was.
     """
     runtime.setup()
@@ -58,7 +63,9 @@ def export(
         raise InputError(
             "--max_symbols is for MINDIR and AIR files of Tacotron 2; others take texts and mels of any length"
         )
-    artifacts = make_artifacts(loaded, file_format, overrides, max_symbols)
+    if fixed_frames is not None and file_format != "MINDIR":
+        raise InputError("--fixed_frames is for MINDIR files; those of other formats have no loops, or one size")
+    artifacts = make_artifacts(loaded, file_format, overrides, max_symbols, speaker, fixed_frames)
     if sha256_of(checkpoint) != digest:  # hash and content must belong together
         raise InputError(f"{checkpoint}: has changed while it was exported; run this again when nothing writes to it")
     origin = {"file": checkpoint.name, "sha256": digest, "step": loaded.step}
@@ -96,9 +103,14 @@ def _write_all(
 
 
 def make_artifacts(
-    checkpoint: Checkpoint, file_format: FileFormat, overrides: dict[str, Any] | None, max_symbols: int | None
+    checkpoint: Checkpoint,
+    file_format: FileFormat,
+    overrides: dict[str, Any] | None,
+    max_symbols: int | None,
+    speaker: str | None = None,
+    fixed_frames: int | None = None,
 ) -> list[Artifact]:
-    """Return the files that a network has in a format.
+    """Return the files that a network has in a format; the arguments are those of `export`.
 
     Raises:
         InputError: the network has none in it; packages missing.
@@ -107,12 +119,18 @@ def make_artifacts(
     network = network_of(net.config)
     if file_format not in network.exporters:
         raise InputError(f"{checkpoint.path}: a {network.name} cannot be written as {file_format}")
+    if speaker is not None:
+        if network.kind != "acoustic":
+            raise InputError(f"--speaker is for a network that speaks text; {checkpoint.path} is a {network.name}")
+        net.choose_voice(speaker)
     options: dict[str, Any] = {}
-    if file_format != "ONNX":
-        options["fixed"] = file_format == "AIR"
-        if network.kind == "acoustic":
-            options["max_symbols"] = max_symbols or net.config.text.max_sentence_length
-    return imported(network.exporters[file_format])(net, **options)
+    if file_format != "ONNX" and network.kind == "acoustic":
+        options["max_symbols"] = max_symbols or net.config.text.max_sentence_length
+    fixed = {} if file_format == "ONNX" else {"fixed": file_format == "AIR"}
+    artifacts = imported(network.exporters[file_format])(net, **options, **fixed)
+    if fixed_frames:
+        artifacts += imported(network.exporters[f"{file_format} parts"])(net, **options, frames=fixed_frames)
+    return artifacts
 
 
 def describe(

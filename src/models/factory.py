@@ -11,6 +11,7 @@ from src.checkpoint import Checkpoint, load_checkpoint, load_weights
 from src.config import Config, imported, load_config, network_of
 from src.errors import InputError
 from src.models.layers import sync_batch_norm
+from src.models.scan import set_blocks
 
 
 def create_model(
@@ -47,6 +48,8 @@ def create_model(
         _check_overrides(loaded, config)
     net = imported(network_of(config).cell)(config)
     sync_batch_norm(net, runtime.all_reduce())
+    if blocks := runtime.blocks():
+        set_blocks(net, *blocks)
     if loaded:
         load_weights(net, loaded)
     return net.set_train(False)

@@ -1,6 +1,6 @@
 """LSTM layers (Hochreiter & Schmidhuber 1997) as a scan: a loop in the graph with a hand-written gradient.
 
-The loop runs over blocks of `BLOCK` steps, so compile time does not depend on the number of steps. The input's share of
+The loop runs over blocks of a few steps, so compile time does not depend on the number of steps. The input's share of
 the gate sums is one product for all steps. The forward pass keeps h, c and the gate sums (before their activation). The
 backward pass overwrites the gate sums with their gradients, block by block, and then computes each weight gradient by
 one product. Gates are in the order i, f, g, o.
@@ -90,7 +90,7 @@ class LSTMScan(Scan):
 
     def construct(self, x: Tensor, dropout_mask: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         n_steps, n_batch, n_hidden = dropout_mask.shape
-        k = block_length(n_steps)
+        k = block_length(n_steps, self.block)
         weight = self.cast_operand(weight)
         w_in, w_hidden = weight[: x.shape[1]], transpose_weight(weight[x.shape[1] :])
         gates = matmul_fp32(x, w_in)
@@ -117,7 +117,7 @@ class LSTMScan(Scan):
     def bprop(self, x, dropout_mask, weight, bias, out, dout):  # noqa: ANN001, ANN201
         h, c, gates = out
         n_steps, n_batch, n_hidden = dropout_mask.shape
-        k, n_in = block_length(n_steps), x.shape[1]
+        k, n_in = block_length(n_steps, self.block), x.shape[1]
         weight = depend(weight, dout[0])  # otherwise its parts would be made, and kept, in the forward pass
         weight_operand = self.cast_operand(weight)
         w_in, w_hidden = weight_operand[:n_in], weight_operand[n_in:]
@@ -176,7 +176,7 @@ class LSTM(nn.Cell):
 
     def construct(self, x: Tensor) -> Tensor:
         n_steps, n_batch, n_in = x.shape
-        x = whole_blocks(x)
+        x = whole_blocks(x, self.scan.block)
         dropout_mask = self.dropout((x.shape[0], n_batch, self.n_hidden), x)
         outputs = self.scan(x.reshape(-1, n_in), dropout_mask, self.weight, self.bias)
         return as_steps(outputs[0], n_batch, n_steps)  # not unpacked: MindSpore would warn of unused outputs
@@ -195,10 +195,12 @@ class BidirectionalLSTM(nn.Cell):
 
     def construct(self, x: Tensor, lengths: Tensor) -> Tensor:
         """`lengths` int32 (B,): real steps of each item."""
-        forwards = self.forwards(x)
-        backwards = reverse_by_length(self.backwards(reverse_by_length(x, lengths)), lengths)
-        both = concat_last((forwards, backwards))
-        real = positions(x.shape[0]).reshape(-1, 1) < lengths  # (T, B)
+        return self.join(self.forwards(x), self.backwards(reverse_by_length(x, lengths)), lengths)
+
+    def join(self, forwards: Tensor, backwards: Tensor, lengths: Tensor) -> Tensor:
+        """Put the outputs of both directions side by side; `backwards` (T, B, n_hidden) is of the reversed sequence."""
+        both = concat_last((forwards, reverse_by_length(backwards, lengths)))
+        real = positions(both.shape[0]).reshape(-1, 1) < lengths  # (T, B)
         return both * broadcast_last(real.astype(both.dtype).expand_dims(2), both.shape[2])
 
 

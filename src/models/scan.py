@@ -13,14 +13,15 @@ BLOCK = 5  # steps per iteration of the loop; more would make compilation slower
 # Blocks of steps
 
 
-def block_length(n_steps: int) -> int:
-    """Steps of one block of a sequence of `n_steps`."""
-    return BLOCK if n_steps > BLOCK else n_steps  # MindSpore 2.10 fails on `min` in a gradient
+@ms.constexpr  # as MindSpore 2.10 fails on `min` and on conditions in a gradient
+def block_length(n_steps: int, block: int) -> int:
+    """Steps of one block of a sequence of `n_steps`, where a block has at most `block`."""
+    return min(n_steps, block)
 
 
-def whole_blocks(x: Tensor) -> Tensor:
-    """Append zero steps to x (T, ...) until its last block is whole."""
-    missing = -x.shape[0] % block_length(x.shape[0])
+def whole_blocks(x: Tensor, block: int = BLOCK) -> Tensor:
+    """Append zero steps to x (T, ...) until its last block, see `block_length`, is whole."""
+    missing = -x.shape[0] % block_length(x.shape[0], block)
     return concat_rows((x, ops.zeros((missing, *x.shape[1:]), x.dtype))) if missing > 0 else x
 
 
@@ -50,7 +51,12 @@ class DropoutMask(nn.Cell):
 
 
 class Scan(MixedPrecision):
-    """Base class of the scans: mixed-precision products, and dropout on the state."""
+    """Base class of the scans: mixed-precision products, and dropout on the state.
+
+    An iteration of the loop is of `block` steps.
+    """
+
+    block = BLOCK
 
     def __init__(self, dropout: float):
         super().__init__()
@@ -63,3 +69,24 @@ class Scan(MixedPrecision):
             if self.dropout > 0 and self.training
             else ops.ones(h.shape, ms.float32)
         )
+
+
+# Free running
+
+
+class FreeRunningLoop(nn.Cell):
+    """Base class of cells that run free in a loop, which ends when all items have stopped.
+
+    An iteration is of `block` steps; those after the end of the speech are computed in vain.
+    """
+
+    block = 1
+
+
+def set_blocks(net: nn.Cell, scans: int, free_running: int) -> None:
+    """Set how many steps an iteration of the loops in `net` takes. Graphs compiled earlier keep theirs."""
+    for _, cell in net.cells_and_names():
+        if isinstance(cell, Scan):
+            cell.block = scans
+        elif isinstance(cell, FreeRunningLoop):
+            cell.block = free_running

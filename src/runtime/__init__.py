@@ -1,7 +1,7 @@
 """Devices, execution mode, seeds, and the other processes of a run; nothing else in `src` knows of these."""
 
 from src.runtime.child import can_fork, in_child, run_in_child
-from src.runtime.device import jit, jit_level, need_ascend, setup
+from src.runtime.device import blocks, jit, jit_level, need_ascend, setup
 from src.runtime.ranks import (
     all_reduce,
     assert_equal,
@@ -17,6 +17,7 @@ from src.runtime.ranks import (
 __all__ = [
     "all_reduce",
     "assert_equal",
+    "blocks",
     "can_fork",
     "first_rank_first",
     "gather",

@@ -16,6 +16,10 @@ GLIBC_MMAP_THRESHOLD = -3
 JIT_LEVELS = ("O0", "O1")
 # On Ascend starting kernels bounds both networks' recurrences, and O1 fuses small ones (docs/backends.md).
 DEFAULT_JIT_LEVEL = {"Ascend": "O1"}
+# Steps in an iteration of the networks' loops, where the networks' own numbers, which suit a CPU, do not: of the
+# recurrences of training, and of free running. On Ascend each launch less counts, and the host reads the condition of a
+# loop once an iteration, while the device waits.
+BLOCKS = {"Ascend": (10, 5)}
 # Libraries that MindSpore 2.10's plug-in for GPUs is linked with, and where they come from.
 GPU_LIBRARIES = {
     "libcuda.so.1": "NVIDIA's driver",
@@ -82,6 +86,11 @@ def jit_level() -> str:
     if level not in JIT_LEVELS:
         raise InputError(f"JIT_LEVEL must be {' or '.join(JIT_LEVELS)}, not '{level}'")
     return level
+
+
+def blocks() -> tuple[int, int] | None:
+    """Return the steps in an iteration of the device's loops: of training, of free running. None: the networks' own."""
+    return BLOCKS.get(ms.get_context("device_target"))
 
 
 def jit(function: Callable) -> Callable:

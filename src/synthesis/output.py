@@ -1,6 +1,7 @@
 """The files of a spoken line, and its row of a summary."""
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,16 @@ def save(utterance: Utterance, output_dir: Path, name: str, config: Config) -> d
     }
 
 
+def write_results(path: Path, content: dict[str, Any] | str) -> None:
+    """Write a summary: a dict as JSON, a text as it is.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    text = content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False)
+    write_atomically(path, f"{text}\n".encode(errors="backslashreplace"))  # paths may hold what is no character
+
+
 def _sentence_rows(utterance: Utterance, config: Config) -> list[dict[str, Any]]:
     rows, frame = [], 0
     for each in utterance.sentences:
@@ -66,3 +77,13 @@ def _sentence_rows(utterance: Utterance, config: Config) -> list[dict[str, Any]]
         )
         frame = end + utterance.pause
     return rows
+
+
+def remove_results(output_dir: Path) -> None:
+    """Remove the files of an earlier run, which may have had more lines than this one."""
+    (output_dir / "summary.json").unlink(missing_ok=True)
+    for mel in output_dir.glob("*_mel.npy"):
+        name = mel.name.removesuffix("_mel.npy")
+        if name.isdecimal():
+            for path in (mel, output_dir / f"{name}.wav", output_dir / f"{name}.png"):
+                path.unlink(missing_ok=True)

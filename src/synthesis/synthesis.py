@@ -35,6 +35,7 @@ class Line(NamedTuple):
 
     number: int  # from 1; names its files and its errors
     text: str
+    speaker: int | None = None  # of a network of several voices; None: the one chosen for all
 
 
 class Piece(NamedTuple):
@@ -172,7 +173,9 @@ def synthesise(
                 report("speaking", done, total)
                 seeds = [item_seed(seed, pieces[i].position) for i in batch]
                 members = list(dict.fromkeys(batch))  # without the repeats at its end, which only fill the batch
-                sentences = _speak(net, [pieces[i].text for i in members], text, lengths[batch], seeds)
+                speakers = [lines[pieces[i].line].speaker for i in batch]
+                texts = [pieces[i].text for i in members]
+                sentences = _speak(net, texts, text, lengths[batch], seeds, speakers)
                 spoken |= zip(members, sentences, strict=True)
                 bar.update()
                 done += 1
@@ -224,11 +227,17 @@ def _pad(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def _speak(
-    net: Tacotron2, texts: list[str], text: np.ndarray, lengths: np.ndarray, seeds: Sequence[Seed]
+    net: Tacotron2,
+    texts: list[str],
+    text: np.ndarray,
+    lengths: np.ndarray,
+    seeds: Sequence[Seed],
+    speakers: Sequence[int | None],
 ) -> list[Sentence]:
     """Speak a batch [B, L]. Only the first items, those of `texts`, are wanted; they share the batch's time."""
     began = time.perf_counter()
-    speech = net.generate(Tensor(text), Tensor(lengths), seeds)
+    chosen = () if set(speakers) == {None} else (speakers,)
+    speech = net.generate(Tensor(text), Tensor(lengths), seeds, *chosen)
     seconds = time.perf_counter() - began
     mels, frames, alignments = (
         array.asnumpy()[: len(texts)] for array in (speech.mel, speech.mel_lengths, speech.alignments)

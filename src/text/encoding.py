@@ -50,10 +50,10 @@ def cut_at_braces(text: str, cleaner: Cleaner, alphabet: Alphabet, foreign_scrip
             )
         own = cleaner.scripts | alphabet.scripts
         try:
-            part, words = settle_scripts(part, own, alphabet.written, foreign_script)
+            part, words = settle_scripts(part, own, alphabet.characters, foreign_script)
         except InputError as error:
             raise InputError(f"{prefix(where)}{error}") from None
-        parts[position] = plain(part, alphabet.written)
+        parts[position] = plain(part, alphabet.characters)
         foreign += words
     return Parts(parts, foreign)
 

@@ -65,6 +65,8 @@ def read_symbols(path: str | Path) -> list[str]:
     text = read_text(path)
     try:
         symbols = json.loads(text)
+    except RecursionError as error:
+        raise InputError(f"{path}: is JSON nested too deeply to be a list of symbols") from error
     except ValueError:
         symbols = text.removesuffix("\n").split("\n")
     if not isinstance(symbols, list) or not all(isinstance(symbol, str) and symbol for symbol in symbols):

@@ -13,6 +13,7 @@ from src import runtime
 from src.audio import mel_spectrogram
 from src.config import Config
 from src.data.corpus import Corpus
+from src.data.mel_file import open_mels
 from src.data.pitch import PitchBatch, PitchRange, PitchSegments, continuous, pitches
 from src.data.segments import decode
 from src.models.harmonic.loss import HarmonicLoss, target_spectra
@@ -93,7 +94,9 @@ class HarmonicTask:
         self._pitches(corpus)
         ranks = runtime.rank(), runtime.world_size()
         settings = batch_size, self.config.audio, self.config.train.segment_length, seed
-        return PitchSegments(corpus, *settings, *ranks, self.config.data.workers, within=self.within)
+        return PitchSegments(
+            corpus, *settings, *ranks, self.config.data.workers, open_mels(self.config, corpus), within=self.within
+        )
 
 
 class Validation(NamedTuple):
@@ -131,18 +134,19 @@ class Validator:
         """Measure one pass over the corpus."""
         self.net.set_train(False)
         sums, rank, n_ranks = np.zeros(len(HarmonicTask.losses)), runtime.rank(), runtime.world_size()
-        n_epochs = math.ceil(FEWEST_SEGMENTS / len(self.corpus))
+        n_clips = len(self.segments.clips)
+        n_epochs = math.ceil(FEWEST_SEGMENTS / n_clips)
         total = n_epochs * len(self.segments)
         with tqdm(total=total, desc="validation", leave=False, dynamic_ncols=True, disable=None) as bar:
             for epoch in range(n_epochs):
                 for step, batch in enumerate(self.segments.epoch(epoch)):
-                    if step * n_ranks + rank < len(self.corpus):
+                    if step * n_ranks + rank < n_clips:
                         inputs = self.task.inputs(batch, epoch * len(self.segments) + step)
                         sums += [float(value.asnumpy()) for value in self._forward(*inputs)]
                     bar.update()
-        n_segments = n_epochs * len(self.corpus)
+        n_segments = n_epochs * n_clips
         means = (np.array(runtime.total(*sums)) / n_segments).tolist()
-        measured = {"samples": n_segments * self.segments.length, "clips": len(self.corpus)}
+        measured = {"samples": n_segments * self.segments.length, "clips": n_clips}
         return Validation(*means, *self._speak(), measured)
 
     def _speak(self) -> tuple[float, Example]:

@@ -12,6 +12,8 @@ from src.errors import InputError
 from src.files import write_atomically
 from src.train.tensorboard import Events
 
+LARGEST_STEP = 2**53  # beyond, a number that is drawn is no whole number any more
+
 
 class TrainingLog:
     """Rows in the file `path`. Each has `step` and `skipped_steps`, which together tell when in the run it was written.
@@ -50,14 +52,24 @@ class TrainingLog:
         if self.events:
             self.events.picture(picture, step)
 
+    def play(self, wav: Path, step: int) -> None:
+        """Let TensorBoard play the wav file `<name>-<step>.wav`."""
+        if self.events:
+            self.events.sound(wav, step)
+
     def rows(self) -> list[dict[str, Any]]:
-        """Return the complete rows. The last line of a killed run may be half a row, which is left out."""
+        """Return the complete rows. The last line of a killed run may be half a row, which is left out.
+
+        So are lines that are no row of a log: one without the number of its step.
+        """
         rows = []
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines() if self.path.exists() else []:
             try:
-                rows.append(json.loads(line))
-            except ValueError:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
                 continue
+            if isinstance(row, dict) and type(row.get("step")) is int and 0 <= row["step"] < LARGEST_STEP:
+                rows.append({"skipped_steps": 0} | row)
         return rows
 
     def cut(self, step: int, skipped_steps: int) -> None:

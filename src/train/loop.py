@@ -15,32 +15,32 @@ from src import runtime
 from src.checkpoint import Checkpoint, load_optimizer, load_weights, save_checkpoint, snapshot
 from src.config import Config
 from src.data.batches import Batch
-from src.data.corpus import Corpus, DataLost
+from src.data.corpus import DataLost
 from src.data.segments import SegmentBatch
 from src.errors import InputError
 from src.files import claim_folder, write_atomically
 from src.models.factory import create_model
 from src.runtime.interruption import Interruption
+from src.train.divergence import skip_step, watch_step
 from src.train.log import TrainingLog
 from src.train.progress import Outcome, Progress, Speed
 from src.train.reduction import reduced, with_reduction_factor
 from src.train.report import Report
+from src.train.resume import accept_changes, match_optimizer, restore_best, shown
 from src.train.run_folder import prune
 from src.train.schedule import learning_rate
+from src.train.speaking import speak_sentences
 from src.train.start import (
     assert_equal_weights,
     compile_step,
     introduction,
+    open_corpora,
     refuse_used_folder,
-    restore_best,
-    warm_start,
+    with_speakers,
 )
 from src.train.step import StepResult, TrainStep
 from src.train.task import create_task
-
-
-class Diverged(RuntimeError):
-    """Too many steps in a row whose loss or gradient was not finite: training cannot continue."""
+from src.train.warm_start import warm_start
 
 
 class Training:
@@ -68,15 +68,17 @@ class Training:
         warm_start: str | Path | None = None,
         ignore_layers: Sequence[str] = (),
     ):
-        self.config, self.output_dir, self.data_path = config, Path(output_dir), Path(data_path).resolve()
+        self.output_dir, self.data_path = Path(output_dir), Path(data_path).resolve()
         self.progress = Progress.restore(resume) if resume else Progress()
-        self.progress.scale_losses(config.train)
         log = TrainingLog(self.output_dir / "log.jsonl", config.train.tensorboard)
         self.report = Report(log, self.progress)
         if self.report.writes and not resume:
             refuse_used_folder(self.output_dir)
-        self.corpus, self.val_corpus = Corpus(data_path, "train"), Corpus(data_path, "val")
-        self.corpus.check(config)
+        step = self.progress.step
+        self.changes = accept_changes(resume, reduced(config, step), self.data_path, self.report) if resume else {}
+        self.corpus, self.val_corpus = open_corpora(data_path, config, self.report)
+        self.config = config = with_speakers(config, self.corpus, self.report)
+        self.progress.scale_losses(config.train, afresh="train.loss_scale" in self.changes)
 
         device = self._build(resume)
         if resume:
@@ -87,9 +89,11 @@ class Training:
         self._claim_folder()
         if fresh:
             self.report.row(**fresh)
+        if self.changes:
+            self.report.row(changed={key: shown(values) for key, values in self.changes.items()})
         # The first checkpoint shows at once whether the disk has room, and every run can be resumed from then on.
         self.newest = resume.path if resume else self._save_numbered()
-        clips = f"{self.batches}, {len(self.val_corpus)} to validate"
+        clips = f"{self.batches}, {len(self.val_corpus) if self.val_corpus else 'none'} to validate"
         self.report.say(introduction(config, self.net, device, clips, self.progress.step))
 
     def run(self, target_val_loss: float | None = None) -> Outcome:
@@ -98,14 +102,17 @@ class Training:
         A checkpoint is written at the end.
 
         Raises:
-            Diverged: `train.max_bad_steps` steps in a row were not finite.
-            InputError: a file cannot be written (disk full), or the data cannot be read any more.
+            Diverged: `train.max_bad_steps` steps in a row were not finite, or `train.max_wild_steps` far beyond the usual.
+            InputError: a file cannot be written (disk full), the data cannot be read any more, or there are no clips to
+                measure a `target_val_loss` on.
         """
         settings, progress = self.config.train, self.progress
         if progress.step >= settings.max_steps:
             self.report.say(f"all {settings.max_steps} steps are done; raise train.max_steps to train on")
             return Outcome(progress, self.newest)
         target = -math.inf if target_val_loss is None else target_val_loss
+        if target_val_loss is not None and not self.val_corpus:
+            raise InputError(f"{self.data_path}: has no clips to validate on, so --target_val_loss is never reached")
         deadline = time.monotonic() + 3600 * (settings.max_hours or math.inf)
         self._compile()
         speed, bar = Speed(), self.report.progress_bar(settings.max_steps)
@@ -117,6 +124,7 @@ class Training:
                 speed.count(sum(batch.frames for batch in batches))
                 if result.updated:
                     progress.count_good()
+                    watch_step(progress, self.report, settings, result, self.newest)
                     self.report.advance(bar, result, lr, speed)
                 else:
                     self._skip(batches)
@@ -127,7 +135,8 @@ class Training:
                 reached = validates and self._validate() <= target
                 asked, stopped_by = _asked_to_stop(interruption, deadline)
                 finished = done or reached
-                if finished or asked or self._is_due(settings.checkpoint_every, result.updated):
+                due = not progress.wild_steps and self._is_due(settings.checkpoint_every, result.updated)
+                if finished or asked or due:
                     self.newest = self._save_numbered()
                 if finished or asked:
                     runtime.total(0.0)  # if a rank left now, the launcher would end rank 0, which is still writing
@@ -149,9 +158,11 @@ class Training:
         self.net = create_model(config=self.config_now)
         runtime.seed_dropout(settings.seed + step)
         self.step = TrainStep(self.net, self.task.forward(self.net), settings)
-        self.validate = self.task.validator(self.net, self.val_corpus)
+        self.validate = self.task.validator(self.net, self.val_corpus) if self.val_corpus else None
         if checkpoint:
             checkpoint = with_reduction_factor(checkpoint, self.config_now)
+            if "train.freeze" in self.changes:
+                checkpoint = match_optimizer(checkpoint, self.step.optimizer)
             load_weights(self.net, checkpoint)
             load_optimizer(self.step.optimizer, checkpoint)
         return device
@@ -161,6 +172,7 @@ class Training:
         if resume.extra.get("order") != self.batches.order:
             self.report.say("the data or its batches differ from those of the checkpoint; a fresh epoch begins")
             self.progress.begin_epoch()
+            self.progress.forget_usual()
         restore_best(self.progress, self.output_dir / "best.ckpt")
 
     def _initialise(
@@ -222,6 +234,7 @@ class Training:
         )
         self.report.row(reduction_factor=factor)
         self.progress.begin_epoch()  # its batches have other lengths
+        self.progress.forget_usual()
         self._build(snapshot(self.net, self.step.optimizer, self.config_now))
         self._compile()
         return True
@@ -231,17 +244,9 @@ class Training:
         return self.step(inputs, lr, self.progress.loss_scale or 1.0)
 
     def _skip(self, batches: list[Batch | SegmentBatch]) -> None:
-        """Count and log a step that was not finite, by the clips of all ranks in it."""
-        progress, limit = self.progress, self.config.train.max_bad_steps
-        counts = progress.count_bad()
         skipped = runtime.gather([index for batch in batches for index in batch.indices])
-        self.report.row(skipped_clips=[self.corpus.ids[int(index)] for index in skipped])
-        self.report.say(f"after step {progress.step}: loss or gradient is not finite; the step is skipped ({counts})")
-        if progress.bad_steps_in_a_row >= limit:
-            raise Diverged(
-                f"stopped after step {progress.step}: loss or gradient was not finite in {limit} batches in a row "
-                f"(train.max_bad_steps); try a lower train.lr or train.grad_clip; newest checkpoint: {self.newest}"
-            )
+        clips = [self.corpus.ids[int(index)] for index in skipped]
+        skip_step(self.progress, self.report, self.config.train, clips, self.newest)
 
     def _is_due(self, every: int, updated: bool) -> bool:
         """Return whether something that happens every so many steps, or for 0 after each epoch, happens now."""
@@ -250,7 +255,13 @@ class Training:
         return updated and self.progress.step % every == 0
 
     def _validate(self) -> float:
-        """Measure, log and draw; save the network if it is the best so far. Returns the validation loss."""
+        """Measure, log, draw and speak; save the network if it is the best so far.
+
+        Returns the validation loss, infinite without clips to validate on.
+        """
+        speak_sentences(self.net, self.output_dir, self.report)
+        if not self.validate:
+            return math.inf
         progress, validation = self.progress, self.validate()
         self.report.row(**validation.numbers)
         self.report.say(f"step {progress.step}: {validation}")

@@ -1,6 +1,7 @@
 """Progress of a training run: its position, its speed and its end."""
 
 import dataclasses
+import math
 import signal
 import time
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from src.config import TrainConfig
 # Without an overflow (Micikevicius et al. 2018, sec. 3.2, "dynamic loss scaling" in their code).
 STEPS_UNTIL_LARGER_SCALE = 2000
 LARGEST_SCALE = 2.0**24  # devices that saturate instead of overflowing would let it grow for ever
+# A step is wild if its loss is this many times the usual loss above it, or its gradient norm this many times the usual.
+WILD_LOSS, WILD_NORM = 10.0, 100.0
+SMALL_LOSS, SMALL_NORM = 1.0, 1e-6  # the usual ones count as at least this, since a loss may be near 0, or negative
+USUAL_STEPS = 100  # that the usual values are means over, about
 
 
 @dataclass
@@ -26,6 +31,9 @@ class Progress:
     best_val_loss: float | None = None
     loss_scale: float | None = None  # None in float32
     good_steps: int = 0  # since the last change of the loss scale
+    usual_loss: float | None = None  # running mean over steps that were not wild
+    usual_norm: float | None = None  # of the gradient; a geometric mean
+    wild_steps: int = 0  # in a row; see `watch`
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint) -> "Progress":
@@ -33,11 +41,15 @@ class Progress:
         state = {"step": checkpoint.step, "epoch": checkpoint.epoch, **checkpoint.extra}
         return cls(**{field.name: state[field.name] for field in dataclasses.fields(cls) if field.name in state})
 
-    def scale_losses(self, config: TrainConfig) -> None:
-        """Set the loss scale that the precision needs: none in float32, else the restored or configured one."""
+    def scale_losses(self, config: TrainConfig, afresh: bool = False) -> None:
+        """Set the loss scale that the precision needs: none in float32, else the restored or configured one.
+
+        Args:
+            afresh: take the configured one although another was restored.
+        """
         if config.amp == "O0":
             self.loss_scale = None
-        elif self.loss_scale is None:
+        elif self.loss_scale is None or afresh:
             self.loss_scale, self.good_steps = config.loss_scale, 0
 
     def begin_epoch(self) -> None:
@@ -51,6 +63,26 @@ class Progress:
         self.good_steps += 1
         if self.loss_scale is not None and self.good_steps >= STEPS_UNTIL_LARGER_SCALE:
             self.loss_scale, self.good_steps = min(2 * self.loss_scale, LARGEST_SCALE), 0
+
+    def watch(self, loss: float, grad_norm: float) -> None:
+        """Count a step as wild if its finite loss or gradient norm is far beyond the usual; otherwise learn from it."""
+        if self.usual_loss is None or self.usual_norm is None:
+            self.usual_loss, self.usual_norm, self.wild_steps = loss, grad_norm, 0
+            return
+        most = self.usual_loss + WILD_LOSS * max(abs(self.usual_loss), SMALL_LOSS)
+        if loss > most or grad_norm > WILD_NORM * max(self.usual_norm, SMALL_NORM):
+            self.wild_steps += 1
+            return
+        share = 1 / max(1, min(self.step, USUAL_STEPS))
+        self.usual_loss += share * (loss - self.usual_loss)
+        norms = [math.log(max(norm, SMALL_NORM)) for norm in (self.usual_norm, grad_norm)]
+        self.usual_norm = math.exp(norms[0] + share * (norms[1] - norms[0]))
+        self.wild_steps = 0
+
+    def forget_usual(self) -> None:
+        """Learn anew what is usual, because the batches have changed."""
+        self.usual_loss = self.usual_norm = None
+        self.wild_steps = 0
 
     def count_bad(self) -> str:
         """Count a skipped step; a loss scale above 1 is halved. Returns the counts as a text for the user."""

@@ -37,6 +37,10 @@ class Report:
         """Show the PNG file of a validation in TensorBoard."""
         self.log.show(path, self.progress.step)
 
+    def sound(self, path: Path) -> None:
+        """Let TensorBoard play the wav file of a validation."""
+        self.log.play(path, self.progress.step)
+
     def step(self, result: StepResult, names: tuple[str, ...], lr: float, speed: Speed) -> None:
         """Log an optimiser step, and begin a new measurement of the speed. All ranks must call this.
 

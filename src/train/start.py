@@ -1,8 +1,7 @@
-"""Start of a training run, before its first step: the output folder, weights of another run, compilation."""
+"""Start of a training run, before its first step: the output folder, the dataset, compilation."""
 
 import time
-import warnings
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import mindspore as ms
@@ -10,13 +9,12 @@ from mindspore import nn
 
 import src
 from src import runtime
-from src.checkpoint import content_sha256, load_checkpoint, load_weights, match_embedding, network_parameters
-from src.config import Config
+from src.checkpoint import content_sha256, network_parameters
+from src.config import Config, network_of
 from src.data.batches import Batches
+from src.data.corpus import Corpus
 from src.data.segments import Segments
-from src.errors import InputError
-from src.train.progress import Progress
-from src.train.reduction import with_reduction_factor
+from src.errors import InputError, some_of
 from src.train.report import RANK_LOGS, Report
 from src.train.step import TrainStep
 from src.train.task import Task
@@ -35,55 +33,42 @@ def refuse_used_folder(output_dir: Path) -> None:
         )
 
 
-def warm_start(
-    net: nn.Cell, config: Config, path: str | Path, ignore_layers: Sequence[str], report: Report
-) -> dict[str, str | list[str]]:
-    """Copy the weights of another run into `net`; its embeddings are copied symbol by symbol.
-
-    Args:
-        config: of `net`, with the reduction factor of the first step.
-        path: checkpoint of the other run.
-        ignore_layers: parameters that stay as initialised; see `src.checkpoint.load_weights`.
-
-    Returns:
-        A row for the log: the checkpoint and what is freshly initialised.
+def open_corpora(data_path: str | Path, config: Config, report: Report) -> tuple[Corpus, Corpus | None]:
+    """Open the clips of a dataset to train on and those to validate on, None if it was made without any.
 
     Raises:
-        InputError: the checkpoint cannot be read, or is of another network.
+        InputError: a dataset that is missing, or was made with other settings than those of `config`.
     """
-    trained = with_reduction_factor(load_checkpoint(path), config)
-    checkpoint, fresh_symbols, unused_symbols = match_embedding(net, config, trained)
-    fresh = load_weights(net, checkpoint, ignore_layers)
-    report.say(f"warm start from {path}; freshly initialised: {', '.join(fresh) or 'nothing'}")
-    if "embedding" in fresh:
-        fresh_symbols = unused_symbols = []
-    elif checkpoint.symbols != config.text.symbols:
-        report.say(
-            "its symbols differ, so embeddings are copied symbol by symbol; "
-            f"freshly initialised: {' '.join(fresh_symbols) or 'none'}; not used: {' '.join(unused_symbols) or 'none'}"
+    corpus = Corpus(data_path, "train")
+    corpus.check(config)
+    if "val" in corpus.stats["splits"]:
+        return corpus, Corpus(data_path, "val")
+    report.say(
+        f"{data_path}: has no clips to validate on (data.val_fraction 0); there will be no validation loss, no best.ckpt "
+        "and no pictures"
+    )
+    return corpus, None
+
+
+def with_speakers(config: Config, corpus: Corpus, report: Report) -> Config:
+    """Take the names of the voices from the dataset, if the network tells several apart.
+
+    Raises:
+        InputError: the dataset has others, or another number of them.
+    """
+    n_speakers, names = getattr(config.model, "n_speakers", 1), corpus.speaker_names
+    if n_speakers == 1:
+        if len(names) > 1 and network_of(config).kind == "acoustic":
+            report.say(f"{corpus.folder}: has {len(names)} voices, which a network with model.n_speakers 1 mixes up")
+        return config
+    if len(names) != n_speakers:
+        found = f"{len(names)} ({some_of(names, 5)})" if names else "no column of speakers"
+        raise InputError(f"{corpus.folder}: has {found}, but model.n_speakers is {n_speakers}")
+    if config.data.speakers not in ([], names):
+        raise InputError(
+            f"{corpus.folder}: its voices are {some_of(names, 5)}, but data.speakers is {some_of(config.data.speakers, 5)}"
         )
-    return {
-        "warm_start": str(path),
-        "fresh": fresh,
-        "fresh_symbols": fresh_symbols,
-        "unused_symbols": unused_symbols,
-    }
-
-
-def restore_best(progress: Progress, best: Path) -> None:
-    """Take the smallest validation loss from `best`, so that no worse network replaces it.
-
-    It may be newer than the checkpoint that the run resumes from.
-    """
-    if not best.exists():
-        return
-    try:
-        val_loss = load_checkpoint(best).extra["best_val_loss"]
-    except InputError as error:
-        warnings.warn(f"{error}; the next validation writes it anew", stacklevel=2)
-        progress.best_val_loss = None
-    else:
-        progress.best_val_loss = min(val_loss, progress.best_val_loss or val_loss)
+    return replace(config, data=replace(config.data, speakers=names))
 
 
 def compile_step(step: TrainStep, task: Task, batches: Batches | Segments, report: Report) -> None:
@@ -111,9 +96,11 @@ def assert_equal_weights(net: nn.Cell) -> None:
 
 def introduction(config: Config, net: nn.Cell, device: str, clips: str, step: int) -> str:
     """A line for the screen: network, versions, device, precision, size, `clips` (how many, in which batches), step."""
-    millions = sum(weight.size for weight in net.trainable_params()) / 1e6
+    weights, trained = ([weight.size for weight in each] for each in (net.get_parameters(), net.trainable_params()))
+    frozen = f" ({sum(trained) / 1e6:.2f} M of them trained)" if config.train.freeze else ""
+    millions = sum(weights if config.train.freeze else trained) / 1e6
     ranks = f" x {runtime.world_size()}" if runtime.world_size() > 1 else ""
     return (
         f"{config.model.name} {src.__version__}, MindSpore {ms.__version__}, {device}{ranks}, "
-        f"precision {config.train.amp}: {millions:.2f} M parameters; {clips}; from step {step}"
+        f"precision {config.train.amp}: {millions:.2f} M parameters{frozen}; {clips}; from step {step}"
     )

@@ -11,16 +11,21 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from src import runtime
+from src.checkpoint import chosen, network_parameters
 from src.config import TrainConfig
+from src.errors import InputError
 from src.models.precision import set_precision
 from src.runtime.graph_cache import compile_aside
 
 # A for loop over WaveGlow's hundreds of parameters would nest the graph as deep as MindSpore allows.
 for_each, partial = ops.HyperMap(), ops.Partial()
 assign = ops.Assign()
+split_with_size = ops.auto_generate.SplitWithSize()  # `ops.split` would add a loop over the parts to the graph
 # Gradient values that ranks reduce at once, 32 MB: much for the links, and several buckets, so that the first need not
 # wait for the last gradient.
 BUCKET = 2**23
+# Gradients in a bucket: a split into some hundreds of parts, too, nests the graph deeper than MindSpore allows.
+BUCKET_GRADIENTS = 64
 
 
 class StepResult(NamedTuple):
@@ -68,6 +73,7 @@ class TrainStep:
 
     # One long function, because the graphs are closures over the same parameters.
     def __init__(self, net: nn.Cell, forward: Callable[..., tuple[Tensor, ...]], config: TrainConfig):
+        statistics, moving = freeze(net, config.freeze)
         weights = net.trainable_params()
         self.net = net
         set_precision(net, config.amp)
@@ -77,7 +83,6 @@ class TrainStep:
         sum_gradients = (
             gradient_sum(sum_over_ranks, [weight.size for weight in weights]) if n_ranks > 1 else ops.identity
         )
-        statistics = ParameterTuple([parameter for parameter in net.get_parameters() if not parameter.requires_grad])
         self._accumulates = config.accumulate > 1
         sums = ParameterTuple([_zeros_like(weight, "gradient") for weight in weights] if self._accumulates else [])
         saved = ParameterTuple(
@@ -109,8 +114,9 @@ class TrainStep:
                 before += (statistic + 0,)  # a copy: the forward pass updates it in place
             (_, losses), gradients = value_and_gradient(scale, *inputs)
             losses, norm, finite = update(lr, scale, losses, gradients)
-            for statistic, value in zip(statistics, before):  # noqa: B905  graph mode knows no strict
-                assign(statistic, ops.where(finite, statistic, value))
+            # A function for both loops would be cut out of the graph, because it returns nothing.
+            for statistic, value, moves in zip(statistics, before, moving):  # noqa: B905  graph mode knows no strict
+                assign(statistic, ops.where(finite, statistic, value) if moves else value)
             return (*losses, norm, finite)
 
         def accumulate(share: Tensor, scale: Tensor, *inputs: Tensor):
@@ -120,8 +126,8 @@ class TrainStep:
         @runtime.jit
         def finish(lr: Tensor, scale: Tensor, *losses: Tensor):
             losses, norm, finite = update(lr, scale, losses, tuple(sums))
-            for statistic, value in zip(statistics, saved):  # noqa: B905
-                assign(statistic, ops.where(finite, statistic, value))
+            for statistic, value, moves in zip(statistics, saved, moving):  # noqa: B905
+                assign(statistic, ops.where(finite, statistic, value) if moves else value)
             return (*losses, norm, finite)
 
         @runtime.jit
@@ -167,6 +173,25 @@ class TrainStep:
         return StepResult(tuple(losses), norm, bool(updated.asnumpy()))
 
 
+def freeze(net: nn.Cell, patterns: Sequence[str]) -> tuple[ParameterTuple, tuple[bool, ...]]:
+    """Make the parameters that `patterns` choose (see `src.checkpoint.chosen`) untrainable.
+
+    Returns:
+        The statistics of batch norms, which the forward pass updates; which of them are not frozen.
+
+    Raises:
+        InputError: a pattern that chooses nothing, or nothing left to train.
+    """
+    parameters = network_parameters(net)
+    frozen = chosen(list(parameters), patterns, "train.freeze")
+    statistics = {name: parameter for name, parameter in parameters.items() if not parameter.requires_grad}
+    for name in frozen:
+        parameters[name].requires_grad = False
+    if not net.trainable_params():
+        raise InputError(f"train.freeze: {', '.join(patterns)} leaves nothing to train")
+    return ParameterTuple(list(statistics.values())), tuple(name not in frozen for name in statistics)
+
+
 def adam(weights: Sequence[Parameter], config: TrainConfig) -> nn.Adam:
     """Adam with L2 penalty; all arguments are given because MindSpore's defaults are announced to change."""
     return nn.Adam(
@@ -184,17 +209,17 @@ def adam(weights: Sequence[Parameter], config: TrainConfig) -> nn.Adam:
 
 
 def gradient_buckets(sizes: Sequence[int], most: int = BUCKET) -> list[tuple[int, int]]:
-    """Cut a list of tensors into runs of at most `most` values (a larger tensor is one of its own), given their sizes.
+    """Cut a list of tensors, given their sizes, into runs of at most `most` values and BUCKET_GRADIENTS tensors.
 
-    Returns the first and the end index of each.
+    A tensor of more values is a run of its own. Returns the first and the end index of each run.
     """
-    ends, filled = [], 0
+    first, filled, runs = 0, 0, []
     for i, size in enumerate(sizes):
-        if i > 0 and filled + size > most:
-            ends.append(i)
-            filled = 0
+        if i > first and (filled + size > most or i - first == BUCKET_GRADIENTS):
+            runs.append((first, i))
+            first, filled = i, 0
         filled += size
-    return list(zip([0, *ends], [*ends, len(sizes)], strict=True))
+    return [*runs, (first, len(sizes))]
 
 
 def gradient_sum(
@@ -208,7 +233,7 @@ def gradient_sum(
         for first, end, lengths in buckets:
             bucket = gradients[first:end]
             flat = sum_over_ranks(ops.Concat(0)(for_each(_flat, bucket)))
-            summed += for_each(_as_shaped, ops.split(flat, lengths), bucket)
+            summed += for_each(_as_shaped, split_with_size(flat, lengths, 0), bucket)
         return summed
 
     return sum_gradients

@@ -25,6 +25,7 @@ class Tacotron2Task:
 
     def __init__(self, config: Config):
         self.config = config
+        self.has_speakers = getattr(config.model, "n_speakers", 1) > 1
 
     def initialise(self, net: nn.Cell, corpus: Corpus) -> None:
         """Do nothing: Tacotron 2 takes nothing from the data before its first step."""
@@ -41,7 +42,8 @@ class Tacotron2Task:
     def inputs(self, batch: Batch, step: int) -> tuple[Tensor, ...]:
         """Inputs of the function of `forward` at optimiser step `step`."""
         weight = Tensor(guided_attention_weight(step, self.config.train), ms.float32)
-        return (*map(Tensor, (batch.text, batch.text_lengths, batch.mel, batch.mel_lengths)), weight)
+        arrays = (batch.text, batch.text_lengths, batch.mel, batch.mel_lengths)
+        return (*map(Tensor, arrays), weight, *speakers_of(batch, self.has_speakers))
 
     def forward(self, net: nn.Cell) -> Callable[..., tuple[Tensor, ...]]:
         """A function of `inputs` that returns the `losses`; training minimises the first."""
@@ -51,7 +53,7 @@ class Tacotron2Task:
     def validator(self, net: nn.Cell, corpus: Corpus) -> "Validator":
         """The validator of `net` on `corpus`."""
         settings = self.config.train.batch_size, self.config.model.reduction_factor, self.config.data.workers
-        return Validator(net, Tacotron2Loss(self.config), corpus, *settings)
+        return Validator(net, Tacotron2Loss(self.config), corpus, *settings, self.has_speakers)
 
     def save_example(self, validation: "Validation", folder: Path, step: int | None = None) -> Path:
         """Draw alignment and mel of a clip in a file named after the step. Returns its path."""
@@ -65,12 +67,23 @@ class Tacotron2Task:
 
 
 def teacher_forced(net: nn.Cell, loss: nn.Cell) -> Callable[..., tuple[Tensor, ...]]:
-    """A function: a batch, weight of guided attention -> loss, mel loss, gate loss, guided-attention loss."""
+    """A function: a batch, weight of guided attention -> loss, mel loss, gate loss, guided-attention loss.
 
-    def forward(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor, guided_weight: Tensor):
-        return loss(net(text, text_lengths, mel, mel_lengths), mel, mel_lengths, text_lengths, guided_weight)
+    The speakers follow as a further argument if the network has several.
+    """
+
+    def forward(
+        text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor, guided_weight: Tensor, *speakers: Tensor
+    ):
+        outputs = net(text, text_lengths, mel, mel_lengths, *speakers)
+        return loss(outputs, mel, mel_lengths, text_lengths, guided_weight)
 
     return forward
+
+
+def speakers_of(batch: Batch, wanted: bool) -> tuple[Tensor, ...]:
+    """The numbers of a batch's speakers (B,) as a last argument of a network, if it has several."""
+    return (Tensor(batch.speakers),) if wanted else ()
 
 
 class Example(NamedTuple):
@@ -109,19 +122,28 @@ class Validator:
     Args:
         net: called as `net(text, text_lengths, mel, mel_lengths)`, in evaluation mode.
         loss: called as `loss(outputs, mel, mel_lengths, text_lengths, guided_weight)` -> loss, mel loss, gate loss, ...
+        has_speakers: `net` takes the numbers of the speakers too.
     """
 
     def __init__(
-        self, net: nn.Cell, loss: nn.Cell, corpus: Corpus, batch_size: int, reduction_factor: int, workers: int = 2
+        self,
+        net: nn.Cell,
+        loss: nn.Cell,
+        corpus: Corpus,
+        batch_size: int,
+        reduction_factor: int,
+        workers: int = 2,
+        has_speakers: bool = False,
     ):
         self.net, self.corpus, self.reduction_factor = net, corpus, reduction_factor
+        self.has_speakers = has_speakers
         buckets = plan_buckets(corpus.text_lengths, corpus.mel_lengths, 1, reduction_factor)
         ranks = runtime.rank(), runtime.world_size()
         self.batches = Batches(corpus, min(batch_size, len(corpus)), buckets, 0, False, *ranks, workers=workers)
 
         @runtime.jit
-        def forward(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor):
-            outputs = net(text, text_lengths, mel, mel_lengths)
+        def forward(text: Tensor, text_lengths: Tensor, mel: Tensor, mel_lengths: Tensor, *speakers: Tensor):
+            outputs = net(text, text_lengths, mel, mel_lengths, *speakers)
             _, mel_loss, gate_loss, _ = loss(outputs, mel, mel_lengths, text_lengths, Tensor(0.0, ms.float32))
             return mel_loss, gate_loss, outputs[1], outputs[3]
 
@@ -136,9 +158,8 @@ class Validator:
         batches = self.batches.epoch(0)
         for batch in tqdm(batches, "validation", len(self.batches), leave=False, dynamic_ncols=True, disable=None):
             arrays = (batch.text, batch.text_lengths, batch.mel, batch.mel_lengths)
-            batch_mel_loss, batch_gate_loss, mel, alignments = (
-                value.asnumpy() for value in self._forward(*map(Tensor, arrays))
-            )
+            outputs = self._forward(*map(Tensor, arrays), *speakers_of(batch, self.has_speakers))
+            batch_mel_loss, batch_gate_loss, mel, alignments = (value.asnumpy() for value in outputs)
             steps = -(-batch.mel_lengths // self.reduction_factor)  # (B,)
             mel_loss += float(batch_mel_loss) * int(batch.mel_lengths.sum())
             gate_loss += float(batch_gate_loss) * int(steps.sum())

@@ -2,6 +2,7 @@
 
 import struct
 import time
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from src.errors import InputError
 
 
 class Events:
-    """Scalars and pictures of a run; each start of the run begins a new file in `folder`.
+    """Scalars, pictures and sounds of a run; each start of the run begins a new file in `folder`.
 
     tensorboardX's SummaryWriter is not used: its thread ends when the disk is full, and its queue then waits for ever.
 
@@ -62,6 +63,14 @@ class Events:
         width, height = struct.unpack(">II", png[16:24])
         image = {"width": width, "height": height, "colorspace": 4, "encoded_image_string": png}
         self._add(step=step, summary={"value": [{"tag": path.stem.rpartition("-")[0], "image": image}]})
+
+    def sound(self, path: Path, step: int) -> None:
+        """Write the sound in the mono wav file `<tag>-<step>.wav`, as `src.audio.save_wav` writes it."""
+        with wave.open(str(path)) as file:
+            n_frames, sample_rate = file.getnframes(), file.getframerate()
+        audio = {"sample_rate": sample_rate, "num_channels": 1, "length_frames": n_frames}
+        audio |= {"encoded_audio_string": path.read_bytes(), "content_type": "audio/wav"}
+        self._add(step=step, summary={"value": [{"tag": path.stem.rpartition("-")[0], "audio": audio}]})
 
     def _add(self, **event: Any) -> None:
         event = self._package.proto.event_pb2.Event(wall_time=time.time(), **event)

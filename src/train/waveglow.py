@@ -13,6 +13,7 @@ from src import runtime
 from src.audio import mel_spectrogram
 from src.config import Config
 from src.data.corpus import Corpus
+from src.data.mel_file import open_mels
 from src.data.segments import SegmentBatch, Segments, decode
 from src.errors import InputError
 from src.models.waveglow.initialisation import fit_to_data
@@ -36,7 +37,10 @@ class WaveGlowTask:
         clips = np.unique(np.linspace(0, len(corpus) - 1, FITTED_CLIPS).astype(int)).tolist()
         longest = FITTED_SECONDS * self.config.audio.sample_rate
         wavs = [decode(wav)[:longest] for (wav,) in corpus.stream(clips, self.config.data.workers, ["wav"])]
+        given = open_mels(self.config, corpus)
         mels = [mel_spectrogram(wav, self.config.audio) for wav in wavs]
+        if given:
+            mels = [given.read(clip)[:, : mel.shape[1]] for clip, mel in zip(clips, mels, strict=True)]
         fit_to_data(net, np.concatenate(mels, 1), np.concatenate(wavs))
 
     def batches(self, corpus: Corpus) -> Segments:
@@ -44,7 +48,7 @@ class WaveGlowTask:
         train = self.config.train
         ranks = runtime.rank(), runtime.world_size()
         settings = train.batch_size, self.config.audio, train.segment_length, train.seed
-        return Segments(corpus, *settings, *ranks, workers=self.config.data.workers)
+        return Segments(corpus, *settings, *ranks, self.config.data.workers, open_mels(self.config, corpus))
 
     def inputs(self, batch: SegmentBatch, step: int) -> tuple[Tensor, ...]:
         """Inputs of the function of `forward`; they do not depend on `step`."""
@@ -103,27 +107,27 @@ class Validator:
     def __init__(self, net: nn.Cell, forward: Callable[..., tuple[Tensor, ...]], corpus: Corpus, config: Config):
         self.net, self.corpus, self.config = net, corpus, config
         ranks = runtime.rank(), runtime.world_size()
-        self.segments = Segments(
-            corpus, 1, config.audio, config.train.segment_length, 0, *ranks, workers=config.data.workers
-        )
+        settings = 1, config.audio, config.train.segment_length, 0
+        self.segments = Segments(corpus, *settings, *ranks, config.data.workers, open_mels(config, corpus))
         self._forward = runtime.jit(forward)
 
     def __call__(self) -> Validation:
         """Measure one pass over the corpus."""
         self.net.set_train(False)
         sums, rank, n_ranks = np.zeros(len(WaveGlowTask.losses)), runtime.rank(), runtime.world_size()
-        n_epochs = math.ceil(FEWEST_SEGMENTS / len(self.corpus))
+        n_clips = len(self.segments.clips)
+        n_epochs = math.ceil(FEWEST_SEGMENTS / n_clips)
         total = n_epochs * len(self.segments)
         with tqdm(total=total, desc="validation", leave=False, dynamic_ncols=True, disable=None) as bar:
             for epoch in range(n_epochs):
                 for step, batch in enumerate(self.segments.epoch(epoch)):
-                    if step * n_ranks + rank < len(self.corpus):
+                    if step * n_ranks + rank < n_clips:
                         losses = self._forward(Tensor(batch.mel), Tensor(batch.audio))
                         sums += [float(value.asnumpy()) for value in losses]
                     bar.update()
-        n_segments = n_epochs * len(self.corpus)
+        n_segments = n_epochs * n_clips
         means = (np.array(runtime.total(*sums)) / n_segments).tolist()
-        measured = {"samples": n_segments * self.segments.length, "clips": len(self.corpus)}
+        measured = {"samples": n_segments * self.segments.length, "clips": n_clips}
         return Validation(*means, self._example(), measured)
 
     def _example(self) -> Example:
@@ -131,6 +135,8 @@ class Validator:
         (wav,) = next(self.corpus.stream([0], 1, ["wav"]))
         wav = decode(wav)[: EXAMPLE_SECONDS * audio.sample_rate]
         mel = mel_spectrogram(wav, audio)
+        if self.segments.mels:
+            mel = self.segments.mels.read(0)[:, : mel.shape[1]]
         try:
             sound = self.net.infer(Tensor(mel[None])).asnumpy()[0]
         except InputError:  # the network cannot be inverted yet; training continues

@@ -19,8 +19,19 @@ from src.export.onnx import tacotron2 as onnx_tacotron2
 from src.export.onnx import waveglow as onnx_waveglow
 from src.export.onnx.graph_builder import IR_VERSION, OPSET, Graph
 from src.export.onnx.inference import OnnxFile
+from src.export.parts import (
+    DecoderStepPart,
+    EncoderPart,
+    PostnetPart,
+    decoder_example,
+    dropout_mask_spec,
+    encoded_specs,
+    frame_spec,
+    gate_spec,
+    state_specs,
+    text_specs,
+)
 from src.models.harmonic.model import HarmonicVocoder
-from src.models.ops import length_mask
 from src.models.sampling import latents, noise_and_phase, prenet_dropout_mask
 from src.models.tacotron2.model import Tacotron2
 from src.models.waveglow.model import WaveGlow
@@ -31,46 +42,6 @@ HARMONIC_LIMIT = 5e-3
 NOTES = {"opset": OPSET, "ir_version": IR_VERSION}
 
 
-class EncoderReference(nn.Cell):
-    """text (B, L), lengths (B,) -> memory (B, L, E), keys (B, A, L), energy mask (B, L)."""
-
-    def __init__(self, net: Tacotron2):
-        super().__init__()
-        self.net = net
-
-    def construct(self, text: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        memory, energy_mask = self.net.encode(text, text_lengths)
-        return memory, self.net.decoder.attention.keys(memory).swapaxes(1, 2), energy_mask
-
-
-class StepReference(nn.Cell):
-    """`Decoder.step` with the inputs and outputs of the ONNX file."""
-
-    def __init__(self, net: Tacotron2):
-        super().__init__()
-        self.decoder = net.decoder
-
-    def construct(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Inputs in the file's order: frame, dropout mask, the seven states, memory, keys, energy mask."""
-        memory, keys, energy_mask = inputs[9:]
-        location, weights = self.decoder.attention.location(), self.decoder.state_weights(inputs[0].shape[0])
-        constants = (memory, keys.swapaxes(1, 2), energy_mask, location, *weights)
-        frame, gate, state = self.decoder.step(inputs[0], inputs[1], inputs[2:9], constants)
-        return (frame, gate, *state)
-
-
-class PostnetReference(nn.Cell):
-    """mel (B, n_mels, T) and lengths (B,) -> (B, n_mels, T)."""
-
-    def __init__(self, net: Tacotron2):
-        super().__init__()
-        self.postnet = net.postnet
-
-    def construct(self, mel: Tensor, mel_lengths: Tensor) -> Tensor:
-        mask = length_mask(mel_lengths, mel.shape[2]).expand_dims(2)
-        return self.postnet(mel.swapaxes(1, 2), mask).swapaxes(1, 2)
-
-
 def tacotron2_artifacts(reference: Tacotron2) -> list[Artifact]:
     """Encoder, decoder step and postnet."""
     random = np.random.default_rng(0)
@@ -79,75 +50,29 @@ def tacotron2_artifacts(reference: Tacotron2) -> list[Artifact]:
 
 def _encoder(reference: Tacotron2, random: np.random.Generator) -> Artifact:
     config, n_symbols = reference.config, reference.config.model.n_symbols
-    inputs = {
-        "text": TensorSpec("int32", ("batch", "symbols"), "symbol ids, padded with 0"),
-        "text_lengths": TensorSpec("int32", ("batch",), "symbols of each text; padding follows them"),
-    }
+    inputs, outputs = text_specs("batch", "symbols"), encoded_specs(reference, "batch", "symbols")
 
     def example(n_batch: int, length: int) -> Arrays:
         text = random.integers(1, n_symbols, (n_batch, length), np.int32)
         return {"text": text, "text_lengths": np.linspace(length, max(1, length // 2), n_batch).astype(np.int32)}
 
-    cell, examples = EncoderReference(reference), [example(2, 9), example(1, 30)]
-    outputs = _encoded(reference)
+    cell, examples = EncoderPart(reference), [example(2, 9), example(1, 30)]
     return _artifact(config, reference, "encoder", onnx_tacotron2.encoder, inputs, outputs, cell, examples)
-
-
-def _encoded(reference: Tacotron2) -> dict[str, TensorSpec]:
-    """Outputs of the encoder, which are inputs of each decoder step."""
-    model = reference.config.model
-    return {
-        "memory": TensorSpec("float32", ("batch", "symbols", model.encoder_dim), "outputs of the encoder"),
-        "keys": TensorSpec("float32", ("batch", model.attention_dim, "symbols"), "projection of memory for attention"),
-        "energy_mask": TensorSpec("float32", ("batch", "symbols"), "0 at symbols, very negative at padding"),
-    }
-
-
-def _state(reference: Tacotron2) -> dict[str, TensorSpec]:
-    """State of the decoder, which each step replaces; zeros at first."""
-    model = reference.config.model
-    n_attention, n_decoder = model.attention_rnn_dim, model.decoder_rnn_dim
-    meaning = "output of the attention LSTM; the whole state is zeros at first"
-    return {
-        "attention_hidden": TensorSpec("float32", ("batch", n_attention), meaning),
-        "attention_cell": TensorSpec("float32", ("batch", n_attention), "cell state of the attention LSTM"),
-        "context": TensorSpec("float32", ("batch", model.encoder_dim), "attention's weighted sum of memory"),
-        "weights": TensorSpec("float32", ("batch", "symbols"), "attention weights"),
-        "weights_cum": TensorSpec("float32", ("batch", "symbols"), "sum of the attention weights so far"),
-        "decoder_hidden": TensorSpec("float32", ("batch", n_decoder), "output of the decoder LSTM"),
-        "decoder_cell": TensorSpec("float32", ("batch", n_decoder), "cell state of the decoder LSTM"),
-    }
 
 
 def _decoder_step(reference: Tacotron2, random: np.random.Generator) -> Artifact:
     config, model = reference.config, reference.config.model
-    meaning = f"{reference.reduction_factor} mel frames side by side, before the postnet; zeros at first"
-    frame = TensorSpec("float32", ("batch", reference.decoder.n_frame), meaning)
-    share = 1 - model.prenet_dropout
-    values = f"{1 / share:g} with probability {share:g}, otherwise 0" if share < 1 else "all 1"
-    meaning = f"dropout mask of the prenet: {values}; all 1 turns dropout off"
-    dropout_mask = TensorSpec("float32", ("batch", 2 * model.prenet_dim), meaning)
-    meaning = f"probability that the speech ends here; it ends above {model.gate_threshold:g}"
-    gate, state = TensorSpec("float32", ("batch",), meaning), _state(reference)
-    inputs = {"frame": frame, "dropout_mask": dropout_mask} | state | _encoded(reference)
+    frame, state = frame_spec(reference, ("batch",)), state_specs(reference, "batch", "symbols")
+    inputs = {"frame": frame, "dropout_mask": dropout_mask_spec(reference, ("batch",))} | state
+    inputs |= encoded_specs(reference, "batch", "symbols")
+    gate = gate_spec(reference, ("batch",))
     outputs = {"next_frame": frame, "gate": gate} | {f"next_{name}": spec for name, spec in state.items()}
 
     def example(n_batch: int, length: int) -> Arrays:
-        sizes = {"batch": n_batch, "symbols": length}
-        arrays = {
-            name: (0.5 * random.standard_normal([sizes.get(size, size) for size in spec.shape])).astype(np.float32)
-            for name, spec in inputs.items()
-        }
-        weights = random.random((n_batch, length), np.float32)
-        weights /= weights.sum(1, keepdims=True)
-        return arrays | {
-            "dropout_mask": prenet_dropout_mask(model, list(range(n_batch)), 1)[0],
-            "weights": weights,
-            "weights_cum": 3 * weights,
-            "energy_mask": np.zeros_like(weights),
-        }
+        dropout_mask = prenet_dropout_mask(model, list(range(n_batch)), 1)[0]
+        return decoder_example(inputs, random, {"batch": n_batch, "symbols": length}, dropout_mask)
 
-    cell, examples = StepReference(reference), [example(2, 9), example(1, 30)]
+    cell, examples = DecoderStepPart(reference), [example(2, 9), example(1, 30)]
     build = onnx_tacotron2.decoder_step
     artifact = _artifact(config, reference, "decoder_step", build, inputs, outputs, cell, examples)
     return replace(artifact, scales={"gate": 1.0})  # a probability
@@ -163,7 +88,7 @@ def _postnet(reference: Tacotron2, random: np.random.Generator) -> Artifact:
         mel = random.standard_normal((n_batch, reference.n_mels, n_frames), np.float32)
         return {"mel": mel, "mel_lengths": lengths}
 
-    cell, examples = PostnetReference(reference), [example(2, 31), example(1, 5)]
+    cell, examples = PostnetPart(reference), [example(2, 31), example(1, 5)]
     return _artifact(reference.config, reference, "postnet", onnx_tacotron2.postnet, inputs, outputs, cell, examples)
 
 

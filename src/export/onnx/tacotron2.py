@@ -25,6 +25,9 @@ def encoder(graph: Graph, net: Tacotron2) -> dict[str, str]:
     n_hidden = net.encoder.lstm.forwards.n_hidden
     y = graph("LSTM", x, w, r, b, "text_lengths", direction="bidirectional", hidden_size=n_hidden)  # (L, 2, B, H)
     memory = graph("Reshape", graph("Transpose", y, perm=[2, 0, 1, 3]), graph.constant([0, 0, -1]))
+    if net.n_speakers > 1:
+        voice = net.speaker_embedding.asnumpy()[net.voice]
+        memory = graph("Add", memory, graph("Mul", graph.unsqueeze(mask, 2), graph.constant(voice)))
     keys = graph("Transpose", graph.linear(memory, net.decoder.attention.keys.weight.asnumpy()), perm=[0, 2, 1])
     padding = graph("Sub", graph.constant(np.float32(1)), mask)
     return {"memory": memory, "keys": keys, "energy_mask": graph("Mul", padding, graph.constant(np.float32(MASKED)))}

@@ -66,7 +66,7 @@ class AttentionScan(Scan):
 
     def construct(self, x, dropout_mask, memory, keys, energy_mask, weight, bias, query, v, location):
         n_steps, n_batch, n_hidden = dropout_mask.shape
-        k, n_in = block_length(n_steps), x.shape[1]
+        k, n_in = block_length(n_steps, self.block), x.shape[1]
         _, length, n_memory = memory.shape
         weight, query, v, location = (
             self.cast_operand(weight),
@@ -118,7 +118,7 @@ class AttentionScan(Scan):
     # One long function: the steps of one derivation, over about thirty arrays that all its parts share.
     def bprop(self, x, dropout_mask, memory, keys, energy_mask, weight, bias, query, v, location, out, dout):
         n_steps, n_batch, n_hidden = dropout_mask.shape
-        k, n_in = block_length(n_steps), x.shape[1]
+        k, n_in = block_length(n_steps, self.block), x.shape[1]
         n_rows = k * n_batch
         _, length, n_memory = memory.shape
         n_attention, n_taps = keys.shape[2], location.shape[0]
@@ -272,7 +272,7 @@ class Attention(MixedPrecision):
         Returns h and context side by side (T, B, H + E), and the attention weights (T, B, L).
         """
         n_steps, n_batch, n_in = x.shape
-        x = whole_blocks(x)
+        x = whole_blocks(x, self.scan.block)
         dropout_mask = self.dropout((x.shape[0], n_batch, self.n_hidden), x)
         outputs = self.scan(
             x.reshape(-1, n_in),

@@ -18,11 +18,12 @@ from src.models.ops import (
     parameter_view,
     take_rows,
     transpose_weight,
+    unstack,
     write_rows,
     zeros,
 )
 from src.models.precision import cast, to_float32
-from src.models.scan import DropoutMask
+from src.models.scan import DropoutMask, FreeRunningLoop, block_rows
 from src.models.tacotron2.attention import Attention, attend
 from src.models.tacotron2.stopping import (
     NOT_STOPPED,
@@ -76,7 +77,12 @@ class Prenet(nn.Cell):
         return self.dropped_relu(self.second(x), dropout_mask[:, self.n_out :])
 
 
-class Decoder(nn.Cell):
+def as_rows(steps: tuple[Tensor, ...]) -> Tensor:
+    """Stack the tensors of a few steps: K of (...) -> (K, ...)."""
+    return ops.Stack(0)(steps) if len(steps) > 1 else steps[0].expand_dims(0)
+
+
+class Decoder(FreeRunningLoop):
     """Teacher-forced (`construct`) and free-running (`free_run`) decoder; a step's r frames lie side by side."""
 
     def __init__(self, config: Config):
@@ -92,7 +98,7 @@ class Decoder(nn.Cell):
         self.lstm = LSTM(n_state, model.decoder_rnn_dim, model.decoder_dropout)
         # r mel frames, then the gate
         self.projection = Linear(model.decoder_rnn_dim + model.encoder_dim, self.n_frame + 1)
-        self.gate_threshold = model.gate_threshold
+        self.n_memory, self.gate_threshold = model.encoder_dim, model.gate_threshold
         self.attention_stop_steps = attention_stop_steps(model.attention_stop_frames, model.reduction_factor)
 
     def construct(self, frames: Tensor, memory: Tensor, energy_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -133,6 +139,11 @@ class Decoder(nn.Cell):
         if uses_transposed_weights(n_batch):
             return transpose_weight(self.attention.weight), transpose_weight(self.lstm.weight)
         return self.attention.weight, self.lstm.weight
+
+    def state_sizes(self, length: int) -> tuple[int, ...]:
+        """Channels of each state of `step`, in its order, for texts of `length` symbols."""
+        n_attention, n_decoder = self.attention.n_hidden, self.lstm.n_hidden
+        return n_attention, n_attention, self.n_memory, length, length, n_decoder, n_decoder
 
     def step(  # noqa: ANN201
         self, frame: Tensor, dropout_mask: Tensor, state: tuple[Tensor, ...], constants: tuple[Tensor, ...]
@@ -190,42 +201,53 @@ class Decoder(nn.Cell):
             frames (T, B, r * n_mels) and attention weights (T, B, L), unspecified beyond the end of the speech; steps
             int32 (B,); stop reasons, int32 (B,).
         """
-        n_batch, length, n_memory = memory.shape
-        max_steps = dropout_mask.shape[0]
-        attention, lstm = self.attention, self.lstm
+        n_batch, length, _ = memory.shape
+        max_steps, k = dropout_mask.shape[0], self.block
+        n_blocks = -(-max_steps // k)
+        if n_blocks * k > max_steps:
+            missing = ops.zeros((n_blocks * k - max_steps, *dropout_mask.shape[1:]), dropout_mask.dtype)
+            dropout_mask = concat_rows((dropout_mask, missing))
+        attention = self.attention
         constants = (memory, attention.keys(memory), energy_mask, attention.location(), *self.state_weights(n_batch))
-        all_frames = zeros((max_steps, n_batch, self.n_frame), memory)
+        all_frames = zeros((n_blocks * k, n_batch, self.n_frame), memory)
         # Not after `memory`: the graph would merge it with the buffer of frames, should the two have the same shape.
-        all_weights = zeros((max_steps, n_batch, length), energy_mask)
+        all_weights = zeros((n_blocks * k, n_batch, length), energy_mask)
         frame = ops.zeros((n_batch, self.n_frame), ms.float32)
-        attention_hidden = ops.zeros((n_batch, attention.n_hidden), ms.float32)
-        attention_cell = ops.zeros((n_batch, attention.n_hidden), ms.float32)
-        context = ops.zeros((n_batch, n_memory), ms.float32)
-        weights = ops.zeros((n_batch, length), ms.float32)
-        weights_cum = ops.zeros((n_batch, length), ms.float32)
-        decoder_hidden = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
-        decoder_cell = ops.zeros((n_batch, lstm.n_hidden), ms.float32)
+        attention_hidden, attention_cell, context, weights, weights_cum, decoder_hidden, decoder_cell = (
+            ops.zeros((n_batch, size), ms.float32) for size in self.state_sizes(length)
+        )
         resting_steps = ops.zeros((n_batch,), ms.int32)
         steps = ops.zeros((n_batch,), ms.int32)
         reason = ops.zeros((n_batch,), ms.int32)
         t = Tensor(0, ms.int32)
-        while ops.logical_and(t < max_steps, (reason == NOT_STOPPED).any()):
-            state = (attention_hidden, attention_cell, context, weights, weights_cum, decoder_hidden, decoder_cell)
-            frame, gate, state = self.step(frame, take_rows(dropout_mask, t), state, constants)
-            attention_hidden, attention_cell, context, weights, weights_cum, decoder_hidden, decoder_cell = state
-            row = t.reshape(1)
-            all_frames = write_rows(all_frames, row, frame.expand_dims(0))
-            all_weights = write_rows(all_weights, row, weights.expand_dims(0))
-
-            running = (reason == NOT_STOPPED).astype(ms.int32)
-            steps = steps + running
-            is_resting = ((weights * last_symbol).sum(-1) > RESTING_WEIGHT).astype(ms.int32)
-            resting_steps = (resting_steps + 1) * is_resting
-            by_gate = (gate > self.gate_threshold).astype(ms.int32)
-            stop = STOPPED_BY_GATE * by_gate
-            if self.attention_stop_steps > 0:
-                rested = (resting_steps >= self.attention_stop_steps).astype(ms.int32)
-                stop = stop + STOPPED_BY_ATTENTION * (1 - by_gate) * rested
-            reason = reason + running * stop
+        while ops.logical_and(t < n_blocks, (reason == NOT_STOPPED).any()):
+            rows = block_rows(t, k) if k > 1 else t.reshape(1)
+            masks = unstack(take_rows(dropout_mask, rows)) if k > 1 else (take_rows(dropout_mask, t),)
+            block_frames, block_weights = (), ()
+            for i in range(k):
+                state = (attention_hidden, attention_cell, context, weights, weights_cum, decoder_hidden, decoder_cell)
+                frame, gate, state = self.step(frame, masks[i], state, constants)
+                attention_hidden, attention_cell, context, weights, weights_cum, decoder_hidden, decoder_cell = state
+                block_frames, block_weights = (*block_frames, frame), (*block_weights, weights)
+                running = (reason == NOT_STOPPED).astype(ms.int32)
+                if n_blocks * k > max_steps:
+                    running = running * (t * k + i < max_steps).astype(ms.int32)
+                steps = steps + running
+                is_resting = ((weights * last_symbol).sum(-1) > RESTING_WEIGHT).astype(ms.int32)
+                resting_steps = (resting_steps + 1) * is_resting
+                reason = reason + running * self._stop(gate, resting_steps)
+            all_frames = write_rows(all_frames, rows, as_rows(block_frames))
+            all_weights = write_rows(all_weights, rows, as_rows(block_weights))
             t = t + 1
+        if n_blocks * k > max_steps:
+            all_frames, all_weights = all_frames[:max_steps], all_weights[:max_steps]
         return all_frames, all_weights, steps, reason
+
+    def _stop(self, gate: Tensor, resting_steps: Tensor) -> Tensor:
+        """Number of the reason (B,) to stop after a step, from its gate and the steps that attention has rested."""
+        by_gate = (gate > self.gate_threshold).astype(ms.int32)
+        stop = STOPPED_BY_GATE * by_gate
+        if self.attention_stop_steps > 0:
+            rested = (resting_steps >= self.attention_stop_steps).astype(ms.int32)
+            stop = stop + STOPPED_BY_ATTENTION * (1 - by_gate) * rested
+        return stop

@@ -23,8 +23,12 @@ class Encoder(nn.Cell):
         self.lstm = BidirectionalLSTM(width, width // 2)
 
     def construct(self, x: Tensor, lengths: Tensor) -> Tensor:
+        return transpose(self.lstm(self.convolve(x, lengths), lengths), (1, 0, 2))
+
+    def convolve(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Run the convolutions: x (B, L, encoder_dim) -> (L, B, encoder_dim), time first."""
         mask = length_mask(lengths, x.shape[1]).expand_dims(2)  # (B, L, 1)
         x = x * broadcast_last(mask, x.shape[2])
         for convolution in self.convolutions:
             x = convolution(x, mask)
-        return transpose(self.lstm(transpose(x, (1, 0, 2)), lengths), (1, 0, 2))
+        return transpose(x, (1, 0, 2))

@@ -8,6 +8,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import Config
+from src.errors import InputError, quote
 from src.models.constants import positions
 from src.models.layers import uniform
 from src.models.ops import broadcast_last, last_mask, length_mask, transpose, write_rows, zeros
@@ -45,17 +46,46 @@ class Tacotron2(nn.Cell):
         self.encoder = Encoder(model)
         self.decoder = Decoder(config)
         self.postnet = Postnet(model, self.n_mels)
+        self.n_speakers = model.n_speakers
+        if model.n_speakers > 1:  # zeros, so that every voice begins as the one of a warm start
+            zeros_of_all = np.zeros((model.n_speakers, model.encoder_dim), np.float32)
+            self.speaker_embedding = Parameter(Tensor(zeros_of_all), name="speaker_embedding")
+        self.voice = 0  # number of the speaker where none is given
         self.free_running = FreeRunning(self)
 
-    def encode(self, text: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode text int32 (B, L) of lengths (B,).
+    def encode(self, text: Tensor, text_lengths: Tensor, speaker: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Encode text int32 (B, L) of lengths (B,), spoken by `speaker` int32 (B,), by default `self.voice`.
+
+        With several speakers, the vector of each is added to the encoder's output at every symbol: the simplest way to
+        tell a network who speaks, as concatenation there (Jia et al. 2018, sec. 2.2) with tied weights.
 
         Returns memory (B, L, E) and the energy mask (B, L), 0 at symbols and MASKED at padding.
         """
-        embedded = ops.gather(self.embedding, text, 0)
-        return self.encoder(embedded, text_lengths), (1 - length_mask(text_lengths, text.shape[1])) * MASKED
+        embedded, energy_mask = self.embed(text, text_lengths)
+        return self.add_speaker(self.encoder(embedded, text_lengths), text_lengths, speaker), energy_mask
 
-    def construct(self, text: Tensor, text_lengths: Tensor, mel_target: Tensor, mel_lengths: Tensor):  # noqa: ANN201
+    def add_speaker(self, memory: Tensor, text_lengths: Tensor, speaker: Tensor | None = None) -> Tensor:
+        """Add the vector of each item's speaker to its memory (B, L, E), in a network of several speakers."""
+        if self.n_speakers == 1:
+            return memory
+        if speaker is None:
+            speaker = ops.full((memory.shape[0],), self.voice, dtype=ms.int32)
+        vectors = ops.gather(self.speaker_embedding, speaker, 0).expand_dims(1)  # (B, 1, E)
+        return memory + length_mask(text_lengths, memory.shape[1]).expand_dims(2) * vectors
+
+    def embed(self, text: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed text int32 (B, L) of lengths (B,): (B, L, E), and the energy mask (B, L)."""
+        energy_mask = (1 - length_mask(text_lengths, text.shape[1])) * MASKED
+        return ops.gather(self.embedding, text, 0), energy_mask
+
+    def construct(  # noqa: ANN201
+        self,
+        text: Tensor,
+        text_lengths: Tensor,
+        mel_target: Tensor,
+        mel_lengths: Tensor,
+        speaker: Tensor | None = None,
+    ):
         """Run teacher forced.
 
         Args:
@@ -63,6 +93,7 @@ class Tacotron2(nn.Cell):
             text_lengths: int32 (B,).
             mel_target: float32 (B, n_mels, T), T any number of frames; the last step is padded with zeros.
             mel_lengths: int32 (B,), frames.
+            speaker: int32 (B,), numbers of the speakers, with `model.n_speakers` above 1; by default `self.voice`.
 
         Returns:
             mel and mel after the postnet (B, n_mels, T), 0 at padding; gate logits (B, ceil(T / r)); alignments
@@ -75,7 +106,7 @@ class Tacotron2(nn.Cell):
         target = mel_target.swapaxes(1, 2) * broadcast_last(mask, n_mels)
         if n_steps * r > n_frames:
             target = ops.concat((target, ops.zeros((n_batch, n_steps * r - n_frames, n_mels), target.dtype)), 1)
-        memory, energy_mask = self.encode(text, text_lengths)
+        memory, energy_mask = self.encode(text, text_lengths, speaker)
         frames, gate, alignments = self.decoder(
             target.reshape(n_batch, n_steps, r * n_mels).swapaxes(0, 1), memory, energy_mask
         )
@@ -83,7 +114,30 @@ class Tacotron2(nn.Cell):
         mel_postnet = self.postnet(mel, mask)
         return mel.swapaxes(1, 2), mel_postnet.swapaxes(1, 2), gate.swapaxes(0, 1), alignments.swapaxes(0, 1)
 
-    def generate(self, text: Tensor, text_lengths: Tensor, seed: int | Sequence[Seed] = 0) -> Speech:
+    def choose_voice(self, speaker: str | int) -> None:
+        """Speak with the voice of `speaker`, a name of `data.speakers` or a number from 0, from now on.
+
+        Raises:
+            InputError: there is no such speaker, or only one.
+        """
+        names, n_speakers = self.config.data.speakers, self.n_speakers
+        known = ", ".join(names) or f"0 to {n_speakers - 1}"
+        if n_speakers == 1:
+            raise InputError(f"speaker {quote(str(speaker))}: this network has one voice only (model.n_speakers 1)")
+        if speaker in names:
+            self.voice = names.index(speaker)
+        elif str(speaker).isdecimal() and int(speaker) < n_speakers:
+            self.voice = int(speaker)
+        else:
+            raise InputError(f"speaker {quote(str(speaker))}: this network has no such voice; it has {known}")
+
+    def generate(
+        self,
+        text: Tensor,
+        text_lengths: Tensor,
+        seed: int | Sequence[Seed] = 0,
+        speakers: Sequence[int | None] | None = None,
+    ) -> Speech:
         """Speak: free-running inference.
 
         Args:
@@ -91,12 +145,13 @@ class Tacotron2(nn.Cell):
             text_lengths: int32 (B,).
             seed: of the prenet's dropout: one for the batch, or one per item (see `src.models.sampling.item_seed`).
                 With a seed of its own, an item sounds the same in any batch.
+            speakers: numbers of the speakers; `self.voice` in the place of None.
         """
         text, text_lengths = text.asnumpy(), text_lengths.asnumpy()
         n_batch, length = text.shape
         seeds = [item_seed(seed, item) for item in range(n_batch)] if isinstance(seed, int | np.integer) else seed
         dropout_mask = prenet_dropout_mask(self.config.model, seeds, self.config.model.max_decoder_steps)
-        inputs = self._free_running_inputs(text, text_lengths, dropout_mask)
+        inputs = self._free_running_inputs(text, text_lengths, dropout_mask, speakers)
         self.set_train(False)
         mel, steps, alignments, reason = self.free_running(*inputs)
         steps = steps.asnumpy()
@@ -127,18 +182,26 @@ class Tacotron2(nn.Cell):
         shapes = [each.shape for each in self._example_inputs(n_batch, length)]
         return f"speak {shapes} {self.config.to_yaml()}"
 
-    def _example_inputs(self, n_batch: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _example_inputs(self, n_batch: int, length: int) -> tuple[Tensor, ...]:
         model = self.config.model
         text, text_lengths = np.zeros((n_batch, length), np.int32), np.full(n_batch, length, np.int32)
         dropout_mask = np.zeros((model.max_decoder_steps, n_batch, 2 * model.prenet_dim), np.float32)
         return self._free_running_inputs(text, text_lengths, dropout_mask)
 
     def _free_running_inputs(
-        self, text: np.ndarray, text_lengths: np.ndarray, dropout_mask: np.ndarray
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self,
+        text: np.ndarray,
+        text_lengths: np.ndarray,
+        dropout_mask: np.ndarray,
+        speakers: Sequence[int | None] | None = None,
+    ) -> tuple[Tensor, ...]:
         padded = np.zeros((len(text), -(-text.shape[1] // TEXT_MULTIPLE) * TEXT_MULTIPLE), np.int32)
         padded[:, : text.shape[1]] = text
-        return Tensor(padded), Tensor(text_lengths), Tensor(dropout_mask)
+        inputs = Tensor(padded), Tensor(text_lengths), Tensor(dropout_mask)
+        if self.n_speakers == 1:
+            return inputs
+        voices = [self.voice if number is None else number for number in speakers or [None] * len(text)]
+        return (*inputs, Tensor(np.array(voices, np.int32)))
 
 
 class FreeRunning(nn.Cell):
@@ -155,14 +218,18 @@ class FreeRunning(nn.Cell):
         """The network's parameters; a graph from the cache finds its weights by their names."""
         return self.net[0].parameters_dict(recurse)
 
-    def construct(self, text: Tensor, text_lengths: Tensor, dropout_mask: Tensor):  # noqa: ANN201
+    def construct(  # noqa: ANN201
+        self, text: Tensor, text_lengths: Tensor, dropout_mask: Tensor, speaker: Tensor | None = None
+    ):
         """Speak text int32 (B, L) of lengths int32 (B,) with a prenet dropout mask (T, B, 2 * prenet_dim).
+
+        `speaker` int32 (B,) is as of `Tacotron2.encode`.
 
         Returns mel (B, T * r, n_mels), steps (B,), alignments (B, T, L), and the stop reason's number (B,).
         """
         net = self.net[0]
         n_batch, length = text.shape
-        memory, energy_mask = net.encode(text, text_lengths)
+        memory, energy_mask = net.encode(text, text_lengths, speaker)
         frames, alignments, steps, reason = net.decoder.free_run(
             memory, energy_mask, last_mask(text_lengths, length), dropout_mask
         )
