@@ -1,4 +1,4 @@
-"""Measures of a vocoder alone: recordings, their mels, the vocoder's copies, and how far these are from the recordings."""
+"""Measures of a vocoder alone: its copies of recordings, by way of their mels, compared with the recordings."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Training of the harmonic vocoder: segments with their pitch, spectral losses, and validation on clips of their own."""
+"""Training of the harmonic vocoder: segments with their pitch, spectral losses, validation on clips of their own."""
 
 import math
 from collections.abc import Callable
