@@ -8,8 +8,8 @@ from typing import Any
 from src.audio import griffin_lim
 from src.cli import CommandLine, amount, seed
 from src.errors import InputError
-from src.export.inference import Tacotron2Files, WaveGlowFiles, speak, write_speech
-from src.synthesis.vocoder import check_signature, waveglow_vocoder
+from src.export.inference import HarmonicFiles, Tacotron2Files, WaveGlowFiles, speak, write_speech
+from src.synthesis.vocoder import check_signature, neural_vocoder
 
 
 def add_flags(command: CommandLine, folder_flag: str, files: str, waveglow: str) -> None:
@@ -19,7 +19,7 @@ def add_flags(command: CommandLine, folder_flag: str, files: str, waveglow: str)
         command: the command line.
         folder_flag: name of the flag for the folder with Tacotron 2's files; the value is `arguments.folder`.
         files: those files, for the help.
-        waveglow: WaveGlow's file.
+        waveglow: the vocoder's file.
     """
     command.add_argument(folder_flag, dest="folder", type=Path, required=True, help=f"folder with {files}")
     command.add_argument("--text", required=True, help="what to say")
@@ -27,7 +27,14 @@ def add_flags(command: CommandLine, folder_flag: str, files: str, waveglow: str)
         "--output_dir", type=Path, required=True, help="folder for 0001.wav, 0001_mel.npy and summary.json"
     )
     command.add_argument("--seed", type=seed, default=0, help="of the prenet's dropout and of the vocoder (default: 0)")
-    command.add_argument("--waveglow_dir", type=Path, help=f"folder with {waveglow} (default: Griffin-Lim)")
+    command.add_argument(
+        "--vocoder_dir",
+        "--waveglow_dir",
+        dest="waveglow_dir",
+        metavar="DIR",
+        type=Path,
+        help=f"folder with {waveglow} (default: Griffin-Lim)",
+    )
     command.add_argument(
         "--sigma", type=amount, help="of WaveGlow: standard deviation of the latents (default: its own)"
     )
@@ -47,7 +54,7 @@ def check(arguments: Namespace) -> None:
 
 
 def speak_and_write(
-    net: Tacotron2Files, waveglow: WaveGlowFiles | None, arguments: Namespace, overrides: dict[str, Any]
+    net: Tacotron2Files, waveglow: WaveGlowFiles | HarmonicFiles | None, arguments: Namespace, overrides: dict[str, Any]
 ) -> None:
     """Speak the text, write the files, and say where.
 
@@ -56,8 +63,11 @@ def speak_and_write(
     """
     audio = net.config.audio
     if waveglow:
+        given = arguments.sigma, arguments.denoiser_strength
+        if not hasattr(waveglow.config.model, "sigma") and given != (None, None):
+            raise InputError("--sigma and --denoiser_strength are WaveGlow's; --vocoder_dir has another vocoder")
         check_signature(arguments.waveglow_dir, waveglow.config.audio, arguments.folder, audio)
-        vocoder = waveglow_vocoder(waveglow, arguments.sigma, arguments.denoiser_strength or 0.0, arguments.seed)
+        vocoder = neural_vocoder(waveglow, arguments.sigma, arguments.denoiser_strength or 0.0, arguments.seed)
     else:
         vocoder = functools.partial(griffin_lim, audio=audio, seed=arguments.seed)
     wav, mel, sentences = speak(net, arguments.text, vocoder, arguments.seed)

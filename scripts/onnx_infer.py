@@ -1,7 +1,7 @@
 """Speak with the ONNX files of export.py, with numpy and onnxruntime; MindSpore is not needed.
 
 python scripts/onnx_infer.py --onnx_dir out --text "Hello world." --output_dir speech
-python scripts/onnx_infer.py --onnx_dir out --waveglow_dir out --text "Hello world." --output_dir speech
+python scripts/onnx_infer.py --onnx_dir out --vocoder_dir out --text "Hello world." --output_dir speech
 """
 
 import sys
@@ -18,14 +18,16 @@ from src.cli import CommandLine, run
 def main() -> None:
     """Parse the command line, speak, write the files."""
     command = CommandLine(__doc__)
-    add_flags(command, "--onnx_dir", "encoder, decoder_step and postnet (.onnx, .onnx.json)", "waveglow.onnx")
+    add_flags(
+        command, "--onnx_dir", "encoder, decoder_step and postnet (.onnx, .onnx.json)", "harmonic.onnx or waveglow.onnx"
+    )
     arguments, overrides = command.parse()
     check(arguments)
     # Imported here, so that a missing onnxruntime gives one line instead of a traceback.
-    from src.export.onnx.inference import OnnxTacotron2, OnnxWaveGlow  # noqa: PLC0415
+    from src.export.onnx.inference import OnnxTacotron2, onnx_vocoder  # noqa: PLC0415
 
     net = OnnxTacotron2(arguments.folder, overrides)
-    waveglow = OnnxWaveGlow(arguments.waveglow_dir) if arguments.waveglow_dir else None
+    waveglow = onnx_vocoder(arguments.waveglow_dir) if arguments.waveglow_dir else None
     speak_and_write(net, waveglow, arguments, overrides)
 
 

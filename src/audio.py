@@ -160,7 +160,7 @@ def mel_spectrogram(wav: np.ndarray, audio: AudioConfig, piece: bool = False) ->
         raise InputError(
             f"{len(wav)} samples are too few for a spectrogram, it takes more than n_fft / 2 = {audio.n_fft // 2}"
         )
-    filters = _mel_filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin, audio.fmax)
+    filters = mel_filters(audio)
     wav = wav.astype(np.float32, copy=False)
     wav = wav if piece else preemphasize(wav, audio)
     spectrum = librosa.stft(wav, **stft_lengths(audio), center=not piece, pad_mode="reflect")
@@ -249,12 +249,21 @@ def _linear_magnitudes(mel: np.ndarray, audio: AudioConfig) -> np.ndarray:
     the clipped pseudo-inverse does; librosa's non-negative least squares ends near the latter too, but later. The mel
     of the resulting speech is closer to the given one.
     """
-    filters = _mel_filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin, audio.fmax)
+    filters = mel_filters(audio)
     target, product = filters.T @ mel, filters.T @ filters
     linear = target
     for _ in range(20):
         linear = linear * target / np.maximum(product @ linear, 1e-12)
     return linear
+
+
+def mel_filters(audio: AudioConfig) -> np.ndarray:
+    """Mel filters with Slaney's scale and normalisation, float32 [n_mels, n_fft // 2 + 1].
+
+    Raises:
+        InputError: `audio.fmax` is above half of the sample rate.
+    """
+    return _mel_filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin, audio.fmax)
 
 
 @functools.lru_cache

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import toy_harmonic
 import toy_training
 import toy_waveglow
 from mindspore import nn
@@ -62,7 +63,8 @@ def entry_point(bundle):
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoints")
-    for name, settings in (("tacotron2", TACOTRON2), ("waveglow", toy_waveglow.SETTINGS)):
+    kinds = {"tacotron2": TACOTRON2, "waveglow": toy_waveglow.SETTINGS, "harmonic": toy_harmonic.SETTINGS}
+    for name, settings in kinds.items():
         net = create_model(name, config=load_config(overrides={"model.name": name} | settings))
         save_checkpoint(folder / f"{name}.ckpt", net, net.config)
     return folder

@@ -100,3 +100,22 @@ def check_waveglow(config: Config, where: str) -> None:
     if train.segment_length % model.n_group or train.segment_length <= audio.hop_length:
         must = f"a multiple of model.n_group ({model.n_group}) and more than audio.hop_length ({audio.hop_length})"
         raise InputError(f"{where}: train.segment_length ({train.segment_length}) must be {must}")
+
+
+def check_harmonic(config: Config, where: str) -> None:
+    """Make sure that frames, pitches and segments of a harmonic vocoder fit together."""
+    audio, model, train = config.audio, config.model, config.train
+    if train.reduction_steps:
+        raise InputError(f"{where}: train.reduction_steps is for tacotron2; model.name is harmonic")
+    if audio.preemphasis:
+        raise InputError(f"{where}: audio.preemphasis ({audio.preemphasis}) must be 0 for model.name harmonic")
+    if audio.n_fft % 4 or audio.win_length % 2 or 2 * audio.hop_length > audio.win_length:
+        rule = "audio.n_fft must be a multiple of 4, audio.win_length even, audio.hop_length at most half of it"
+        raise InputError(f"{where}: {rule}: {audio.n_fft}, {audio.hop_length}, {audio.win_length}")
+    if not audio.sample_rate / audio.n_fft * 0.4 <= model.pitch_min < model.pitch_max <= audio.sample_rate / 8:
+        low, high = audio.sample_rate / audio.n_fft * 0.4, audio.sample_rate / 8
+        rule = f"{low:g} <= model.pitch_min < model.pitch_max <= {high:g}"
+        raise InputError(f"{where}: {rule} Hz does not hold: {model.pitch_min}, {model.pitch_max}")
+    if train.segment_length % audio.hop_length or train.segment_length < 4 * audio.n_fft:
+        must = f"a multiple of audio.hop_length ({audio.hop_length}), at least 4 times audio.n_fft ({audio.n_fft})"
+        raise InputError(f"{where}: train.segment_length ({train.segment_length}) must be {must}")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
-from src.config.checks import check_tacotron2, check_waveglow
-from src.config.schema import Config, Tacotron2Config, WaveGlowConfig
+from src.config.checks import check_harmonic, check_tacotron2, check_waveglow
+from src.config.schema import Config, HarmonicConfig, Tacotron2Config, WaveGlowConfig
 
 Kind = Literal["acoustic", "vocoder"]  # text to mel spectrogram; mel spectrogram to sound
 
@@ -112,5 +112,16 @@ register_network(
         },
         layout="src.convert.waveglow:LAYOUT",
         card="hub_meta_waveglow.md",
+    )
+)
+register_network(
+    Network(
+        kind="vocoder",
+        config=HarmonicConfig,
+        check=check_harmonic,
+        cell="src.models.harmonic.model:HarmonicVocoder",
+        task="src.train.harmonic:HarmonicTask",
+        exporters={"ONNX": "src.export.onnx.artifacts:harmonic_artifacts"},
+        card="hub_meta_harmonic.md",
     )
 )

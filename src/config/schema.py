@@ -146,6 +146,24 @@ class WaveGlowConfig:
 
 
 @dataclass
+class HarmonicConfig:
+    """The network that turns mel spectrograms into sound by filtering pulses and noise (docs/vocoder.md)."""
+
+    name: str = setting("harmonic", "which network")
+    kernel_size: int = setting(3, "width of all convolutions", above=0, odd=True, most=1001)
+    pitch_layers: int = setting(5, "residual blocks that read pitch and voicing", above=0, most=100)
+    pitch_channels: int = setting(128, "their width", above=0, most=65536)
+    filter_layers: int = setting(5, "residual blocks that predict the two filters", above=0, most=100)
+    filter_channels: int = setting(192, "their width", above=0, most=65536)
+    pitch_min: float = setting(50.0, "lowest pitch in Hz", above=0)
+    pitch_max: float = setting(400.0, "highest pitch in Hz", above=0)
+    mel_corrections: int = setting(30, "times that speech is corrected to the mel", least=0, most=1000)
+    correction_momentum: float = setting(
+        0.99, "how much further each of them goes, see docs/vocoder.md", least=0, below=1
+    )
+
+
+@dataclass
 class DataConfig:
     """How the recordings are split, stored and batched."""
 
@@ -235,7 +253,7 @@ class TrainConfig:
     teacher_dropout: float = setting(
         0.0, "share of decoder steps whose previous teacher frames are replaced by zeros (tacotron2)", least=0, below=1
     )
-    segment_length: int = setting(16000, "samples of the segments that are cut out of the clips (waveglow)", above=0)
+    segment_length: int = setting(16000, "samples of the segments that are cut out of the clips (vocoders)", above=0)
     sigma: float = setting(1.0, "standard deviation of the noise that sound is turned into (waveglow)", above=0)
 
 

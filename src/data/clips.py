@@ -154,12 +154,13 @@ def _prepare_all(rows: list[Row], source: Source, config: Config, cache: Path, w
         return
     # spawn: this process may have threads (MindSpore's, BLAS's), and a fork would copy their locks in whatever state
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         yield from pool.map(prepare, rows, chunksize=4)
 
 
-def _end_with_parent() -> None:
-    # The workers of a killed parent would wait for work for ever.
+def end_with_parent() -> None:
+    """Make this worker process end when its parent does: that of a killed parent would wait for work for ever."""
+
     def wait() -> None:
         multiprocessing.parent_process().join()
         os._exit(1)

@@ -154,6 +154,10 @@ class Segments:
                 raise failures[0] from None
             raise
 
+    def start(self, n_samples: int, place: float) -> int:
+        """First sample of a segment at `place` (0 to 1) of a clip of `n_samples`, at least as long as a segment."""
+        return int(place * (n_samples - self.length + 1))
+
     def cut(self, wav: np.ndarray, place: float) -> tuple[np.ndarray, np.ndarray]:
         """Cut a segment out of a clip and compute its mel. Silence follows a clip that is shorter than a segment.
 
@@ -168,7 +172,7 @@ class Segments:
             mel float32 [n_mels, T], audio float32 [length]; T frames of hop_length cover the segment.
         """
         wav = np.pad(wav, (0, max(0, self.length - len(wav))))
-        start = int(place * (len(wav) - self.length + 1))
+        start = self.start(len(wav), place)
         margin = self.audio.n_fft // 2
         piece = np.pad(preemphasize(wav, self.audio), margin, mode="reflect")[start : start + self.length + 2 * margin]
         mel = mel_spectrogram(piece, self.audio, piece=True)[:, : math.ceil(self.length / self.audio.hop_length)]

@@ -13,7 +13,9 @@ from src.config import Config, load_config
 from src.errors import InputError, diverged, quote
 from src.export.artifact import Arrays, description_of, read_described
 from src.files import write_atomically
-from src.models.sampling import Seed, item_seed, latents, prenet_dropout_mask
+from src.models.harmonic.padding import padded, unpadded
+from src.models.inputs import check_inputs
+from src.models.sampling import Seed, item_seed, latents, noise_and_phase, prenet_dropout_mask
 from src.models.tacotron2.stopping import (
     NOT_STOPPED,
     RESTING_WEIGHT,
@@ -22,7 +24,6 @@ from src.models.tacotron2.stopping import (
     STOPPED_BY_GATE,
     attention_stop_steps,
 )
-from src.models.waveglow.inputs import check_inputs
 from src.synthesis.joining import join_sentences
 from src.text import encode_texts, speakable_sentences
 
@@ -147,6 +148,36 @@ class WaveGlowFiles:
 
     def remove_weight_norm(self) -> None:
         """Do nothing: the export has removed it already."""
+
+
+class HarmonicFiles:
+    """The harmonic vocoder in a file.
+
+    `config`, `infer` and `remove_weight_norm` correspond to those of `src.models.harmonic.model.HarmonicVocoder`.
+    """
+
+    config: Config
+
+    def sound(self, mel: np.ndarray, noise: np.ndarray, start: np.ndarray) -> np.ndarray:
+        """mel (B, n_mels, F), noise (B, F * hop) and phase (B, 1) -> float32 (B, F * hop)."""
+        raise NotImplementedError
+
+    def infer(self, mel: np.ndarray, sigma: float | None = None, seed: int = 0) -> np.ndarray:
+        """mel (B, n_mels, F) -> float32 (B, F * hop).
+
+        Raises:
+            InputError: a mel or a sigma that `HarmonicVocoder.infer` refuses.
+        """
+        hop_length, mel = self.config.audio.hop_length, np.asarray(mel)
+        sigma = 1.0 if sigma is None else sigma
+        check_inputs(mel, sigma, self.config.audio.n_mels)
+        seeds = [item_seed(seed, item) for item in range(len(mel))]
+        noise, start = noise_and_phase(seeds, mel.shape[2] * hop_length)
+        whole, noise = padded(mel, noise * np.float32(sigma), hop_length)
+        return unpadded(self.sound(whole, noise, start), mel.shape[2], hop_length)
+
+    def remove_weight_norm(self) -> None:
+        """Do nothing: there is none."""
 
 
 def load_files(

@@ -1,4 +1,4 @@
-"""Random numbers of speech: the prenet's dropout and WaveGlow's latents.
+"""Random numbers of speech: the prenet's dropout, WaveGlow's latents, noise and phase of the harmonic vocoder.
 
 NumPy draws them on the host, so that a seed means the same speech on every backend and in every file format.
 """
@@ -39,3 +39,13 @@ def latents(seed: int, n_batch: int, n_time: int, n_group: int) -> np.ndarray:
     """
     streams = [np.random.default_rng(item_seed(seed, item)) for item in range(n_batch)]
     return np.stack([stream.standard_normal((n_time, n_group), np.float32) for stream in streams])
+
+
+def noise_and_phase(seeds: Sequence[Seed], n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Standard normal noise, float32 (B, n_samples), and a phase in [0, 1), float32 (B, 1), for the harmonic vocoder.
+
+    There is one stream for each of the B `seeds`. Longer noise begins with the shorter one of the same seed.
+    """
+    streams = [np.random.default_rng(seed) for seed in seeds]
+    starts = np.array([[stream.random()] for stream in streams], np.float32)
+    return np.stack([stream.standard_normal(n_samples, np.float32) for stream in streams]), starts

@@ -25,15 +25,15 @@ def griffin_lim_vocoder(audio: AudioConfig, seed: int = 0, compute: Callable[...
     return functools.partial(compute, audio=audio, seed=seed)
 
 
-def waveglow_vocoder(
+def neural_vocoder(
     net: NeuralVocoder, sigma: float | None = None, denoiser_strength: float = 0.0, seed: int = 0
 ) -> Vocoder:
-    """A WaveGlow, whose weight norm is removed here, as a vocoder; the same `seed` gives the same sound.
+    """A network, whose weight norm is removed here, as a vocoder; the same `seed` gives the same sound.
 
-    The vocoder raises `InputError` for a mel that `WaveGlow.infer` refuses, and for sound that is not finite.
+    The vocoder raises `InputError` for a mel that the network's `infer` refuses, and for sound that is not finite.
 
     Args:
-        sigma: standard deviation of the latents; by default `model.sigma`.
+        sigma: standard deviation of the network's noise; by default its own.
         denoiser_strength: how much of the network's own hum is removed, see `src.models.waveglow.denoiser`; 0: nothing.
     """
     net.remove_weight_norm()

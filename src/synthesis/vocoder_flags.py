@@ -13,10 +13,10 @@ import numpy as np
 from src import runtime
 from src.audio import griffin_lim, silent_mel
 from src.cli import CommandLine, amount
-from src.config import AudioConfig, network_of
+from src.config import NETWORKS, AudioConfig, network_of
 from src.errors import InputError
 from src.models.factory import create_model
-from src.synthesis.vocoder import SILENT_FRAMES, Vocoder, check_signature, griffin_lim_vocoder, waveglow_vocoder
+from src.synthesis.vocoder import SILENT_FRAMES, Vocoder, check_signature, griffin_lim_vocoder, neural_vocoder
 
 if TYPE_CHECKING:
     from mindspore import nn  # at run time `src` comes first and quiets its log
@@ -28,10 +28,17 @@ def add_vocoder_flags(command: CommandLine) -> None:
     """Add a flag to `command` for each of `NAMES`. Flags that are not given are None."""
     command.add_argument(
         "--vocoder",
-        choices=["griffinlim", "waveglow"],
-        help="vocoder, mel spectrogram to sound (default: waveglow with --waveglow_checkpoint, otherwise griffinlim)",
+        choices=["griffinlim", *networks()],
+        help="vocoder, mel spectrogram to sound (default: the network of --vocoder_checkpoint, otherwise griffinlim)",
     )
-    command.add_argument("--waveglow_checkpoint", type=Path, help="checkpoint of the vocoder's network")
+    command.add_argument(
+        "--vocoder_checkpoint",
+        "--waveglow_checkpoint",
+        dest="waveglow_checkpoint",
+        metavar="CKPT",
+        type=Path,
+        help=f"checkpoint of the vocoder's network: {' or '.join(networks())}",
+    )
     command.add_argument(
         "--sigma",
         type=amount,
@@ -44,17 +51,24 @@ def add_vocoder_flags(command: CommandLine) -> None:
     )
 
 
+def networks() -> list[str]:
+    """Names of the registered vocoders."""
+    return [name for name, network in NETWORKS.items() if network.kind == "vocoder"]
+
+
 def check_vocoder_flags(arguments: Namespace, copying: bool = False) -> None:
     """Make sure that the flags fit together.
 
     Args:
-        copying: in copy synthesis, WaveGlow's checkpoint may give the audio settings for Griffin-Lim.
+        copying: in copy synthesis, the vocoder's checkpoint may give the audio settings for Griffin-Lim.
 
     Raises:
         InputError: they do not.
     """
-    if arguments.vocoder == "waveglow" and not arguments.waveglow_checkpoint:
-        raise InputError("--vocoder waveglow needs --waveglow_checkpoint")
+    if arguments.vocoder in networks() and not arguments.waveglow_checkpoint:
+        raise InputError(
+            f"--vocoder {arguments.vocoder} needs --waveglow_checkpoint or, the same, --vocoder_checkpoint"
+        )
     by_griffin_lim = arguments.vocoder == "griffinlim" or not arguments.waveglow_checkpoint
     if by_griffin_lim and (arguments.sigma is not None or arguments.denoiser_strength is not None):
         raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --waveglow_checkpoint")
@@ -85,16 +99,25 @@ def vocoder_for(
         A function that makes the vocoder for a seed, and the vocoder's entries of a summary.
 
     Raises:
-        InputError: WaveGlow's checkpoint cannot be used, or its mel spectrograms differ from those of `net`.
+        InputError: the checkpoint cannot be used, is of another network than --vocoder says, or its mel spectrograms
+            differ from those of `net`.
     """
     path = arguments.waveglow_checkpoint
     if arguments.vocoder == "griffinlim" or not path:
         return functools.partial(griffin_lim_vocoder, net.config.audio, compute=compute), {"vocoder": "griffinlim"}
-    waveglow = net if network_of(net.config).kind == "vocoder" else create_model(checkpoint=path)
-    if network_of(waveglow.config).kind != "vocoder":
-        raise InputError(f"{path}: is a {waveglow.config.model.name}, no vocoder")
-    check_signature(path, waveglow.config.audio, arguments.checkpoint, net.config.audio)
-    sigma = waveglow.config.model.sigma if arguments.sigma is None else arguments.sigma
+    vocoder = net if network_of(net.config).kind == "vocoder" else create_model(checkpoint=path)
+    model = vocoder.config.model
+    if network_of(vocoder.config).kind != "vocoder":
+        raise InputError(f"{path}: is a {model.name}, no vocoder")
+    if arguments.vocoder not in (None, model.name):
+        raise InputError(f"{path}: is a {model.name}; --vocoder says {arguments.vocoder}")
+    if not hasattr(model, "sigma") and (arguments.sigma is not None or arguments.denoiser_strength):
+        raise InputError(f"--sigma and --denoiser_strength are WaveGlow's; {path} is a {model.name}")
+    check_signature(path, vocoder.config.audio, arguments.checkpoint, net.config.audio)
+    names = {"vocoder": model.name, "waveglow_checkpoint": str(path)}
+    if not hasattr(model, "sigma"):
+        return functools.partial(neural_vocoder, vocoder, None, 0.0), names
+    sigma = model.sigma if arguments.sigma is None else arguments.sigma
     strength = arguments.denoiser_strength or 0.0
-    names = {"vocoder": "waveglow", "waveglow_checkpoint": str(path), "sigma": sigma, "denoiser_strength": strength}
-    return functools.partial(waveglow_vocoder, waveglow, sigma, strength), names
+    names |= {"sigma": sigma, "denoiser_strength": strength}
+    return functools.partial(neural_vocoder, vocoder, sigma, strength), names

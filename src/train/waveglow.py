@@ -10,7 +10,7 @@ from mindspore import Tensor, nn
 from tqdm import tqdm
 
 from src import runtime
-from src.audio import mel_spectrogram, save_wav
+from src.audio import mel_spectrogram
 from src.config import Config
 from src.data.corpus import Corpus
 from src.data.mel_file import open_mels
@@ -18,9 +18,8 @@ from src.data.segments import SegmentBatch, Segments, decode
 from src.errors import InputError
 from src.models.waveglow.initialisation import fit_to_data
 from src.models.waveglow.loss import WaveGlowLoss
-from src.plotting import save_mels
+from src.train.sound import EXAMPLE_SECONDS, Example, save_sound
 
-EXAMPLE_SECONDS = 3  # of the clip that each validation turns into sound
 FITTED_CLIPS, FITTED_SECONDS = 64, 10  # at most, to initialise a fresh network from
 FEWEST_SEGMENTS = 16  # of a validation; fewer would mean little
 
@@ -76,22 +75,7 @@ class WaveGlowTask:
         Returns:
             The picture.
         """
-        clip, audio = validation.example, self.config.audio
-        when, suffix = ("", "") if step is None else (f", step {step}", f"-{step}")
-        wav = np.clip(np.nan_to_num(clip.wav), -1, 1)  # an untrained network may give anything
-        save_wav(folder / f"sample{suffix}.wav", wav, audio.sample_rate)
-        mels = {"generated": mel_spectrogram(wav, audio), "recording": clip.mel}
-        picture = folder / f"mel{suffix}.png"
-        save_mels(picture, mels, f"{clip.id}{when}", audio)
-        return picture
-
-
-class Example(NamedTuple):
-    """The beginning of a clip, and the sound that the network makes from its mel."""
-
-    id: str
-    mel: np.ndarray  # [n_mels, frames], of the recording
-    wav: np.ndarray  # [frames * hop_length], of the network
+        return save_sound(validation.example, self.config.audio, folder, step)
 
 
 class Validation(NamedTuple):

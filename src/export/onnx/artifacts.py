@@ -1,4 +1,4 @@
-"""ONNX files of both networks, and the networks in memory that they are compared with.
+"""ONNX files of all networks, and the networks in memory that they are compared with.
 
 The graphs are written operator by operator, because MindSpore 2.10's exporters cannot: they fail at loops, freeze sizes
 that the graph computes at those of the example, and lack operators of the postnet (Rsqrt) and the decoder step (Split
@@ -14,6 +14,7 @@ from mindspore import Tensor, nn
 
 from src.config import Config
 from src.export.artifact import Arrays, Artifact, TensorSpec, noise_meaning
+from src.export.onnx import harmonic as onnx_harmonic
 from src.export.onnx import tacotron2 as onnx_tacotron2
 from src.export.onnx import waveglow as onnx_waveglow
 from src.export.onnx.graph_builder import IR_VERSION, OPSET, Graph
@@ -30,11 +31,14 @@ from src.export.parts import (
     state_specs,
     text_specs,
 )
-from src.models.sampling import latents, prenet_dropout_mask
+from src.models.harmonic.model import HarmonicVocoder
+from src.models.sampling import latents, noise_and_phase, prenet_dropout_mask
 from src.models.tacotron2.model import Tacotron2
 from src.models.waveglow.model import WaveGlow
 
 LIMIT = 2e-5
+# The rounding of a phase counts once for each of a hundred harmonics, and corrections carry it on.
+HARMONIC_LIMIT = 5e-3
 NOTES = {"opset": OPSET, "ir_version": IR_VERSION}
 
 
@@ -111,6 +115,30 @@ def waveglow_artifacts(reference: WaveGlow) -> list[Artifact]:
     return [
         _artifact(reference.config, reference, "waveglow", onnx_waveglow.waveglow, inputs, outputs, sound, examples)
     ]
+
+
+def harmonic_artifacts(reference: HarmonicVocoder) -> list[Artifact]:
+    """The one file of a harmonic vocoder."""
+    audio = reference.config.audio
+    mel = TensorSpec("float32", ("batch", audio.n_mels, "frames"), "mel spectrogram")
+    noise = TensorSpec("float32", ("batch", "samples"), f"normal values, {audio.hop_length} for each frame")
+    start = TensorSpec("float32", ("batch", 1), "phase of the pulses at the first frame, from 0 to 1")
+    inputs = {"mel": mel, "noise": noise, "start": start}
+    outputs = {"audio": noise._replace(meaning=f"{audio.hop_length} samples for each frame")}
+    random = np.random.default_rng(0)
+
+    def example(n_batch: int, n_frames: int) -> Arrays:
+        mel = random.standard_normal((n_batch, audio.n_mels, n_frames), np.float32) - 4
+        drawn = noise_and_phase(list(range(n_batch)), n_frames * audio.hop_length)
+        return dict(zip(inputs, (mel, *drawn), strict=True))
+
+    def sound(*arrays: Tensor) -> Tensor:
+        return Tensor(reference.synthesis.speak(*(array.asnumpy() for array in arrays)))
+
+    reference.set_train(False)
+    build, examples = onnx_harmonic.harmonic, [example(2, 24), example(1, 9)]
+    artifact = _artifact(reference.config, reference, "harmonic", build, inputs, outputs, sound, examples)
+    return [replace(artifact, limit=HARMONIC_LIMIT)]
 
 
 def _artifact(

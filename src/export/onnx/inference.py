@@ -9,7 +9,7 @@ import numpy as np
 
 from src.errors import InputError, one_line
 from src.export.artifact import Arrays, description_of
-from src.export.inference import Steps, Tacotron2Files, WaveGlowFiles, load_files
+from src.export.inference import HarmonicFiles, Steps, Tacotron2Files, WaveGlowFiles, load_files
 
 try:
     import onnxruntime
@@ -100,3 +100,18 @@ class OnnxWaveGlow(WaveGlowFiles):
 
     def sound(self, mel: np.ndarray, noise: np.ndarray) -> np.ndarray:
         return self.net({"mel": mel, "noise": noise})["audio"]
+
+
+class OnnxHarmonic(HarmonicFiles):
+    """The harmonic vocoder from its file in a folder, for any batch and length."""
+
+    def __init__(self, folder: str | Path):
+        (self.net,), _, self.config = load_files(Path(folder), ("harmonic",), "onnx", _open, {})
+
+    def sound(self, mel: np.ndarray, noise: np.ndarray, start: np.ndarray) -> np.ndarray:
+        return self.net({"mel": mel, "noise": noise, "start": start})["audio"]
+
+
+def onnx_vocoder(folder: str | Path) -> OnnxWaveGlow | OnnxHarmonic:
+    """Load the vocoder whose file is in a folder: harmonic.onnx, or waveglow.onnx."""
+    return OnnxHarmonic(folder) if (Path(folder) / "harmonic.onnx").exists() else OnnxWaveGlow(folder)

@@ -8,13 +8,13 @@ from mindspore import Parameter, Tensor, nn, ops
 from src.config import Config
 from src.errors import InputError
 from src.models.constants import unfold_index
+from src.models.inputs import check_inputs
 from src.models.layers import uniform
 from src.models.ops import broadcast_to
 from src.models.precision import MixedPrecision, to_float32
 from src.models.sampling import latents
 from src.models.waveglow.flow import Flow, WeightNormConv
 from src.models.waveglow.inference import WaveGlowInference
-from src.models.waveglow.inputs import check_inputs
 
 
 class Upsample(MixedPrecision):

@@ -1,4 +1,4 @@
-"""Checks of WaveGlow's inputs, for the network and its exported files alike."""
+"""Checks of the inputs of vocoders, for the networks and their exported files alike."""
 
 import numpy as np
 

@@ -1,0 +1,189 @@
+"""The harmonic vocoder's inference in operators of ONNX, as `src.models.harmonic.inference.Speaker` computes it.
+
+Transforms are convolutions with the whole basis, and phases are summed in float64, which ONNX has.
+"""
+
+import numpy as np
+from onnx import TensorProto
+
+from src.audio import mel_filters
+from src.config import AudioConfig
+from src.export.onnx.graph_builder import Graph
+from src.models.harmonic.inference import LARGEST_GAIN
+from src.models.harmonic.model import LOUDEST, QUIETEST_NOISE, ConvStack, HarmonicVocoder, source_level
+from src.models.harmonic.source import CLOSEST, interpolation
+from src.models.harmonic.spectra import hann, minimum_phase_matrix, spread_matrix
+
+
+def harmonic(graph: Graph, net: HarmonicVocoder) -> dict[str, str]:
+    """mel (B, n_mels, T), noise (B, T * hop_length), start (B, 1) -> audio (B, T * hop_length)."""
+    audio, model = net.config.audio, net.config.model
+    fourier = Transform(graph, audio)
+    frames = normalised(graph, "mel", net)
+    height, logit = graph.split(stack(graph, net.pitch, frames), 1, [1, 1])
+    mean, deviation = net.pitch_mean.asnumpy(), net.pitch_deviation.asnumpy()
+    log_f0 = graph("Add", graph("Mul", height, graph.constant(deviation)), graph.constant(mean))
+    low, high = (graph.constant(np.float32(np.log(edge))) for edge in (model.pitch_min, model.pitch_max))
+    log_f0 = graph("Clip", log_f0, low, high)
+    voiced = graph("Cast", graph("Greater", logit, graph.constant(0.0)), to=TensorProto.FLOAT)
+    relative = graph("Mul", graph("Sub", log_f0, graph.constant(mean)), graph.constant(1 / deviation))
+    inputs = graph("Concat", frames, voiced, graph("Mul", relative, voiced), axis=1)
+    n_bins = net.n_bins
+    corrections = graph.split(stack(graph, net.filters, inputs), 1, [n_bins, n_bins])
+    wanted = log_bands(graph, "mel", audio)
+    bands = graph("Add", wanted, graph.constant(source_level(audio)[:, None]))
+    base = graph("MatMul", graph.constant(spread_matrix(audio).T), bands)
+    ceiling = graph.constant(np.float32(LOUDEST))
+    pulse_filter = graph("Min", graph("Add", base, corrections[0]), ceiling)
+    hiss_filter = graph("Sub", graph("Add", base, corrections[1]), graph.constant(np.float32(QUIETEST_NOISE)))
+    hiss_gain = graph("Exp", graph("Min", hiss_filter, ceiling))
+    phase = graph("MatMul", graph.constant(minimum_phase_matrix(audio.n_fft).T), pulse_filter)
+    magnitude = graph("Exp", pulse_filter)
+    filter_real = graph("Mul", magnitude, graph("Cos", phase))
+    filter_imaginary = graph("Mul", magnitude, graph("Sin", phase))
+    pulses = fourier.forward(pulse_train(graph, graph("Exp", log_f0), voiced, audio))
+    hiss = fourier.forward("noise")
+    parts = []
+    for operator, first, second, noise in (
+        ("Sub", (filter_real, pulses[0]), (filter_imaginary, pulses[1]), hiss[0]),
+        ("Add", (filter_real, pulses[1]), (filter_imaginary, pulses[0]), hiss[1]),
+    ):
+        voice = graph(operator, graph("Mul", *first), graph("Mul", *second))
+        parts.append(graph("Add", voice, graph("Mul", hiss_gain, noise)))
+    return {"audio": corrected(graph, fourier, fourier.inverse(parts), wanted, net)}
+
+
+class Transform:
+    """The STFT, zeros beyond the ends, and its inverse: (B, T * hop_length) <-> real and imaginary (B, bins, T)."""
+
+    def __init__(self, graph: Graph, audio: AudioConfig):
+        self.graph, self.n_fft, self.hop = graph, audio.n_fft, audio.hop_length
+        n, k = np.arange(self.n_fft), np.arange(self.n_fft // 2 + 1)[:, None]
+        window, angle = hann(self.n_fft, audio.win_length), 2 * np.pi * k * n / self.n_fft
+        basis = np.concatenate((np.cos(angle), -np.sin(angle)))[:, None] * window  # (2 bins, 1, n_fft)
+        share = np.where((k == 0) | (2 * k == self.n_fft), 1, 2)[None].repeat(2, 0).reshape(-1, 1, 1) / self.n_fft
+        self.n_bins = len(k)
+        self.basis, self.inverse_basis = graph.constant(basis), graph.constant(share * basis)
+        self.square = graph.constant((window**2)[None, None])
+
+    def forward(self, x: str) -> list[str]:
+        """Transform x (B, samples)."""
+        padded = self.graph.pad(self.graph.unsqueeze(x, 1), 3, 2, self.n_fft // 2, self.n_fft // 2 - self.hop)
+        both = self.graph("Conv", padded, self.basis, strides=[self.hop])
+        return self.graph.split(both, 1, [self.n_bins, self.n_bins])
+
+    def inverse(self, spectrum: list[str]) -> str:
+        """Transform a spectrum back."""
+        both = self.graph("Concat", *spectrum, axis=1)
+        one = self.graph.cut(both, 1, 0, 1)
+        ones = self.graph("Exp", self.graph("Mul", one, self.graph.constant(0.0)))
+        added = self._overlapping(both, self.inverse_basis)
+        weight = self.graph("Max", self._overlapping(ones, self.square), self.graph.constant(1e-3))
+        return self.graph("Div", added, weight)
+
+    def _overlapping(self, frames: str, basis: str) -> str:
+        wave = self.graph.squeeze(self.graph("ConvTranspose", frames, basis, strides=[self.hop]), 1)
+        after = self.n_fft // 2 - self.hop
+        return self.graph.cut(wave, 1, self.n_fft // 2, -after if after else None)
+
+
+def normalised(graph: Graph, mel: str, net: HarmonicVocoder) -> str:
+    """Each band with mean 0 and deviation 1 over the corpus."""
+    mean, deviation = (parameter.asnumpy()[:, None] for parameter in (net.mel_mean, net.mel_deviation))
+    return graph("Mul", graph("Sub", mel, graph.constant(mean)), graph.constant(1 / deviation))
+
+
+def log_bands(graph: Graph, mel: str, audio: AudioConfig) -> str:
+    """Natural logarithm of the magnitudes of bands."""
+    if audio.compression == "ln":
+        return mel
+    floor, ceiling = np.log(audio.mel_floor), np.log(audio.mel_ceiling)
+    scaled = graph("Mul", mel, graph.constant(np.float32(ceiling - floor)))
+    return graph("Add", scaled, graph.constant(np.float32(floor)))
+
+
+def stack(graph: Graph, net: ConvStack, x: str) -> str:
+    """`ConvStack`, channels first: (B, n_in, T) -> (B, n_out, T)."""
+
+    def convolution(layer: object, y: str) -> str:
+        weight, size = layer.weight.asnumpy(), layer.kernel_size
+        weight = weight.reshape(size, -1, weight.shape[1]).transpose(2, 1, 0)
+        pads = [size // 2, size // 2]
+        return graph("Conv", y, graph.constant(weight), graph.constant(layer.bias.asnumpy()), pads=pads)
+
+    h = convolution(net.start, x)
+    for norm, layer in zip(net.norms, net.convs, strict=True):
+        scale, bias = graph.constant(norm.gamma.asnumpy()), graph.constant(norm.beta.asnumpy())
+        turned = graph("Transpose", h, perm=[0, 2, 1])
+        turned = graph("LayerNormalization", turned, scale, bias, axis=-1, epsilon=1e-5)
+        y = convolution(layer, graph("Transpose", turned, perm=[0, 2, 1]))
+        h = graph("Add", h, graph("Mul", y, graph("Sigmoid", y)))
+    weight, bias = net.end.weight.asnumpy().T[:, :, None], net.end.bias.asnumpy()
+    return graph("Conv", h, graph.constant(weight), graph.constant(bias))
+
+
+def fraction(graph: Graph, x: str) -> str:
+    """The part of x behind the point."""
+    return graph("Sub", x, graph("Floor", x))
+
+
+def pulse_train(graph: Graph, f0: str, voiced: str, audio: AudioConfig) -> str:
+    """`src.models.harmonic.source.PulseTrain`: f0 in Hz and voicing, both (B, 1, T) -> (B, T * hop_length)."""
+
+    def following(x: str) -> str:
+        return graph("Concat", graph.cut(x, 2, 1), graph.cut(x, 2, -1), axis=2)
+
+    frequency = graph("Mul", f0, graph.constant(np.float32(1 / audio.sample_rate)))
+    after = following(frequency)
+    half = graph.constant(np.float32(audio.hop_length / 2))
+    advance = graph("Cast", graph("Mul", graph("Add", frequency, after), half), to=TensorProto.DOUBLE)
+    summed = graph("CumSum", advance, graph.constant(2), exclusive=1)
+    phase = graph("Cast", fraction(graph, summed), to=TensorProto.FLOAT)
+    phase = fraction(graph, graph("Add", phase, graph.unsqueeze("start", 1)))
+    changes = graph("Sub", after, frequency), graph("Sub", following(voiced), voiced)
+    columns = graph("Concat", phase, frequency, changes[0], voiced, changes[1], axis=1)  # (B, 5, T)
+    columns = graph("Transpose", columns, perm=[0, 2, 1])
+    samples = graph("MatMul", columns, graph.constant(interpolation(audio.hop_length).asnumpy()))
+    parts = graph.split(samples, 2, [audio.hop_length] * 3)
+    phase, frequency, amplitude = (graph("Reshape", part, graph.constant([0, -1])) for part in parts)
+    return graph("Mul", pulses(graph, fraction(graph, phase), frequency), amplitude)
+
+
+def pulses(graph: Graph, phase: str, frequency: str) -> str:
+    """`src.models.harmonic.source.pulses`."""
+
+    def sine(cycles: str, operator: str = "Sin") -> str:
+        return graph(operator, graph("Mul", fraction(graph, cycles), graph.constant(np.float32(2 * np.pi))))
+
+    half, one = graph.constant(0.5), graph.constant(1.0)
+    count = graph("Sub", graph("Div", half, frequency), one)
+    whole = graph("Floor", count)
+    slow = graph("Sin", graph("Mul", phase, graph.constant(np.float32(np.pi))))
+    fast = sine(graph("Mul", graph("Add", whole, half), phase))
+    closest = graph.constant(np.float32(CLOSEST))
+    kernel = graph("Sub", graph("Div", graph("Mul", fast, half), graph("Max", slow, closest)), half)
+    total = graph("Where", graph("Less", slow, closest), whole, kernel)
+    last = sine(graph("Mul", graph("Add", whole, one), phase), "Cos")
+    total = graph("Add", total, graph("Mul", graph("Sub", count, whole), last))
+    return graph("Mul", total, graph("Sqrt", graph("Div", graph.constant(2.0), count)))
+
+
+def corrected(graph: Graph, fourier: Transform, wave: str, wanted: str, net: HarmonicVocoder) -> str:
+    """`src.models.harmonic.inference.MelCorrection`: a waveform and log magnitudes of bands (B, n_mels, T)."""
+    audio, model = net.config.audio, net.config.model
+    to_mel, spread = graph.constant(mel_filters(audio)), graph.constant(spread_matrix(audio).T)
+    floor, largest = graph.constant(np.float32(audio.mel_floor)), np.float32(LARGEST_GAIN)
+    low, high, momentum = graph.constant(-largest), graph.constant(largest), np.float32(model.correction_momentum)
+    more, less = graph.constant(1 + momentum), graph.constant(momentum)
+    spectrum = before = fourier.forward(wave)
+    for _ in range(model.mel_corrections):
+        magnitude = graph("Sqrt", graph("Add", *(graph("Mul", part, part) for part in spectrum)))
+        mel = graph("Max", graph("MatMul", to_mel, magnitude), floor)
+        lacking = graph("Clip", graph("Sub", wanted, graph("Log", mel)), low, high)
+        gain = graph("Exp", graph("MatMul", spread, lacking))
+        wave = fourier.inverse([graph("Mul", part, gain) for part in spectrum])
+        found = fourier.forward(wave)
+        pairs = zip(found, before, strict=True)
+        spectrum = [graph("Sub", graph("Mul", new, more), graph("Mul", old, less)) for new, old in pairs]
+        before = found
+    return wave

@@ -1,0 +1,1 @@
+"""The harmonic vocoder: pulses and noise, filtered frame by frame."""

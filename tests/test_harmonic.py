@@ -1,0 +1,178 @@
+"""The parts of the harmonic vocoder: its Fourier transforms, its source, its filters, and the correction to the mel."""
+
+import librosa
+import mindspore as ms
+import numpy as np
+import pytest
+import scipy
+from mindspore import Tensor, ops
+from toy_harmonic import SETTINGS
+
+from src import create_model, runtime
+from src.audio import mel_filters, mel_spectrogram
+from src.config import load_config
+from src.config.schema import AudioConfig
+from src.errors import InputError
+from src.models.harmonic.inference import MelCorrection
+from src.models.harmonic.loss import HarmonicLoss, SpectralLoss, target_spectra
+from src.models.harmonic.source import PulseTrain, frame_phase
+from src.models.harmonic.spectra import Spectra, minimum_phase_matrix, spread_matrix
+from src.models.sampling import noise_and_phase
+
+AUDIO = load_config(overrides=SETTINGS).audio
+
+
+@pytest.fixture(scope="module", autouse=True)
+def graph_mode():
+    runtime.setup(0)
+
+
+def random(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize(("n_fft", "hop_length", "win_length"), [(128, 32, 128), (64, 20, 50)])
+def test_the_transform_is_librosas_and_its_inverse_returns(n_fft, hop_length, win_length):
+    audio = AudioConfig(8000, n_fft, hop_length, win_length, n_mels=8, fmax=4000.0)
+    spectra, x = Spectra(audio), random(2, 9 * hop_length)
+
+    @ms.jit
+    def there_and_back(x: Tensor):
+        spectrum = spectra(x)
+        return *spectrum, spectra.inverse(spectrum, 2)
+
+    real, imaginary, back = (array.asnumpy() for array in there_and_back(Tensor(x)))
+    lengths = {"n_fft": n_fft, "hop_length": hop_length, "win_length": win_length}
+    expected = librosa.stft(x, **lengths, pad_mode="constant")[:, :, :9].swapaxes(1, 2).reshape(18, -1)
+    np.testing.assert_allclose(real + 1j * imaginary, expected, atol=1e-5)
+    np.testing.assert_allclose(back, x, atol=1e-5)
+
+
+def test_the_phase_is_that_of_a_minimum_phase_filter():
+    zeros, poles = [0.9 * np.exp(0.4j), 0.5], [0.8 * np.exp(1.3j), -0.6]
+    numerator, denominator = (np.poly([*roots, roots[0].conjugate()]).real for roots in (zeros, poles))
+    _, response = scipy.signal.freqz(numerator, denominator, np.pi * np.arange(257) / 256)
+    phase = np.log(np.abs(response)) @ minimum_phase_matrix(512)
+    np.testing.assert_allclose(np.exp(1j * phase), response / np.abs(response), atol=1e-4)
+
+
+def test_pulses_are_the_sum_of_all_cosines_below_half_the_sample_rate_and_nothing_jumps():
+    n_frames, hop, rate = 40, AUDIO.hop_length, AUDIO.sample_rate
+    f0 = (300 + 180 * np.sin(np.arange(n_frames) / 5)).astype(np.float32)[None]
+    made = PulseTrain(AUDIO)(Tensor(f0), Tensor(np.ones_like(f0)), Tensor([[0.25]], ms.float32)).asnumpy()[0]
+    frequency = np.interp(np.arange(n_frames * hop), np.arange(n_frames) * hop, f0[0].astype(float)) / rate
+    # the integral of a piecewise linear frequency, exact at every sample
+    slope = np.append(np.diff(f0[0].astype(float)), 0).repeat(hop) / rate / hop
+    phase = 0.25 + np.append(0, np.cumsum(frequency + slope / 2))[:-1]
+    count = 0.5 / frequency - 1
+    number = np.arange(1, 40)[:, None]
+    weight = np.clip(count - number + 1, 0, 1)  # the last cosine fades in
+    expected = (weight * np.cos(2 * np.pi * number * phase)).sum(0) * np.sqrt(2 / count)
+    assert weight[-1].max() == 0 and (number * frequency * (weight > 0)).max() <= 0.5
+    np.testing.assert_allclose(made, expected, atol=5e-3)  # of peaks of 8
+    assert abs((made**2).mean() - 1) < 0.1
+
+
+def test_the_phase_stays_exact_over_minutes():
+    n_frames = 20_000
+    f0 = (0.01 + 0.004 * np.sin(np.arange(n_frames) / 9)).astype(np.float32)[None]
+    phase = frame_phase(Tensor(f0), Tensor([[0.3]], ms.float32), 256).asnumpy()[0]
+    f0 = f0[0].astype(float)
+    expected = 0.3 + np.append(0, np.cumsum(128 * (f0[1:] + f0[:-1])))
+    assert np.abs((phase - expected + 0.5) % 1 - 0.5).max() < 5e-5
+
+
+def test_silence_is_where_there_is_no_voice():
+    f0, voiced = np.full((1, 6), 200, np.float32), np.float32([[1, 1, 0, 0, 1, 1]])
+    made = PulseTrain(AUDIO)(Tensor(f0), Tensor(voiced), Tensor([[0.0]], ms.float32)).asnumpy()[0]
+    hop = AUDIO.hop_length
+    assert not made[2 * hop : 3 * hop + 1].any() and made[: 2 * hop].any() and made[4 * hop :].any()
+
+
+def test_bands_are_spread_over_all_bins_without_loss():
+    spread = spread_matrix(AUDIO)
+    np.testing.assert_allclose(spread.sum(0), 1, rtol=1e-5)
+    peaks = mel_filters(AUDIO).argmax(1)
+    assert (spread[np.arange(AUDIO.n_mels), peaks] > 0.6).all()
+
+
+def test_the_loss_is_that_of_its_definition():
+    audio, target = 0.1 * random(2, 1024), 0.1 * random(2, 1024, seed=1)
+    edge = AUDIO.n_fft // 2
+    targets = tuple(map(Tensor, target_spectra(target, AUDIO)))
+    found = SpectralLoss(AUDIO)(Tensor(audio[:, edge:-edge]), targets).asnumpy()
+    expected = []
+    for size in (64, 128, 256):
+        lengths = {"n_fft": size, "hop_length": size // 2, "center": False}
+        ours, theirs = (np.sqrt(np.abs(librosa.stft(x[:, edge:-edge], **lengths)) ** 2 + 1e-7) for x in (audio, target))
+        norms = [np.sqrt((x**2).sum((1, 2))) for x in (ours - theirs, theirs)]
+        expected.append((norms[0] / norms[1]).mean() + np.abs(np.log(ours / theirs)).mean())
+    assert found == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_gradients_are_those_of_finite_differences():
+    net = create_model("harmonic", load_config(overrides=SETTINGS)).set_train(True)
+    mel, audio = random(2, AUDIO.n_mels, 32) - 5, 0.05 * random(2, 1024)
+    log_f0, voiced = np.full((2, 32), np.log(200), np.float32), (random(2, 32) > 0).astype(np.float32)
+    noise, start = noise_and_phase([1, 2], 1024)
+    loss, parameters = HarmonicLoss(AUDIO), net.trainable_params()
+    inputs = [Tensor(array) for array in (mel, log_f0, voiced, noise, start, *target_spectra(audio, AUDIO))]
+
+    def forward(mel, log_f0, voiced, noise, start, *targets):
+        parts = loss(net(mel, log_f0, voiced, noise, start), targets, log_f0, voiced, net.pitch_deviation)
+        return parts[0] + parts[1] + parts[2]
+
+    both = ms.jit(ms.value_and_grad(forward, None, parameters))
+    gradients = [gradient.asnumpy() for gradient in both(*inputs)[1]]
+    for name in ("filters.end.weight", "filters.convs.0.weight", "filters.norms.0.gamma", "pitch.start.weight"):
+        (index,) = (i for i, parameter in enumerate(parameters) if parameter.name == name)
+        before, direction = parameters[index].asnumpy().copy(), np.sign(gradients[index])
+        values = []
+        for step in (-3e-3, 3e-3):
+            ops.assign(parameters[index], Tensor(before + step * direction))
+            values.append(float(both(*inputs)[0].asnumpy()))
+        ops.assign(parameters[index], Tensor(before))
+        assert (values[1] - values[0]) / 6e-3 == pytest.approx(np.abs(gradients[index]).sum(), rel=0.05), name
+
+
+def test_the_correction_brings_the_mel_nearer():
+    config = load_config(overrides=SETTINGS)
+    time = np.arange(40 * 32) / 8000
+    wanted = mel_spectrogram(np.sin(2 * np.pi * (300 * time + 900 * time**2)).astype(np.float32), AUDIO)[:, :40].T
+    spectra, audio, errors = Spectra(AUDIO), 0.1 * random(1, 40 * 32), []
+    step = MelCorrection(config, spectra)
+    spectrum = before = spectra(Tensor(audio))
+    for _ in range(6):
+        difference = mel_spectrogram(audio[0], AUDIO)[:, 4:36].T - wanted[4:36]
+        errors.append(np.sqrt((difference**2).mean()))
+        *spectrum, real, imaginary, audio = step(*spectrum, *before, Tensor(wanted.copy()))
+        before, audio = (real, imaginary), audio.asnumpy()
+    assert errors[1] < 0.6 * errors[0] and errors[5] < 0.5 * errors[1]
+
+
+def test_speech_is_the_same_whatever_the_batch_and_another_for_another_seed():
+    net, mel = create_model("harmonic", load_config(overrides=SETTINGS)), random(2, AUDIO.n_mels, 20) - 4
+    both = net.infer(Tensor(mel)).asnumpy()
+    assert both.shape == (2, 20 * 32) and np.isfinite(both).all()
+    np.testing.assert_array_equal(net.infer(mel[:1]).asnumpy()[0], both[0])
+    assert np.abs(net.infer(mel[:1], seed=1).asnumpy()[0] - both[0]).max() > 1e-3
+    noise, _ = noise_and_phase([(0, 0), (0, 1)], 20 * 32)
+    np.testing.assert_array_equal(net.infer(mel, noise=Tensor(noise)).asnumpy(), both)
+    with pytest.raises(InputError, match=r"the noise has shape \[1, 5\]; expected \[2, 640\]"):
+        net.infer(mel, noise=np.zeros((1, 5)))
+    with pytest.raises(InputError, match="1 frame"):
+        net.infer(mel[:, :, :1])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"audio.preemphasis": 0.9}, r"audio.preemphasis \(0.9\) must be 0"),
+        ({"audio.hop_length": 80, "train.segment_length": 1600}, "audio.hop_length at most half of it"),
+        ({"model.pitch_min": 20.0}, "25 <= model.pitch_min < model.pitch_max <= 1000 Hz does not hold: 20.0, 900.0"),
+        ({"train.segment_length": 1000}, r"train.segment_length \(1000\) must be a multiple of audio.hop_length"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(overrides, message):
+    with pytest.raises(InputError, match=message):
+        load_config(overrides=SETTINGS | overrides)
