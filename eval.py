@@ -27,7 +27,7 @@ from src.evaluation.metrics import find_runaways
 from src.evaluation.objective import Clip, held_out_clips, measure, table
 from src.evaluation.recognition import RECOGNISERS, Recogniser, load_recogniser
 from src.evaluation.validation import evaluate
-from src.hub.card import shipped_voice
+from src.hub.card import choose_shipped
 from src.models.factory import create_model
 from src.synthesis.output import remove_results, save, write_results
 from src.synthesis.synthesis import Line, Utterance, read_lines, synthesise
@@ -45,6 +45,8 @@ def main() -> None:
     """Parse the command line, then speak, copy or measure."""
     arguments, overrides = command_line().parse()
     lines = _lines(arguments)
+    if lines:
+        choose_shipped(arguments)
     _check_flags(arguments)
     recogniser = None
     if arguments.metrics:
@@ -83,7 +85,8 @@ def command_line() -> CommandLine:
     command.add_argument(
         "--checkpoint",
         type=Path,
-        help="the network, with its configuration inside (default for speaking: the voice that hub_meta.md names)",
+        help="the network, with its configuration inside (default for speaking: the voice that hub_meta.md names, with "
+        "the vocoder of hub_meta_harmonic.md)",
     )
     command.add_argument("--speaker", help="name or number of the voice, of several (default: the first)")
     command.add_argument("--text", type=spoken, help="text to speak")
@@ -122,8 +125,6 @@ def command_line() -> CommandLine:
 
 def _network(arguments: Namespace, overrides: dict[str, Any], speaks: bool) -> tuple[nn.Cell, dict[str, Any]]:
     """Load the network, which must read text if it `speaks`. Returns it with what the summary says of it."""
-    if arguments.checkpoint is None and speaks:
-        arguments.checkpoint = shipped_voice()
     checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
     net = create_model(checkpoint=checkpoint, overrides=overrides)
     if speaks and network_of(net.config).kind != "acoustic":

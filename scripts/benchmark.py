@@ -43,7 +43,6 @@ from benchmarks.process import (
 from benchmarks.report import Row, describe_machine
 from tqdm import tqdm
 
-import src
 from src.cli import CommandLine, positive, run
 from src.config import Config, WaveGlowConfig, load_config
 from src.errors import InputError
@@ -90,7 +89,7 @@ class Benchmark:
                 raise InputError(f"{error.name} is missing here: pip install -r requirements-onnx.txt") from error
         with Worker(self.commands[PEER]) as worker:
             peer = worker.ask("versions")["versions"]
-        return {"tacotron2": src.__version__, "mindspore": version("mindspore"), **ours, **peer}
+        return {"mindspore": version("mindspore"), **ours, **peer}
 
     def rows(self) -> Iterator[Row]:
         """Measure all comparisons."""

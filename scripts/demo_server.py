@@ -29,7 +29,7 @@ from src import runtime
 from src.cli import CommandLine, run
 from src.config import TextConfig, network_of
 from src.errors import InputError, quote, some_of
-from src.hub.card import shipped_voice
+from src.hub.card import choose_shipped
 from src.models.factory import create_model
 from src.runtime.interruption import Interruption
 from src.synthesis.speech_queue import UNEXPECTED, Job, SpeechQueue
@@ -270,8 +270,8 @@ def main() -> None:
     command.add_argument("--port", type=int, default=8000, help="port to listen at; 0 takes a free one (default: 8000)")
     add_vocoder_flags(command)
     arguments, overrides = command.parse()
+    choose_shipped(arguments)
     check_vocoder_flags(arguments)
-    arguments.checkpoint = arguments.checkpoint or shipped_voice()
     server = Server(arguments.host, arguments.port)
     runtime.setup()
     net = create_model(checkpoint=arguments.checkpoint, overrides=overrides)

@@ -13,7 +13,7 @@ from src.audio import mel_filters, mel_spectrogram
 from src.config import load_config
 from src.config.schema import AudioConfig
 from src.errors import InputError
-from src.models.harmonic.inference import MelCorrection
+from src.models.harmonic.correction import MelCorrection
 from src.models.harmonic.loss import HarmonicLoss, SpectralLoss, target_spectra
 from src.models.harmonic.source import PulseTrain, frame_phase
 from src.models.harmonic.spectra import Spectra, minimum_phase_matrix, spread_matrix
@@ -136,18 +136,29 @@ def test_gradients_are_those_of_finite_differences():
 
 
 def test_the_correction_brings_the_mel_nearer():
-    config = load_config(overrides=SETTINGS)
     time = np.arange(40 * 32) / 8000
     wanted = mel_spectrogram(np.sin(2 * np.pi * (300 * time + 900 * time**2)).astype(np.float32), AUDIO)[:, :40].T
-    spectra, audio, errors = Spectra(AUDIO), 0.1 * random(1, 40 * 32), []
-    step = MelCorrection(config, spectra)
-    spectrum = before = spectra(Tensor(audio))
-    for _ in range(6):
-        difference = mel_spectrogram(audio[0], AUDIO)[:, 4:36].T - wanted[4:36]
+    audio, errors = 0.1 * random(40 * 32), []
+    for n_steps in range(6):
+        correction = MelCorrection(load_config(overrides={**SETTINGS, "model.mel_corrections": n_steps}))
+        difference = mel_spectrogram(correction(audio, wanted), AUDIO)[:, 4:36].T - wanted[4:36]
         errors.append(np.sqrt((difference**2).mean()))
-        *spectrum, real, imaginary, audio = step(*spectrum, *before, Tensor(wanted.copy()))
-        before, audio = (real, imaginary), audio.asnumpy()
     assert errors[1] < 0.6 * errors[0] and errors[5] < 0.5 * errors[1]
+
+
+@pytest.mark.parametrize(("n_fft", "hop_length", "win_length"), [(128, 32, 128), (64, 20, 50), (64, 32, 64)])
+def test_the_transforms_of_the_correction_are_those_of_the_graph(n_fft, hop_length, win_length):
+    overrides = {"audio.n_fft": n_fft, "audio.hop_length": hop_length, "audio.win_length": win_length}
+    config = load_config(overrides={**SETTINGS, **overrides, "train.segment_length": 8 * hop_length * 4})
+    correction, spectra, x = MelCorrection(config), Spectra(config.audio), random(9 * hop_length)
+    real, imaginary = (part.asnumpy() for part in spectra(Tensor(x[None])))
+    spectrum = correction.transform(x)
+    np.testing.assert_allclose(spectrum, real + 1j * imaginary, atol=1e-4)
+    other = spectrum * np.exp(0.3 * random(*spectrum.shape))
+    parts = Tensor(np.ascontiguousarray(other.real)), Tensor(np.ascontiguousarray(other.imag))
+    np.testing.assert_allclose(
+        correction.inverse(other, correction.weight(9)), spectra.inverse(parts, 1).asnumpy()[0], atol=1e-4
+    )
 
 
 def test_speech_is_the_same_whatever_the_batch_and_another_for_another_seed():

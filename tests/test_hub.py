@@ -5,6 +5,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -17,13 +18,23 @@ import toy_waveglow
 from mindspore import nn
 
 import src
+from src.audio import mel_signature
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.config import load_config
 from src.errors import InputError
 from src.hub import bundle as hub_bundle
 from src.hub import card as hub_card
 from src.hub.bundle import make_bundle
-from src.hub.card import cards, check_card, find_card, read_header, shipped_voice, verified_checkpoint
+from src.hub.card import (
+    cards,
+    check_card,
+    choose_shipped,
+    find_card,
+    read_header,
+    shipped_vocoder,
+    shipped_voice,
+    verified_checkpoint,
+)
 from src.mindspore_hub_conf import create_network
 from src.models.factory import create_model
 
@@ -393,3 +404,17 @@ def test_the_shipped_voice_is_the_one_of_the_card(monkeypatch):
     monkeypatch.setattr(hub_card, "verified_checkpoint", lambda card: None)
     with pytest.raises(InputError, match=r"hub_meta.md: names no checkpoint to speak with; give --checkpoint"):
         shipped_voice()
+
+
+def test_the_shipped_vocoder_comes_with_the_shipped_voice():
+    def chosen(**given):
+        arguments = Namespace(**{"checkpoint": None, "vocoder": None, "waveglow_checkpoint": None, **given})
+        choose_shipped(arguments)
+        return arguments.checkpoint, arguments.waveglow_checkpoint
+
+    assert chosen() == chosen(vocoder="harmonic") == (shipped_voice(), shipped_vocoder())
+    assert chosen(vocoder="griffinlim") == (shipped_voice(), None)
+    assert chosen(waveglow_checkpoint="mine.ckpt") == (shipped_voice(), "mine.ckpt")
+    assert chosen(checkpoint="mine.ckpt") == ("mine.ckpt", None)
+    voice, vocoder = (load_checkpoint(path) for path in (shipped_voice(), shipped_vocoder()))
+    assert mel_signature(voice.config.audio) == mel_signature(vocoder.config.audio)

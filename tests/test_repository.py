@@ -39,7 +39,7 @@ def test_every_imported_package_is_required():
         | {path.parent.name for path in (ROOT / "scripts").glob("*/__init__.py")}
         | {path.stem for path in (ROOT / "scripts").glob("*.py")}
     )
-    optional = {"torch", "tensorboardX", "mindspore_lite"}
+    optional = {"torch", "tensorboardX", "mindspore_lite", "piper"}
     distributions = packages_distributions()
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text())):

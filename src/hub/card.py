@@ -1,6 +1,7 @@
 """Cards of MindSpore Hub: their form, and the checkpoint that a card names."""
 
 import re
+from argparse import Namespace
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -154,14 +155,41 @@ def shipped_voice() -> Path:
     Raises:
         InputError: the card names none, or its checkpoint cannot be used.
     """
-    card = Path(__file__).resolve().parents[2] / cards()["tacotron2"]
+    return _shipped("tacotron2", "--checkpoint names another voice")
+
+
+def shipped_vocoder() -> Path:
+    """Return the verified checkpoint of the vocoder that was trained with the voice of `shipped_voice`.
+
+    Raises:
+        InputError: its card names none, or its checkpoint cannot be used.
+    """
+    return _shipped("harmonic", "--vocoder griffinlim does without")
+
+
+def _shipped(network: str, hint: str) -> Path:
+    card = Path(__file__).resolve().parents[2] / cards()[network]
     try:
         checkpoint = verified_checkpoint(card)
     except InputError as error:
-        raise InputError(f"{error}; --checkpoint names another voice") from error
+        raise InputError(f"{error}; {hint}") from error
     if checkpoint is None:
-        raise InputError(f"{card}: names no checkpoint to speak with; give --checkpoint")
+        raise InputError(f"{card}: names no checkpoint to speak with; {hint}")
     return checkpoint
+
+
+def choose_shipped(arguments: Namespace) -> None:
+    """Fill in the voice that ships where the command line names none, and with it its vocoder, unless one is chosen.
+
+    Another voice is spoken by Griffin-Lim unless its vocoder is named: that of the shipped voice knows no other.
+
+    Args:
+        arguments: with `checkpoint`, `vocoder` and `waveglow_checkpoint`, None where not given.
+    """
+    if arguments.checkpoint is None:
+        arguments.checkpoint = shipped_voice()
+        if arguments.vocoder in (None, "harmonic") and arguments.waveglow_checkpoint is None:
+            arguments.waveglow_checkpoint = shipped_vocoder()
 
 
 def _verify(content: bytes, sha256: str, where: str | Path, card: Path) -> None:

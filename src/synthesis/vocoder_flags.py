@@ -29,7 +29,8 @@ def add_vocoder_flags(command: CommandLine) -> None:
     command.add_argument(
         "--vocoder",
         choices=["griffinlim", *networks()],
-        help="vocoder, mel spectrogram to sound (default: the network of --vocoder_checkpoint, otherwise griffinlim)",
+        help="vocoder, mel spectrogram to sound (default: the network of --vocoder_checkpoint; for the voice that "
+        "ships, the vocoder that ships; otherwise griffinlim)",
     )
     command.add_argument(
         "--vocoder_checkpoint",

@@ -133,7 +133,7 @@ def harmonic_artifacts(reference: HarmonicVocoder) -> list[Artifact]:
         return dict(zip(inputs, (mel, *drawn), strict=True))
 
     def sound(*arrays: Tensor) -> Tensor:
-        return Tensor(reference.synthesis.speak(*(array.asnumpy() for array in arrays)))
+        return Tensor(reference.synthesis.speak(*(array.asnumpy() for array in arrays), arrays[0].shape[2]))
 
     reference.set_train(False)
     build, examples = onnx_harmonic.harmonic, [example(2, 24), example(1, 9)]

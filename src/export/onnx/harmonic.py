@@ -1,4 +1,4 @@
-"""The harmonic vocoder's inference in operators of ONNX, as `src.models.harmonic.inference.Speaker` computes it.
+"""The harmonic vocoder's inference in operators of ONNX, as `src.models.harmonic.inference` computes it.
 
 Transforms are convolutions with the whole basis, and phases are summed in float64, which ONNX has.
 """
@@ -9,7 +9,7 @@ from onnx import TensorProto
 from src.audio import mel_filters
 from src.config import AudioConfig
 from src.export.onnx.graph_builder import Graph
-from src.models.harmonic.inference import LARGEST_GAIN
+from src.models.harmonic.correction import LARGEST_GAIN
 from src.models.harmonic.model import LOUDEST, QUIETEST_NOISE, ConvStack, HarmonicVocoder, source_level
 from src.models.harmonic.source import CLOSEST, interpolation
 from src.models.harmonic.spectra import hann, minimum_phase_matrix, spread_matrix
@@ -169,7 +169,7 @@ def pulses(graph: Graph, phase: str, frequency: str) -> str:
 
 
 def corrected(graph: Graph, fourier: Transform, wave: str, wanted: str, net: HarmonicVocoder) -> str:
-    """`src.models.harmonic.inference.MelCorrection`: a waveform and log magnitudes of bands (B, n_mels, T)."""
+    """`src.models.harmonic.correction.MelCorrection`: a waveform and log magnitudes of bands (B, n_mels, T)."""
     audio, model = net.config.audio, net.config.model
     to_mel, spread = graph.constant(mel_filters(audio)), graph.constant(spread_matrix(audio).T)
     floor, largest = graph.constant(np.float32(audio.mel_floor)), np.float32(LARGEST_GAIN)

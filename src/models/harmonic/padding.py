@@ -3,7 +3,7 @@
 import numpy as np
 
 CONTEXT = 8  # frames before and behind a mel, which repeat its first and last one
-FRAMES_MULTIPLE = 64  # numbers of frames are rounded up to this, so that few graphs are compiled
+FRAMES_MULTIPLE = 256  # numbers of frames are rounded up to this, so that few graphs are compiled
 
 
 def padded(mel: np.ndarray, noise: np.ndarray, hop_length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,80 @@
+"""The correction of a waveform to a mel spectrogram, on the host as Griffin-Lim is.
+
+Thirty steps of fast transforms take a seventh of the time that they take as products in a graph on a CPU, and need no
+compilation for each length.
+"""
+
+import numpy as np
+import scipy
+
+from src.audio import mel_filters
+from src.config import Config
+from src.models.harmonic.spectra import hann, spread_matrix
+
+LARGEST_GAIN = 3.0  # nats, of a band in one step
+SMALLEST_WEIGHT = 1e-3  # of overlapping windows, at the ends
+
+
+class MelCorrection:
+    """Brings the mel of a waveform nearer to the wanted one, `model.mel_corrections` times.
+
+    The spectrum is multiplied by the gain that each band lacks, spread over the bins, and made that of a waveform, as
+    in the iterations of Griffin & Lim (1984); the fine structure between the bands stays. The next step starts beyond
+    that, further in the direction of the change, as in their fast form (Perraudin et al. 2013).
+
+    Frame t is centred at sample t * hop_length; the waveform is 0 beyond its ends.
+    """
+
+    def __init__(self, config: Config):
+        audio = config.audio
+        self.n_fft, self.hop_length, self.floor = audio.n_fft, audio.hop_length, np.float32(audio.mel_floor)
+        self.n_steps = config.model.mel_corrections
+        self.momentum = np.float32(config.model.correction_momentum)
+        self.window = hann(audio.n_fft, audio.win_length).astype(np.float32)
+        self.to_mel, self.spread = np.ascontiguousarray(mel_filters(audio).T), spread_matrix(audio)
+
+    def __call__(self, audio: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """Correct a waveform.
+
+        Args:
+            audio: float32 (T * hop_length,).
+            wanted: natural logarithm of the magnitudes of bands, float32 (T, n_mels).
+
+        Returns:
+            float32 (T * hop_length,).
+        """
+        spectrum = before = self.transform(audio)
+        weight = self.weight(len(spectrum))
+        for _ in range(self.n_steps):
+            mel = np.maximum(np.abs(spectrum) @ self.to_mel, self.floor)
+            lacking = np.clip(wanted - np.log(mel), -LARGEST_GAIN, LARGEST_GAIN)
+            audio = self.inverse(spectrum * np.exp(lacking @ self.spread), weight)
+            found = self.transform(audio)
+            spectrum, before = found + self.momentum * (found - before), found
+        return audio
+
+    def transform(self, audio: np.ndarray) -> np.ndarray:
+        """STFT complex64 (T, bins) of float32 (T * hop_length,)."""
+        padded = np.pad(audio, (self.n_fft // 2, self.n_fft // 2 - self.hop_length))
+        frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft)[:: self.hop_length]
+        return scipy.fft.rfft(frames * self.window)
+
+    def inverse(self, spectrum: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """The waveform float32 (T * hop_length,) whose STFT is nearest to complex64 (T, bins)."""
+        return self._overlapping(scipy.fft.irfft(spectrum, self.n_fft) * self.window) * weight
+
+    def weight(self, n_frames: int) -> np.ndarray:
+        """Reciprocal of the sum of squared windows at each sample of T frames, float32 (T * hop_length,)."""
+        squares = np.broadcast_to(self.window**2, (n_frames, self.n_fft))
+        return 1 / np.maximum(self._overlapping(squares), np.float32(SMALLEST_WEIGHT))
+
+    def _overlapping(self, frames: np.ndarray) -> np.ndarray:
+        """Add up frames (T, n_fft), a hop apart, and cut T * hop_length samples from the middle of the first one on."""
+        n_blocks = -(-self.n_fft // self.hop_length) + 1  # one more, so that T hops lie behind the first half frame
+        blocks = np.pad(frames, ((0, 0), (0, n_blocks * self.hop_length - self.n_fft)))
+        blocks = blocks.reshape(len(frames), n_blocks, self.hop_length)
+        total = np.zeros((len(frames) + n_blocks, self.hop_length), np.float32)
+        for i in range(n_blocks):
+            total[i : i + len(frames)] += blocks[:, i]
+        begin = self.n_fft // 2
+        return total.reshape(-1)[begin : begin + len(frames) * self.hop_length]
