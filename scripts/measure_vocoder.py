@@ -29,7 +29,7 @@ GRIFFIN_LIM = "griffinlim"
 
 def main() -> None:
     """Parse the command line, measure, write."""
-    command = CommandLine(__doc__.splitlines()[0])
+    command = CommandLine(__doc__)
     command.add_argument("--data_path", type=Path, required=True, help="a dataset made by scripts/preprocess.py")
     command.add_argument(
         "--vocoders",

@@ -68,6 +68,7 @@ def test_each_primitive_is_documented_for_all_platforms(page):
     assert {name for name, cells in supported.items() if cells != ["yes"] * len(PLATFORMS)} == WITHOUT_DOCUMENTATION
 
 
+@pytest.mark.slow
 def test_the_page_holds_what_the_graphs_hold(page):
     compiled = iter(compile_graphs([graph for graph in GRAPHS if graph is not LONG]))
     found = [found_by(page, number) if graph is LONG else next(compiled) for number, graph in enumerate(GRAPHS, 1)]

@@ -263,7 +263,8 @@ def test_evaluation_and_losses_are_float32_whatever_the_precision_of_training(re
         assert all(loss.dtype == np.float32 for loss in results.under(f"{amp}/loss/").values())
 
 
-@pytest.mark.parametrize("name", [pytest.param("tacotron2", marks=pytest.mark.slow), "waveglow"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tacotron2", "waveglow"])
 def test_the_loss_after_200_steps_is_that_of_float32(name, monkeypatch):
     monkeypatch.setattr(scan.Scan, "block", BLOCK)
     draw = np.random.default_rng(0)

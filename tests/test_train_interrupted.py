@@ -61,6 +61,7 @@ def script(monkeypatch, capsys, *arguments):
     return exit_code.value.code, printed.err.splitlines()[-1], printed.out
 
 
+@pytest.mark.slow
 def test_a_run_killed_twenty_times_at_random_moments_ends_like_one_that_never_was(toy_data, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -154,7 +155,10 @@ def test_data_that_vanishes_and_comes_back_elsewhere_costs_nothing(toy_data, who
     monkeypatch.setattr(loop, "TrainStep", SignallingStep)
     code, _, _ = script(monkeypatch, capsys, "--resume", tmp_path / "out", "--data_path", tmp_path / "moved")
     assert code == 0
-    assert without_times(read_log(tmp_path / "out")) == [
+    rows = without_times(read_log(tmp_path / "out"))
+    paths = [str(tmp_path / "data"), str(tmp_path / "moved")]
+    assert [row["changed"] for row in rows if "changed" in row] == [{"data_path": [repr(path) for path in paths]}]
+    assert [row for row in rows if "changed" not in row] == [
         row for row in whole if row["step"] != 5 or "val_loss" not in row
     ]
 

@@ -4,11 +4,10 @@ Transforms are convolutions with the whole basis, and phases are summed in float
 """
 
 import numpy as np
-from onnx import TensorProto
 
 from src.audio import mel_filters
 from src.config import AudioConfig
-from src.export.onnx.graph_builder import Graph
+from src.export.onnx.graph_builder import Graph, TensorProto
 from src.models.harmonic.correction import LARGEST_GAIN
 from src.models.harmonic.model import LOUDEST, QUIETEST_NOISE, ConvStack, HarmonicVocoder, source_level
 from src.models.harmonic.source import CLOSEST, interpolation
