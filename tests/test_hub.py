@@ -402,7 +402,9 @@ def test_the_shipped_voice_is_the_one_of_the_card(monkeypatch):
     with pytest.raises(InputError, match="another file; --checkpoint names another voice"):
         shipped_voice()
     monkeypatch.setattr(hub_card, "verified_checkpoint", lambda card: None)
-    with pytest.raises(InputError, match=r"hub_meta.md: names no checkpoint to speak with; --checkpoint names another voice"):
+    with pytest.raises(
+        InputError, match=r"hub_meta.md: names no checkpoint to speak with; --checkpoint names another voice"
+    ):
         shipped_voice()
 
 
