@@ -27,9 +27,10 @@ from src.evaluation.metrics import find_runaways
 from src.evaluation.objective import Clip, held_out_clips, measure, table
 from src.evaluation.recognition import RECOGNISERS, Recogniser, load_recogniser
 from src.evaluation.validation import evaluate
+from src.files import make_folder, write_atomically, write_json
 from src.hub.card import choose_shipped
 from src.models.factory import create_model
-from src.synthesis.output import remove_results, save, write_results
+from src.synthesis.output import remove_results, save
 from src.synthesis.synthesis import Line, Utterance, read_lines, synthesise
 from src.synthesis.vocoder import Vocoder
 from src.synthesis.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, griffin_lim_aside, vocoder_for
@@ -63,20 +64,20 @@ def main() -> None:
         vocoder_with_seed, names = vocoder_for(net, arguments, compute)
         vocoder = vocoder_with_seed(arguments.seed)
         facts |= names
-    _make_folder(arguments.output_dir)
+    make_folder(arguments.output_dir)
     if lines:
         _speak(net, lines, vocoder, arguments.output_dir, facts)
     elif arguments.copy_synthesis:
         _copy(net, arguments.copy_synthesis, vocoder, arguments.output_dir, facts)
     elif arguments.mel:
         result = speak_mel(arguments.mel, arguments.mel_scale, vocoder, net.config.audio, arguments.output_dir)
-        write_results(arguments.output_dir / "summary.json", {**facts, **result})
+        write_json(arguments.output_dir / "summary.json", {**facts, **result})
         print(f"{arguments.output_dir / result['wav']}: {result['seconds']:.1f} s by {facts['vocoder']}")
     else:
         metrics = _validate(net, arguments.data_path, arguments.output_dir)
         if recogniser:
             metrics |= _measure(net, clips, vocoder, recogniser, arguments, metrics)
-        write_results(arguments.output_dir / "metrics.json", metrics | facts)
+        write_json(arguments.output_dir / "metrics.json", metrics | facts)
 
 
 def command_line() -> CommandLine:
@@ -142,13 +143,6 @@ def _network(arguments: Namespace, overrides: dict[str, Any], speaks: bool) -> t
     return net, facts
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror})") from error
-
-
 def _lines(arguments: Namespace) -> list[Line]:
     text, text_file = arguments.text, arguments.text_file
     sources = text, text_file, arguments.data_path, arguments.copy_synthesis, arguments.mel
@@ -212,7 +206,7 @@ def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path
     whole = {"seconds": spoken, "real_time_factor": seconds / spoken, "elapsed_seconds": time.perf_counter() - began}
     letters = list(dict.fromkeys(word for line in lines for word in unknown_words(line.text, net.config)))
     whole |= {"words_spoken_as_letters": letters}
-    write_results(output_dir / "summary.json", {**facts, "sample_rate": audio.sample_rate, **whole, "lines": rows})
+    write_json(output_dir / "summary.json", {**facts, "sample_rate": audio.sample_rate, **whole, "lines": rows})
     if letters:
         print(f"note: not in the dictionary, spoken as letters are read: {some_of(letters, 10)}", file=sys.stderr)
     if loud := [f"line {row['line']}" for row in rows if row["peak"] > 1]:
@@ -246,7 +240,7 @@ def _cut_off(utterance: Utterance) -> list[str]:
 
 def _copy(net: nn.Cell, recording: Path, vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:
     result = copy_synthesis(recording, vocoder, net.config.audio, output_dir)
-    write_results(output_dir / "summary.json", {**facts, **result})
+    write_json(output_dir / "summary.json", {**facts, **result})
     distance = f"log-spectral distance to the recording {result['log_spectral_distance']:.2f} dB"
     print(f"{output_dir / result['wav']}: by {facts['vocoder']}, {distance}, see summary.json")
 
@@ -268,7 +262,7 @@ def _measure(
     metrics = measure(net, clips, vocoder, recogniser, arguments.output_dir, arguments.seed)
     metrics |= {"recogniser": arguments.recogniser}
     text = table(validation | metrics)
-    write_results(arguments.output_dir / "metrics.md", text)
+    write_atomically(arguments.output_dir / "metrics.md", f"{text}\n".encode())
     print(f"\n{text}\n\nsee {arguments.output_dir / 'metrics.json'}, and listen to {arguments.output_dir / 'held_out'}")
     return metrics
 

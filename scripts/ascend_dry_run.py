@@ -6,7 +6,6 @@ MindSpore's own Ascend plug-in compiles, on stand-ins for CANN's libraries; noth
 shows and what not. Exit status: 0 all graphs compile, 1 a graph fails, 2 something needed is missing.
 """
 
-import json
 import os
 import sys
 from argparse import ArgumentParser
@@ -21,7 +20,7 @@ from ascend.page import around_marks, per_decoder_step, write_page
 
 from src.cli import positive, run
 from src.errors import InputError
-from src.files import write_atomically
+from src.files import write_json
 
 if TYPE_CHECKING:
     from ascend.graphs import Graph
@@ -97,7 +96,7 @@ def main() -> None:
     todo, where = (cases(QUICK, ("O0",)), LISTS["quick"]) if arguments.quick else (cases(GRAPHS), LISTS["whole"])
     results = compile_cases(todo, where, arguments.jobs, say)
     records = [record(result) for result in results]
-    write_atomically(arguments.json, (json.dumps(records, indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(arguments.json, records, indent=1)
     if arguments.page:
         write_page(arguments.page, records)
     failed = sum(not each["ok"] for each in records)

@@ -10,7 +10,6 @@ below 1 when ours needs less. Ours is the training step of train.py and the free
 copy of them. The files of export.py are compared with the graph that they were made from.
 """
 
-import json
 import os
 import platform
 import subprocess
@@ -46,7 +45,7 @@ from tqdm import tqdm
 from src.cli import CommandLine, positive, run
 from src.config import Config, WaveGlowConfig, load_config
 from src.errors import InputError
-from src.files import write_atomically
+from src.files import write_json
 from src.hub.card import shipped_voice
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -258,7 +257,7 @@ def measure(benchmark: Benchmark, arguments: Namespace) -> None:
     }
 
     def write() -> None:
-        write_atomically(arguments.json, (json.dumps(result, indent=1) + "\n").encode())
+        write_json(arguments.json, result, indent=1)
 
     write()  # an unwritable path is better known before the measurements
     print(", ".join(f"{name} {version}" for name, version in result["versions"].items()), end="; ")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from src.audio import griffin_lim
-from src.cli import CommandLine, amount, seed
+from src.cli import CommandLine, amount, seed, spoken
 from src.errors import InputError
 from src.export.inference import HarmonicFiles, Tacotron2Files, WaveGlowFiles, speak, write_speech
 from src.synthesis.vocoder import check_signature, neural_vocoder
@@ -22,7 +22,7 @@ def add_flags(command: CommandLine, folder_flag: str, files: str, waveglow: str)
         waveglow: the vocoder's file.
     """
     command.add_argument(folder_flag, dest="folder", type=Path, required=True, help=f"folder with {files}")
-    command.add_argument("--text", required=True, help="what to say")
+    command.add_argument("--text", type=spoken, required=True, help="what to say")
     command.add_argument(
         "--output_dir", type=Path, required=True, help="folder for 0001.wav, 0001_mel.npy and summary.json"
     )

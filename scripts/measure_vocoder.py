@@ -5,7 +5,6 @@ python scripts/measure_vocoder.py --data_path data/ljspeech_wav --vocoders griff
 PESQ (wideband), error of the mel, of pitch and of voicing (probabilistic YIN), and speed; needs requirements-eval.txt.
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from src.config import load_config, network_of
 from src.errors import InputError
 from src.evaluation.objective import held_out_clips
 from src.evaluation.vocoding import copied, numbers, recording, table
-from src.files import write_atomically
+from src.files import make_folder, write_atomically, write_json
 from src.models.factory import create_model
 from src.synthesis.vocoder import Vocoder, check_signature, griffin_lim_vocoder, neural_vocoder
 
@@ -64,7 +63,7 @@ def main() -> None:
         else griffin_lim_vocoder(audio, arguments.seed)
         for name in map(str, (path if path == GRIFFIN_LIM else Path(path) for path in arguments.vocoders))
     }
-    arguments.output_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(arguments.output_dir)
     copies = {name: [] for name in vocoders}
     for clip in tqdm(clips, desc="clips", unit="clip", dynamic_ncols=True, disable=None):
         original = recording(clip.row.id, load_wav(clip.wav, audio.sample_rate), audio)
@@ -73,7 +72,7 @@ def main() -> None:
             save_wav(arguments.output_dir / f"{original.id}-{number}.wav", copies[name][-1].wav, audio.sample_rate)
     rows = {name: numbers(made, audio) for name, made in copies.items()}
     facts = {"seed": arguments.seed, "overrides": overrides, "ids": [clip.row.id for clip in clips], "vocoders": rows}
-    write_atomically(arguments.output_dir / "vocoders.json", (json.dumps(facts, indent=2) + "\n").encode())
+    write_json(arguments.output_dir / "vocoders.json", facts)
     write_atomically(arguments.output_dir / "vocoders.md", f"{table(rows)}\n".encode())
     print(table(rows))
 

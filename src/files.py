@@ -84,6 +84,28 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             partial.unlink(missing_ok=True)
 
 
+def write_json(path: str | Path, content: Any, indent: int = 2) -> None:
+    """Write `content` as JSON, by `write_atomically`. What is no character, as in some paths, is written as its number.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    text = json.dumps(content, indent=indent, ensure_ascii=False)
+    write_atomically(path, f"{text}\n".encode(errors="backslashreplace"))
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder with those above it, unless it is there.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror})") from error
+
+
 def sha256_of(content: bytes | Path) -> str:
     """Hexadecimal SHA-256 of bytes, or of a file's content.
 

@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 from toy_training import TINY
-from toy_waveglow import SETTINGS
+from toy_waveglow import SETTINGS, save_fresh
 
 import export as script
 from src.audio import load_wav, mel_signature
-from src.checkpoint import save_checkpoint
 from src.cli import run
 from src.config import load_config
 from src.errors import InputError
@@ -54,12 +53,7 @@ def folder(tmp_path_factory):
     np.random.seed(1)
     folder = tmp_path_factory.mktemp("export")
     for name, overrides in {"tacotron2": TACOTRON2, "waveglow": SETTINGS | {"model.n_flows": 3}}.items():
-        config = load_config(overrides=overrides)
-        net = create_model(config=config)
-        for flow in net.flows if name == "waveglow" else ():
-            weight = flow.wn.end.weight
-            weight.set_data(Tensor((0.1 * np.random.standard_normal(weight.shape)).astype(np.float32)))
-        save_checkpoint(folder / f"{name}.ckpt", net, config)
+        save_fresh(folder / f"{name}.ckpt", overrides)
     return folder
 
 

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 from test_export import LOOP, SENTENCE, TACOTRON2, close
-from toy_waveglow import SETTINGS
+from toy_waveglow import SETTINGS, save_fresh
 
 from src.audio import load_wav
-from src.checkpoint import save_checkpoint
 from src.cli import run
-from src.config import NETWORKS, load_config
+from src.config import NETWORKS
 from src.errors import InputError
 from src.export import writing
 from src.export.artifact import description_of, read_described
@@ -54,12 +53,7 @@ def folder(tmp_path_factory, only_parts):
     np.random.seed(1)
     folder = tmp_path_factory.mktemp("parts é")
     for name, overrides in {"tacotron2": TACOTRON2, "waveglow": SETTINGS}.items():
-        config = load_config(overrides=overrides)
-        net = create_model(config=config)
-        for flow in net.flows if name == "waveglow" else ():  # which begins with zeros
-            weight = flow.wn.end.weight
-            weight.set_data(Tensor((0.1 * np.random.standard_normal(weight.shape)).astype(np.float32)))
-        save_checkpoint(folder / f"{name}.ckpt", net, config)
+        save_fresh(folder / f"{name}.ckpt", overrides)
         done = writing.export(folder / f"{name}.ckpt", "MINDIR", folder, fixed_frames=FRAMES)
         assert all(difference is not None and difference < 1e-5 for _, difference in done)
     return folder

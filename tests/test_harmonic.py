@@ -16,7 +16,7 @@ from src.errors import InputError
 from src.models.harmonic.correction import MelCorrection
 from src.models.harmonic.loss import HarmonicLoss, SpectralLoss, target_spectra
 from src.models.harmonic.source import PulseTrain, frame_phase
-from src.models.harmonic.spectra import Spectra, minimum_phase_matrix, spread_matrix
+from src.models.harmonic.spectra import Spectra, minimum_phase_matrix, overlap_gain, spread_matrix
 from src.models.sampling import noise_and_phase
 
 AUDIO = load_config(overrides=SETTINGS).audio
@@ -157,7 +157,9 @@ def test_the_transforms_of_the_correction_are_those_of_the_graph(n_fft, hop_leng
     other = spectrum * np.exp(0.3 * random(*spectrum.shape))
     parts = Tensor(np.ascontiguousarray(other.real)), Tensor(np.ascontiguousarray(other.imag))
     np.testing.assert_allclose(
-        correction.inverse(other, correction.weight(9)), spectra.inverse(parts, 1).asnumpy()[0], atol=1e-4
+        correction.inverse(other, overlap_gain(9, n_fft, hop_length, win_length)),
+        spectra.inverse(parts, 1).asnumpy()[0],
+        atol=1e-4,
     )
 
 

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+from mindspore import Tensor
 
 from src.audio import save_wav
+from src.checkpoint import save_checkpoint
 from src.config import load_config
 from src.data.preprocess import preprocess
+from src.models.factory import create_model
 
 SETTINGS = {
     "model.name": "waveglow",
@@ -32,6 +35,16 @@ SETTINGS = {
     "train.validate_every": 5,
     "train.checkpoint_every": 4,
 }
+
+
+def save_fresh(path: Path, overrides: dict[str, object]) -> None:
+    """Write a checkpoint of a fresh network; of a WaveGlow, with a little noise where it begins with zeros."""
+    config = load_config(overrides=overrides)
+    net = create_model(config=config)
+    for flow in net.flows if config.model.name == "waveglow" else ():
+        weight = flow.wn.end.weight
+        weight.set_data(Tensor((0.1 * np.random.standard_normal(weight.shape)).astype(np.float32)))
+    save_checkpoint(path, net, config)
 
 
 def write_recordings(folder: Path, n_clips: int) -> Path:

@@ -47,9 +47,14 @@ def pitch_of(wav: np.ndarray, audio: AudioConfig, within: PitchRange) -> np.ndar
 
 
 def pitches(corpus: Corpus, audio: AudioConfig, within: PitchRange, workers: int) -> list[np.ndarray]:
-    """Return the pitch of every clip, as `pitch_of` measures it.
+    """Return the pitch of every clip, as `pitch_of` measures it; see `keep_pitches`."""
+    return [np.load(path) for path in keep_pitches(corpus, audio, within, workers)]
 
-    Each clip's is kept in the folder `pitch` of the dataset, so an interrupted measurement goes on where it was.
+
+def keep_pitches(corpus: Corpus, audio: AudioConfig, within: PitchRange, workers: int) -> list[Path]:
+    """Measure the pitch of the clips where that is not done yet, and return the file of each.
+
+    They are kept in the folder `pitch` of the dataset, so an interrupted measurement goes on where it was.
 
     Raises:
         InputError: the folder cannot be written.
@@ -65,7 +70,7 @@ def pitches(corpus: Corpus, audio: AudioConfig, within: PitchRange, workers: int
             _measure(corpus, missing, [paths[clip] for clip in missing], audio, within, workers)
         except OSError as error:
             raise InputError(f"{folder}: the pitch of the clips cannot be kept there ({error.strerror})") from error
-    return [np.load(path) for path in paths]
+    return paths
 
 
 def _measure(

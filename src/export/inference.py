@@ -1,7 +1,6 @@
 """Speech from exported files whose decoder loop runs here, with numpy; the runtimes of formats are elsewhere."""
 
 import io
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from src.audio import save_wav
 from src.config import Config, load_config
 from src.errors import InputError, diverged, quote
 from src.export.artifact import Arrays, description_of, read_described
-from src.files import write_atomically
+from src.files import make_folder, write_atomically, write_json
 from src.models.harmonic.padding import padded, unpadded
 from src.models.inputs import check_inputs
 from src.models.sampling import Seed, item_seed, latents, noise_and_phase, prenet_dropout_mask
@@ -254,15 +253,11 @@ def write_speech(
     Raises:
         InputError: the folder cannot be made.
     """
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{output_dir}: cannot be made ({error.strerror})") from error
+    make_folder(output_dir)
     save_wav(output_dir / "0001.wav", wav, sample_rate)
     content = io.BytesIO()
     np.save(content, mel)
     write_atomically(output_dir / "0001_mel.npy", content.getvalue())
     seconds = len(wav) / sample_rate
-    text = json.dumps(summary | {"seconds": seconds}, indent=2, ensure_ascii=False)
-    write_atomically(output_dir / "summary.json", (text + "\n").encode())
+    write_json(output_dir / "summary.json", summary | {"seconds": seconds})
     return output_dir / "0001.wav", seconds

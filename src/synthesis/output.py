@@ -1,7 +1,6 @@
 """The files of a spoken line, and its row of a summary."""
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +45,6 @@ def save(utterance: Utterance, output_dir: Path, name: str, config: Config) -> d
         "real_time_factor": utterance.seconds / seconds,
         "sentences": _sentence_rows(utterance, config),
     }
-
-
-def write_results(path: Path, content: dict[str, Any] | str) -> None:
-    """Write a summary: a dict as JSON, a text as it is.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    text = content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False)
-    write_atomically(path, f"{text}\n".encode(errors="backslashreplace"))  # paths may hold what is no character
 
 
 def _sentence_rows(utterance: Utterance, config: Config) -> list[dict[str, Any]]:

@@ -1,28 +1,26 @@
 """Training of the harmonic vocoder: segments with their pitch, spectral losses, validation on clips of their own."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from mindspore import Tensor, nn
-from tqdm import tqdm
 
 from src import runtime
 from src.audio import mel_spectrogram
 from src.config import Config
 from src.data.corpus import Corpus
 from src.data.mel_file import open_mels
-from src.data.pitch import PitchBatch, PitchRange, PitchSegments, continuous, pitches
+from src.data.pitch import PitchBatch, PitchRange, PitchSegments, continuous, keep_pitches, pitches
 from src.data.segments import decode
 from src.models.harmonic.loss import HarmonicLoss, target_spectra
 from src.models.sampling import noise_and_phase
+from src.train.mean_losses import mean_losses
 from src.train.sound import EXAMPLE_SECONDS, Example, save_sound
 
 PITCH_WEIGHT = 0.3  # of the errors of pitch and voicing, whose network is one of its own
 STATISTICS_CLIPS = 256  # at most, of which the mel's mean and deviation are taken
-FEWEST_SEGMENTS = 16  # of a validation; fewer would mean little
 SPOKEN_CLIPS = 4  # at most, whose mels a validation compares
 LEAST_DEVIATION = 1e-2  # of a band or the pitch, so that none is blown up
 
@@ -41,7 +39,9 @@ class HarmonicTask:
         workers = self.config.data.workers
         clips = np.unique(np.linspace(0, len(corpus) - 1, STATISTICS_CLIPS).astype(int)).tolist()
         frames = np.concatenate([mel for (mel,) in corpus.stream(clips, workers, ["mel"])])
-        heard = [continuous(track, self.within) for track in self._pitches(corpus)]
+        self._measure_pitch(corpus)
+        tracks = pitches(corpus, self.config.audio, self.within, workers)
+        heard = [continuous(track, self.within) for track in tracks]
         log_f0 = np.concatenate([pitch[voiced > 0] for pitch, voiced in heard])
         log_f0 = log_f0 if len(log_f0) else np.log(self.within)
         for name, values in (("mel", frames), ("pitch", log_f0[:, None])):
@@ -86,12 +86,12 @@ class HarmonicTask:
         """
         return save_sound(validation.example, self.config.audio, folder, step)
 
-    def _pitches(self, corpus: Corpus) -> list[np.ndarray]:
+    def _measure_pitch(self, corpus: Corpus) -> None:
         with runtime.first_rank_first():  # which measures what is not yet kept
-            return pitches(corpus, self.config.audio, self.within, self.config.data.workers)
+            keep_pitches(corpus, self.config.audio, self.within, self.config.data.workers)
 
     def _segments(self, corpus: Corpus, batch_size: int, seed: int) -> PitchSegments:
-        self._pitches(corpus)
+        self._measure_pitch(corpus)
         ranks = runtime.rank(), runtime.world_size()
         settings = batch_size, self.config.audio, self.config.train.segment_length, seed
         return PitchSegments(
@@ -120,11 +120,7 @@ class Validation(NamedTuple):
 
 
 class Validator:
-    """Validates `net` on one segment of each clip, or on several if clips are few, and speaks some clips.
-
-    The segments are always the same, and the ranks share them. They are taken one by one, without those that only fill
-    an epoch up, so that none counts twice.
-    """
+    """Validates `net` on segments of the clips, see `mean_losses`, and speaks some clips."""
 
     def __init__(self, net: nn.Cell, task: HarmonicTask, segments: PitchSegments, corpus: Corpus):
         self.net, self.task, self.segments, self.corpus = net, task, segments, corpus
@@ -133,20 +129,11 @@ class Validator:
     def __call__(self) -> Validation:
         """Measure one pass over the corpus."""
         self.net.set_train(False)
-        sums, rank, n_ranks = np.zeros(len(HarmonicTask.losses)), runtime.rank(), runtime.world_size()
-        n_clips = len(self.segments.clips)
-        n_epochs = math.ceil(FEWEST_SEGMENTS / n_clips)
-        total = n_epochs * len(self.segments)
-        with tqdm(total=total, desc="validation", leave=False, dynamic_ncols=True, disable=None) as bar:
-            for epoch in range(n_epochs):
-                for step, batch in enumerate(self.segments.epoch(epoch)):
-                    if step * n_ranks + rank < n_clips:
-                        inputs = self.task.inputs(batch, epoch * len(self.segments) + step)
-                        sums += [float(value.asnumpy()) for value in self._forward(*inputs)]
-                    bar.update()
-        n_segments = n_epochs * n_clips
-        means = (np.array(runtime.total(*sums)) / n_segments).tolist()
-        measured = {"samples": n_segments * self.segments.length, "clips": n_clips}
+
+        def losses(batch: PitchBatch, number: int) -> tuple[Tensor, ...]:
+            return self._forward(*self.task.inputs(batch, number))
+
+        means, measured = mean_losses(self.segments, losses, len(HarmonicTask.losses))
         return Validation(*means, *self._speak(), measured)
 
     def _speak(self) -> tuple[float, Example]:

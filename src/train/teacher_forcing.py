@@ -4,7 +4,6 @@ A vocoder that trains on such mels learns to speak from those of this network, n
 """
 
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from src.data.batches import Batch, Batches, plan_buckets
 from src.data.corpus import Corpus
 from src.data.mel_file import MANIFEST, clip_path
 from src.errors import InputError, diverged
-from src.files import read_json, write_atomically
+from src.files import make_folder, read_json, write_atomically, write_json
 from src.train.tacotron2 import speakers_of
 
 SPLITS = ("train", "val")
@@ -77,7 +76,7 @@ def align(net: nn.Cell, data_path: Path, output_dir: Path, batch_size: int, over
         done = np.array([_is_done(output_dir, id) for id in corpus.ids])
         counts["there"] += int(done.sum())
         counts["written"] += _align_split(forward, corpus, done, output_dir, shapes, config)
-    _write_json(output_dir / MANIFEST, {**manifest, "frames": frames, "complete": True})
+    write_json(output_dir / MANIFEST, {**manifest, "frames": frames, "complete": True}, indent=1)
     return counts
 
 
@@ -110,7 +109,7 @@ def _begin(output_dir: Path, manifest: dict[str, Any], overwrite: bool) -> None:
             for pattern in ("*.npz", "*.TextGrid"):
                 for path in output_dir.rglob(pattern):
                     path.unlink()
-    _write_json(output_dir / MANIFEST, {**manifest, "frames": {}, "complete": False})
+    write_json(output_dir / MANIFEST, {**manifest, "frames": {}, "complete": False}, indent=1)
 
 
 def _is_done(folder: Path, id: str) -> bool:
@@ -161,10 +160,7 @@ def _write(
     symbols = batch.text[i, :n_symbols]
     content, path = io.BytesIO(), clip_path(folder, id, ".npz")
     np.savez_compressed(content, mel=mel, alignment=alignment.astype(np.float16), durations=durations, symbols=symbols)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path.parent}: cannot be made ({error.strerror})") from error
+    make_folder(path.parent)
     write_atomically(path, content.getvalue())
     seconds = config.audio.hop_length / config.audio.sample_rate
     grid = textgrid([config.text.symbols[symbol] for symbol in symbols], durations * seconds)
@@ -231,7 +227,3 @@ def textgrid(spelling: list[str], seconds: np.ndarray) -> str:
             lines += [f"        intervals [{k}]:", f"            xmin = {start:.6f}", f"            xmax = {end:.6f}"]
             lines.append(f'            text = "{text}"')
     return "\n".join(lines) + "\n"
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())

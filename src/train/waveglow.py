@@ -1,13 +1,11 @@
 """Training of WaveGlow: random segments, their negative log-likelihood, and validation on clips of their own."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from mindspore import Tensor, nn
-from tqdm import tqdm
 
 from src import runtime
 from src.audio import mel_spectrogram
@@ -18,10 +16,10 @@ from src.data.segments import SegmentBatch, Segments, decode
 from src.errors import InputError
 from src.models.waveglow.initialisation import fit_to_data
 from src.models.waveglow.loss import WaveGlowLoss
+from src.train.mean_losses import mean_losses
 from src.train.sound import EXAMPLE_SECONDS, Example, save_sound
 
 FITTED_CLIPS, FITTED_SECONDS = 64, 10  # at most, to initialise a fresh network from
-FEWEST_SEGMENTS = 16  # of a validation; fewer would mean little
 
 
 class WaveGlowTask:
@@ -98,11 +96,7 @@ class Validation(NamedTuple):
 
 
 class Validator:
-    """Validates `net` on one segment of each clip, or on several if clips are few.
-
-    The segments are always the same, and the ranks share them. They are taken one by one, without those that only fill
-    an epoch up, so that none counts twice.
-    """
+    """Validates `net` on segments of the clips; see `mean_losses`."""
 
     def __init__(self, net: nn.Cell, forward: Callable[..., tuple[Tensor, ...]], corpus: Corpus, config: Config):
         self.net, self.corpus, self.config = net, corpus, config
@@ -114,20 +108,11 @@ class Validator:
     def __call__(self) -> Validation:
         """Measure one pass over the corpus."""
         self.net.set_train(False)
-        sums, rank, n_ranks = np.zeros(len(WaveGlowTask.losses)), runtime.rank(), runtime.world_size()
-        n_clips = len(self.segments.clips)
-        n_epochs = math.ceil(FEWEST_SEGMENTS / n_clips)
-        total = n_epochs * len(self.segments)
-        with tqdm(total=total, desc="validation", leave=False, dynamic_ncols=True, disable=None) as bar:
-            for epoch in range(n_epochs):
-                for step, batch in enumerate(self.segments.epoch(epoch)):
-                    if step * n_ranks + rank < n_clips:
-                        losses = self._forward(Tensor(batch.mel), Tensor(batch.audio))
-                        sums += [float(value.asnumpy()) for value in losses]
-                    bar.update()
-        n_segments = n_epochs * n_clips
-        means = (np.array(runtime.total(*sums)) / n_segments).tolist()
-        measured = {"samples": n_segments * self.segments.length, "clips": n_clips}
+
+        def losses(batch: SegmentBatch, number: int) -> tuple[Tensor, ...]:
+            return self._forward(Tensor(batch.mel), Tensor(batch.audio))
+
+        means, measured = mean_losses(self.segments, losses, len(WaveGlowTask.losses))
         return Validation(*means, self._example(), measured)
 
     def _example(self) -> Example:

@@ -11,7 +11,7 @@ from src.export.onnx.graph_builder import Graph, TensorProto
 from src.models.harmonic.correction import LARGEST_GAIN
 from src.models.harmonic.model import LOUDEST, QUIETEST_NOISE, ConvStack, HarmonicVocoder, source_level
 from src.models.harmonic.source import CLOSEST, interpolation
-from src.models.harmonic.spectra import hann, minimum_phase_matrix, spread_matrix
+from src.models.harmonic.spectra import SMALLEST_WEIGHT, hann, minimum_phase_matrix, spread_matrix
 
 
 def harmonic(graph: Graph, net: HarmonicVocoder) -> dict[str, str]:
@@ -77,7 +77,7 @@ class Transform:
         one = self.graph.cut(both, 1, 0, 1)
         ones = self.graph("Exp", self.graph("Mul", one, self.graph.constant(0.0)))
         added = self._overlapping(both, self.inverse_basis)
-        weight = self.graph("Max", self._overlapping(ones, self.square), self.graph.constant(1e-3))
+        weight = self.graph("Max", self._overlapping(ones, self.square), self.graph.constant(SMALLEST_WEIGHT))
         return self.graph("Div", added, weight)
 
     def _overlapping(self, frames: str, basis: str) -> str:

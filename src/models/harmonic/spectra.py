@@ -14,6 +14,7 @@ from src.config import AudioConfig
 from src.models.ops import matmul
 
 Spectrum = tuple[Tensor, Tensor]
+SMALLEST_WEIGHT = 1e-3  # of overlapping squared windows; the ends of a waveform have less
 
 
 def hann(n_fft: int, win_length: int) -> np.ndarray:
@@ -36,15 +37,20 @@ def half_basis(n_fft: int, hop_length: int, win_length: int) -> tuple[np.ndarray
     return np.pad(weight[:, None] * np.cos(angle), padding), np.pad(-weight[:, None] * np.sin(angle), padding)
 
 
-@ms.constexpr
-def overlap_gain(n_frames: int, n_fft: int, hop_length: int, win_length: int) -> Tensor:
-    """Reciprocal of the sum of squared windows at each of n_frames * hop_length samples, float32 (1, samples)."""
+def overlap_gain(n_frames: int, n_fft: int, hop_length: int, win_length: int) -> np.ndarray:
+    """Reciprocal of the sum of squared windows at each of n_frames * hop_length samples, float32 [samples]."""
     square = hann(n_fft, win_length) ** 2
     total = np.zeros((n_frames - 1) * hop_length + n_fft)
     for frame in range(n_frames):
         total[frame * hop_length :][:n_fft] += square
     total = np.pad(total[n_fft // 2 :], (0, hop_length))[: n_frames * hop_length]
-    return Tensor((1 / np.maximum(total, 1e-3))[None].astype(np.float32))
+    return (1 / np.maximum(total, SMALLEST_WEIGHT)).astype(np.float32)
+
+
+@ms.constexpr
+def overlap_gain_tensor(n_frames: int, n_fft: int, hop_length: int, win_length: int) -> Tensor:
+    """`overlap_gain` as a constant of a graph, (1, samples)."""
+    return Tensor(overlap_gain(n_frames, n_fft, hop_length, win_length)[None])
 
 
 def minimum_phase_matrix(n_fft: int) -> np.ndarray:
@@ -171,17 +177,8 @@ class Spectra(nn.Cell):
         if lacking > 0:
             first = ops.Concat(1)((first, ops.zeros((n_batch, lacking), first.dtype)))
         x = first + second[:, n_half - middle : n_half - middle + n_samples]
-        return x * ops.broadcast_to(overlap_gain(n_frames, self.n_fft, self.hop_length, self.win_length), x.shape)
-
-
-def magnitudes(spectrum: Spectrum) -> Tensor:
-    """Magnitudes (N, bins) of a spectrum."""
-    return ops.sqrt(spectrum[0].square() + spectrum[1].square())
-
-
-def scaled(spectrum: Spectrum, gain: Tensor) -> Spectrum:
-    """Multiply a spectrum by real gains (N, bins)."""
-    return spectrum[0] * gain, spectrum[1] * gain
+        gain = overlap_gain_tensor(n_frames, self.n_fft, self.hop_length, self.win_length)
+        return x * ops.broadcast_to(gain, x.shape)
 
 
 def _constant(array: np.ndarray) -> Tensor:
