@@ -39,15 +39,27 @@ def open_corpora(data_path: str | Path, config: Config, report: Report) -> tuple
     Raises:
         InputError: a dataset that is missing, or was made with other settings than those of `config`.
     """
-    corpus = Corpus(data_path, "train")
-    corpus.check(config)
-    if "val" in corpus.stats["splits"]:
-        return corpus, Corpus(data_path, "val")
+    corpora = open_splits(data_path, config)
+    if len(corpora) == 2:
+        return corpora[0], corpora[1]
     report.say(
         f"{data_path}: has no clips to validate on (data.val_fraction 0); there will be no validation loss, no "
         "best.ckpt and no pictures"
     )
-    return corpus, None
+    return corpora[0], None
+
+
+def open_splits(data_path: str | Path, config: Config) -> list[Corpus]:
+    """Open the clips of a dataset to train on and, if there are any, those to validate on.
+
+    Raises:
+        InputError: a dataset that is missing, or was made with other settings than those of `config`.
+    """
+    corpora = [Corpus(data_path, "train")]
+    corpora[0].check(config)
+    if "val" in corpora[0].stats["splits"]:
+        corpora.append(Corpus(data_path, "val"))
+    return corpora
 
 
 def with_speakers(config: Config, corpus: Corpus, report: Report) -> Config:

@@ -21,9 +21,8 @@ from src.data.corpus import Corpus
 from src.data.mel_file import MANIFEST, clip_path
 from src.errors import InputError, diverged
 from src.files import make_folder, read_json, write_atomically, write_json
+from src.train.start import open_splits
 from src.train.tacotron2 import speakers_of
-
-SPLITS = ("train", "val")
 
 
 def align(net: nn.Cell, data_path: Path, output_dir: Path, batch_size: int, overwrite: bool = False) -> dict[str, int]:
@@ -45,7 +44,7 @@ def align(net: nn.Cell, data_path: Path, output_dir: Path, batch_size: int, over
     Raises:
         InputError: a dataset of other settings, files of another network, output that is not finite, no room to write.
     """
-    config, corpora = net.config, _corpora(data_path, net.config)
+    config, corpora = net.config, open_splits(data_path, net.config)
     weights = {name: weight.asnumpy() for name, weight in network_parameters(net).items()}
     manifest = {
         "format": 1,
@@ -78,13 +77,6 @@ def align(net: nn.Cell, data_path: Path, output_dir: Path, batch_size: int, over
         counts["written"] += _align_split(forward, corpus, done, output_dir, shapes, config)
     write_json(output_dir / MANIFEST, {**manifest, "frames": frames, "complete": True}, indent=1)
     return counts
-
-
-def _corpora(data_path: Path, config: Config) -> list[Corpus]:
-    corpora = [Corpus(data_path, "train")]
-    corpora += [Corpus(data_path, split) for split in SPLITS[1:] if split in corpora[0].stats["splits"]]
-    corpora[0].check(config)
-    return corpora
 
 
 def _begin(output_dir: Path, manifest: dict[str, Any], overwrite: bool) -> None:
