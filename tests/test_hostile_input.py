@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import librosa
 import numpy as np
 import pytest
 from toy_training import N_MELS, write_corpus
@@ -44,6 +45,7 @@ LAUGHS = "a: &a [1, 1]\n" + "".join(
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
     """A checkpoint, a dataset, and the folder of the checkpoint's ONNX files."""
+    librosa.resample(np.zeros(100), orig_sr=2, target_sr=1)  # numba compiles librosa once, for up to half a minute
     folder = tmp_path_factory.mktemp("given")
     config = load_config(overrides={**WIDTHS, "audio.n_mels": N_MELS, "model.max_decoder_steps": 4})
     save_checkpoint(folder / "tiny.ckpt", create_model(config=config), config)
