@@ -12,9 +12,9 @@ from src.config import Config, load_config
 from src.errors import InputError, diverged, quote
 from src.export.artifact import Arrays, description_of, read_described
 from src.files import make_folder, write_atomically, write_json
-from src.models.harmonic.padding import padded, unpadded
+from src.models.harmonic.windows import HarmonicStream, Window, speak_whole
 from src.models.inputs import check_inputs
-from src.models.sampling import Seed, item_seed, latents, noise_and_phase, prenet_dropout_mask
+from src.models.sampling import Seed, drawn_noise, item_seed, latents, prenet_dropout_mask
 from src.models.tacotron2.stopping import (
     NOT_STOPPED,
     RESTING_WEIGHT,
@@ -157,8 +157,8 @@ class HarmonicFiles:
 
     config: Config
 
-    def sound(self, mel: np.ndarray, noise: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """mel (B, n_mels, F), noise (B, F * hop) and phase (B, 1) -> float32 (B, F * hop)."""
+    def window(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Speak a window, as `src.models.harmonic.windows.SpeakWindow` says."""
         raise NotImplementedError
 
     def infer(self, mel: np.ndarray, sigma: float | None = None, seed: int = 0) -> np.ndarray:
@@ -167,13 +167,15 @@ class HarmonicFiles:
         Raises:
             InputError: a mel or a sigma that `HarmonicVocoder.infer` refuses.
         """
-        hop_length, mel = self.config.audio.hop_length, np.asarray(mel)
-        sigma = 1.0 if sigma is None else sigma
-        check_inputs(mel, sigma, self.config.audio.n_mels)
-        seeds = [item_seed(seed, item) for item in range(len(mel))]
-        noise, start = noise_and_phase(seeds, mel.shape[2] * hop_length)
-        whole, noise = padded(mel, noise * np.float32(sigma), hop_length)
-        return unpadded(self.sound(whole, noise, start), mel.shape[2], hop_length)
+        mel = np.asarray(mel)
+        check_inputs(mel, 1.0 if sigma is None else sigma, self.config.audio.n_mels)
+        return np.stack([speak_whole(self.stream(sigma, item_seed(seed, i)), item) for i, item in enumerate(mel)])
+
+    def stream(self, sigma: float | None = None, seed: Seed = (0, 0)) -> HarmonicStream:
+        """Begin to speak a mel that comes piece by piece, as `HarmonicVocoder.stream` does."""
+        draw, start = drawn_noise(seed)
+        sigma = np.float32(1.0 if sigma is None else sigma)
+        return HarmonicStream(self.window, lambda n: sigma * draw(n), start, self.config.audio.hop_length)
 
     def remove_weight_norm(self) -> None:
         """Do nothing: there is none."""

@@ -3,7 +3,7 @@
 NumPy draws them on the host, so that a seed means the same speech on every backend and in every file format.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -41,11 +41,17 @@ def latents(seed: int, n_batch: int, n_time: int, n_group: int) -> np.ndarray:
     return np.stack([stream.standard_normal((n_time, n_group), np.float32) for stream in streams])
 
 
+def drawn_noise(seed: Seed) -> tuple[Callable[[int], np.ndarray], float]:
+    """A function that draws the next samples of standard normal noise, float32, and a phase in [0, 1)."""
+    stream = np.random.default_rng(seed)
+    start = stream.random()
+    return lambda n_samples: stream.standard_normal(n_samples, np.float32), start
+
+
 def noise_and_phase(seeds: Sequence[Seed], n_samples: int) -> tuple[np.ndarray, np.ndarray]:
     """Standard normal noise, float32 (B, n_samples), and a phase in [0, 1), float32 (B, 1), for the harmonic vocoder.
 
     There is one stream for each of the B `seeds`. Longer noise begins with the shorter one of the same seed.
     """
-    streams = [np.random.default_rng(seed) for seed in seeds]
-    starts = np.array([[stream.random()] for stream in streams], np.float32)
-    return np.stack([stream.standard_normal(n_samples, np.float32) for stream in streams]), starts
+    drawn = [drawn_noise(seed) for seed in seeds]
+    return np.stack([draw(n_samples) for draw, _ in drawn]), np.array([[start] for _, start in drawn], np.float32)

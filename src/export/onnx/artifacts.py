@@ -32,6 +32,7 @@ from src.export.parts import (
     text_specs,
 )
 from src.models.harmonic.model import HarmonicVocoder
+from src.models.harmonic.windows import Window
 from src.models.sampling import latents, noise_and_phase, prenet_dropout_mask
 from src.models.tacotron2.model import Tacotron2
 from src.models.waveglow.model import WaveGlow
@@ -122,18 +123,24 @@ def harmonic_artifacts(reference: HarmonicVocoder) -> list[Artifact]:
     audio = reference.config.audio
     mel = TensorSpec("float32", ("batch", audio.n_mels, "frames"), "mel spectrogram")
     noise = TensorSpec("float32", ("batch", "samples"), f"normal values, {audio.hop_length} for each frame")
-    start = TensorSpec("float32", ("batch", 1), "phase of the pulses at the first frame, from 0 to 1")
-    inputs = {"mel": mel, "noise": noise, "start": start}
-    outputs = {"audio": noise._replace(meaning=f"{audio.hop_length} samples for each frame")}
+    start = TensorSpec("float32", ("batch", 1), "phase of the pulses at the frame `anchor`, from 0 to 1")
+    inputs = {"mel": mel, "noise": noise, "start": start, "anchor": TensorSpec("int32", (1,), "a frame, from 0")}
+    outputs = {
+        "audio": noise._replace(meaning=f"{audio.hop_length} samples for each frame"),
+        "phase": TensorSpec("float32", ("batch", "frames"), "phase of the pulses at each frame"),
+    }
     random = np.random.default_rng(0)
 
     def example(n_batch: int, n_frames: int) -> Arrays:
         mel = random.standard_normal((n_batch, audio.n_mels, n_frames), np.float32) - 4
         drawn = noise_and_phase(list(range(n_batch)), n_frames * audio.hop_length)
-        return dict(zip(inputs, (mel, *drawn), strict=True))
+        return dict(zip(inputs, (mel, *drawn, np.array([n_frames // 2], np.int32)), strict=True))
 
-    def sound(*arrays: Tensor) -> Tensor:
-        return Tensor(reference.synthesis.speak(*(array.asnumpy() for array in arrays), arrays[0].shape[2]))
+    def sound(*tensors: Tensor) -> tuple[Tensor, ...]:
+        *arrays, anchor = (tensor.asnumpy() for tensor in tensors)
+        items = zip(*(array[:, None] for array in arrays), strict=True)
+        found = [reference.synthesis.window(Window(*item, anchor)) for item in items]
+        return tuple(Tensor(np.concatenate(parts)) for parts in zip(*found, strict=True))
 
     reference.set_train(False)
     build, examples = onnx_harmonic.harmonic, [example(2, 24), example(1, 9)]

@@ -15,7 +15,7 @@ from src.models.harmonic.spectra import SMALLEST_WEIGHT, hann, minimum_phase_mat
 
 
 def harmonic(graph: Graph, net: HarmonicVocoder) -> dict[str, str]:
-    """mel (B, n_mels, T), noise (B, T * hop_length), start (B, 1) -> audio (B, T * hop_length)."""
+    """mel (B, n_mels, T), noise (B, T * hop_length), start (B, 1), anchor (1,) -> audio (B, T * hop_length), phase."""
     audio, model = net.config.audio, net.config.model
     fourier = Transform(graph, audio)
     frames = normalised(graph, "mel", net)
@@ -40,7 +40,8 @@ def harmonic(graph: Graph, net: HarmonicVocoder) -> dict[str, str]:
     magnitude = graph("Exp", pulse_filter)
     filter_real = graph("Mul", magnitude, graph("Cos", phase))
     filter_imaginary = graph("Mul", magnitude, graph("Sin", phase))
-    pulses = fourier.forward(pulse_train(graph, graph("Exp", log_f0), voiced, audio))
+    pulses, pulse_phase = pulse_train(graph, graph("Exp", log_f0), voiced, audio)
+    pulses = fourier.forward(pulses)
     hiss = fourier.forward("noise")
     parts = []
     for operator, first, second, noise in (
@@ -49,7 +50,7 @@ def harmonic(graph: Graph, net: HarmonicVocoder) -> dict[str, str]:
     ):
         voice = graph(operator, graph("Mul", *first), graph("Mul", *second))
         parts.append(graph("Add", voice, graph("Mul", hiss_gain, noise)))
-    return {"audio": corrected(graph, fourier, fourier.inverse(parts), wanted, net)}
+    return {"audio": corrected(graph, fourier, fourier.inverse(parts), wanted, net), "phase": pulse_phase}
 
 
 class Transform:
@@ -126,8 +127,11 @@ def fraction(graph: Graph, x: str) -> str:
     return graph("Sub", x, graph("Floor", x))
 
 
-def pulse_train(graph: Graph, f0: str, voiced: str, audio: AudioConfig) -> str:
-    """`src.models.harmonic.source.PulseTrain`: f0 in Hz and voicing, both (B, 1, T) -> (B, T * hop_length)."""
+def pulse_train(graph: Graph, f0: str, voiced: str, audio: AudioConfig) -> tuple[str, str]:
+    """`src.models.harmonic.source.PulseTrain`: f0 in Hz and voicing, both (B, 1, T) -> (B, T * hop_length).
+
+    Returns the phase at each frame (B, T) too; that of frame `anchor` is `start`.
+    """
 
     def following(x: str) -> str:
         return graph("Concat", graph.cut(x, 2, 1), graph.cut(x, 2, -1), axis=2)
@@ -138,14 +142,15 @@ def pulse_train(graph: Graph, f0: str, voiced: str, audio: AudioConfig) -> str:
     advance = graph("Cast", graph("Mul", graph("Add", frequency, after), half), to=TensorProto.DOUBLE)
     summed = graph("CumSum", advance, graph.constant(2), exclusive=1)
     phase = graph("Cast", fraction(graph, summed), to=TensorProto.FLOAT)
-    phase = fraction(graph, graph("Add", phase, graph.unsqueeze("start", 1)))
+    first = graph("Sub", graph.unsqueeze("start", 1), graph("Gather", phase, "anchor", axis=2))
+    at_frames = phase = fraction(graph, graph("Add", phase, first))
     changes = graph("Sub", after, frequency), graph("Sub", following(voiced), voiced)
     columns = graph("Concat", phase, frequency, changes[0], voiced, changes[1], axis=1)  # (B, 5, T)
     columns = graph("Transpose", columns, perm=[0, 2, 1])
     samples = graph("MatMul", columns, graph.constant(interpolation(audio.hop_length).asnumpy()))
     parts = graph.split(samples, 2, [audio.hop_length] * 3)
     phase, frequency, amplitude = (graph("Reshape", part, graph.constant([0, -1])) for part in parts)
-    return graph("Mul", pulses(graph, fraction(graph, phase), frequency), amplitude)
+    return graph("Mul", pulses(graph, fraction(graph, phase), frequency), amplitude), graph.squeeze(at_frames, 1)
 
 
 def pulses(graph: Graph, phase: str, frequency: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from src.errors import InputError, one_line
 from src.export.artifact import Arrays, description_of
 from src.export.inference import HarmonicFiles, Steps, Tacotron2Files, WaveGlowFiles, load_files
+from src.models.harmonic.windows import Window
 
 try:
     import onnxruntime
@@ -108,8 +109,9 @@ class OnnxHarmonic(HarmonicFiles):
     def __init__(self, folder: str | Path):
         (self.net,), _, self.config = load_files(Path(folder), ("harmonic",), "onnx", _open, {})
 
-    def sound(self, mel: np.ndarray, noise: np.ndarray, start: np.ndarray) -> np.ndarray:
-        return self.net({"mel": mel, "noise": noise, "start": start})["audio"]
+    def window(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        found = self.net(window._asdict())
+        return found["audio"], found["phase"]
 
 
 def onnx_vocoder(folder: str | Path) -> OnnxWaveGlow | OnnxHarmonic:

@@ -6,6 +6,8 @@ from the mel. Another one predicts two magnitudes for each frame and bin: of the
 of the noise's filter. Both are relative to the mel, spread over the bins.
 """
 
+from collections.abc import Sequence
+
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
@@ -16,10 +18,11 @@ from src.errors import InputError
 from src.models.harmonic.inference import HarmonicInference
 from src.models.harmonic.source import PulseTrain
 from src.models.harmonic.spectra import Spectra, Spectrum, hann, minimum_phase_matrix, spread_matrix
+from src.models.harmonic.windows import HarmonicStream, given_noise, speak_whole
 from src.models.inputs import check_inputs
 from src.models.layers import Conv1d, Linear
 from src.models.ops import add_bias, matmul
-from src.models.sampling import item_seed, noise_and_phase
+from src.models.sampling import Seed, drawn_noise, item_seed
 
 LOUDEST = 6.0  # log magnitude of a filter, so that its exponential stays finite
 QUIETEST_NOISE = 1.5  # nats below the mel, at which a fresh network's noise begins
@@ -125,7 +128,9 @@ class HarmonicVocoder(nn.Cell):
             real * pulses[1] + imaginary * pulses[0] + hiss_gain * hiss[1],
         )
 
-    def infer(self, mel: Tensor, sigma: float | None = None, noise: Tensor | None = None, seed: int = 0) -> Tensor:
+    def infer(
+        self, mel: Tensor, sigma: float | None = None, noise: Tensor | None = None, seed: int | Sequence[Seed] = 0
+    ) -> Tensor:
         """Turn a mel spectrogram into audio, by the network's own pitch.
 
         Args:
@@ -133,6 +138,7 @@ class HarmonicVocoder(nn.Cell):
             sigma: standard deviation of the noise; by default 1.
             noise: standard normal (B, F * hop_length). By default each item has a stream of its own, drawn from `seed`
                 (see `src.models.sampling.item_seed`).
+            seed: one for the batch, or one per item.
 
         Returns:
             float32 (B, F * hop_length).
@@ -142,16 +148,35 @@ class HarmonicVocoder(nn.Cell):
                 finite; noise of another shape.
         """
         mel = mel.asnumpy() if isinstance(mel, Tensor) else np.asarray(mel)
-        sigma = 1.0 if sigma is None else sigma
-        check_inputs(mel, sigma, self.config.audio.n_mels)
-        n_samples = mel.shape[2] * self.hop_length
-        drawn, starts = noise_and_phase([item_seed(seed, item) for item in range(len(mel))], n_samples)
+        check_inputs(mel, 1.0 if sigma is None else sigma, self.config.audio.n_mels)
         if noise is not None:
-            drawn = noise.asnumpy() if isinstance(noise, Tensor) else np.asarray(noise)
-            if drawn.shape != (len(mel), n_samples):
-                raise InputError(f"the noise has shape {list(drawn.shape)}; expected {[len(mel), n_samples]}")
+            noise = noise.asnumpy() if isinstance(noise, Tensor) else np.asarray(noise)
+            expected = len(mel), mel.shape[2] * self.hop_length
+            if noise.shape != expected:
+                raise InputError(f"the noise has shape {list(noise.shape)}; expected {list(expected)}")
+        wavs = []
+        for item, one in enumerate(mel):
+            own = item_seed(seed, item) if isinstance(seed, int | np.integer) else seed[item]
+            stream = self.stream(sigma, own, None if noise is None else noise[item])
+            wavs.append(speak_whole(stream, one))
+        return Tensor(np.stack(wavs))
+
+    def stream(
+        self, sigma: float | None = None, seed: Seed = (0, 0), noise: np.ndarray | None = None
+    ) -> HarmonicStream:
+        """Begin to speak a mel that comes piece by piece; the sound is that of `infer`.
+
+        Args:
+            sigma: standard deviation of the noise; by default 1.
+            seed: of noise and phase.
+            noise: standard normal [F * hop_length], of a mel of F frames, in the place of the drawn one.
+        """
         self.set_train(False)
-        return Tensor(self.synthesis(mel.astype(np.float32), drawn.astype(np.float32) * np.float32(sigma), starts))
+        sigma = np.float32(1.0 if sigma is None else sigma)
+        draw, start = drawn_noise(seed)
+        if noise is not None:
+            draw = given_noise(noise, self.hop_length)
+        return self.synthesis.stream(lambda n_samples: sigma * draw(n_samples), start)
 
     def remove_weight_norm(self) -> None:
         """Do nothing: this network has no weight norm. Programs call it on every vocoder."""

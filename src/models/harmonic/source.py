@@ -87,6 +87,10 @@ class PulseTrain(nn.Cell):
         super().__init__()
         self.sample_rate, self.hop_length = audio.sample_rate, audio.hop_length
 
+    def phase_at_frames(self, f0: Tensor, start: Tensor) -> Tensor:
+        """Phase of the pulses at the beginning of each frame, in cycles (B, T); arguments as `construct` has them."""
+        return frame_phase(f0 * (1 / self.sample_rate), start, self.hop_length)
+
     def construct(self, f0: Tensor, voiced: Tensor, start: Tensor) -> Tensor:
         """Make the pulse train.
 

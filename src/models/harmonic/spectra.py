@@ -5,6 +5,8 @@ frame and sines are odd. So a frame is folded there first: the sum of its halves
 difference by sines, which halves the work.
 """
 
+import functools
+
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
@@ -37,6 +39,7 @@ def half_basis(n_fft: int, hop_length: int, win_length: int) -> tuple[np.ndarray
     return np.pad(weight[:, None] * np.cos(angle), padding), np.pad(-weight[:, None] * np.sin(angle), padding)
 
 
+@functools.lru_cache(maxsize=8)
 def overlap_gain(n_frames: int, n_fft: int, hop_length: int, win_length: int) -> np.ndarray:
     """Reciprocal of the sum of squared windows at each of n_frames * hop_length samples, float32 [samples]."""
     square = hann(n_fft, win_length) ** 2
