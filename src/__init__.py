@@ -18,12 +18,17 @@ os.environ.setdefault("GLOG_v", "3")  # MindSpore warns about its own internals;
 
 if TYPE_CHECKING:
     from src.models.factory import create_model
+    from src.streaming.loading import load_voice
     from src.text import prepare_input_sequence
 
-__all__ = ["__version__", "create_model", "prepare_input_sequence"]
+__all__ = ["__version__", "create_model", "load_voice", "prepare_input_sequence"]
 __version__ = "0.1.0"
 
-_HOMES = {"create_model": "src.models.factory", "prepare_input_sequence": "src.text"}
+_HOMES = {
+    "create_model": "src.models.factory",
+    "load_voice": "src.streaming.loading",
+    "prepare_input_sequence": "src.text",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -106,6 +106,19 @@ def make_folder(folder: Path) -> None:
         raise InputError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
+def cache_folder() -> Path | None:
+    """Return the user's folder for what takes long to make, which may not exist yet.
+
+    The environment variable GRAPH_CACHE names it, by default `$XDG_CACHE_HOME/tacotron2-mindspore` (`~/.cache/...`).
+    None if GRAPH_CACHE is `off`.
+    """
+    named = os.environ.get("GRAPH_CACHE")
+    if named == "off":
+        return None
+    default = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "tacotron2-mindspore"
+    return Path(named) if named else default
+
+
 def sha256_of(content: bytes | Path) -> str:
     """Hexadecimal SHA-256 of bytes, or of a file's content.
 

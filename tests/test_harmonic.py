@@ -13,10 +13,11 @@ from src.audio import mel_filters, mel_spectrogram
 from src.config import load_config
 from src.config.schema import AudioConfig
 from src.errors import InputError
+from src.models.harmonic.bases import minimum_phase_matrix, overlap_gain, spread_matrix
 from src.models.harmonic.correction import MelCorrection
 from src.models.harmonic.loss import HarmonicLoss, SpectralLoss, target_spectra
 from src.models.harmonic.source import PulseTrain, frame_phase
-from src.models.harmonic.spectra import Spectra, minimum_phase_matrix, overlap_gain, spread_matrix
+from src.models.harmonic.spectra import Spectra
 from src.models.sampling import noise_and_phase
 
 AUDIO = load_config(overrides=SETTINGS).audio

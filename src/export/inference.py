@@ -61,8 +61,11 @@ class Tacotron2Files:
     config: Config
     n_steps = 1  # of the decoder, in a call
 
-    def encode(self, text: np.ndarray, text_lengths: np.ndarray) -> Arrays:
-        """Run the encoder: what each decoder step takes of it, L being as long as its longest text allows."""
+    def encode(self, text: np.ndarray, text_lengths: np.ndarray, speaker: int | None = None) -> Arrays:
+        """Run the encoder: what each decoder step takes of it, L being as long as its longest text allows.
+
+        `speaker` is a number, of a network of several; files have one voice.
+        """
         raise NotImplementedError
 
     def decode(self, frame: np.ndarray, dropout_mask: np.ndarray, state: Arrays, encoded: Arrays) -> Steps:

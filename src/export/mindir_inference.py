@@ -85,7 +85,7 @@ class MindirTacotron2(Tacotron2Files):
         self.n_symbols, self.n_steps = descriptions[0]["max_symbols"], descriptions[1]["steps"]
         self.n_frames, self.reach = descriptions[2]["frames"], descriptions[2]["reach"]
 
-    def encode(self, text: np.ndarray, text_lengths: np.ndarray) -> Arrays:
+    def encode(self, text: np.ndarray, text_lengths: np.ndarray, speaker: int | None = None) -> Arrays:
         """Run the encoder on one text, padded to as many symbols as the files take.
 
         Raises:

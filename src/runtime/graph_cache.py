@@ -7,7 +7,6 @@ compilation. So both ways work only for the first use in a process; later graphs
 import contextlib
 import hashlib
 import itertools
-import os
 import re
 import shutil
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import mindspore as ms
 
+from src.files import cache_folder
 from src.runtime.child import can_fork, run_in_child
 from src.runtime.device import jit_level
 
@@ -30,14 +30,13 @@ _uses = itertools.count()  # of MindSpore's cache in this process
 def graph_cache(key: str) -> Iterator[None]:
     """Context manager: a graph compiled inside is loaded from the user's cache, or compiled and kept there.
 
-    The cache is the folder named by the environment variable GRAPH_CACHE, by default
-    `$XDG_CACHE_HOME/tacotron2-mindspore` (`~/.cache/...`). Without effect if GRAPH_CACHE is `off`, if the folder cannot
-    be written, or if Python runs without a script.
+    The cache is in `src.files.cache_folder`. Without effect if that is turned off or cannot be written, or if Python
+    runs without a script.
 
     Args:
         key: everything that the graph depends on, other than this code, the script, MindSpore and the device.
     """
-    folder = _folder()
+    folder = cache_folder()
     aside = _make_aside(folder) if next(_uses) == 0 and folder and SCRIPT.is_file() else None
     if not aside:
         yield
@@ -80,14 +79,6 @@ def compile_aside(compile_graphs: Callable[[], None]) -> None:
             compile_graphs()
         finally:
             ms.set_context(enable_compile_cache=False)
-
-
-def _folder() -> Path | None:
-    named = os.environ.get("GRAPH_CACHE")
-    if named == "off":
-        return None
-    default = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "tacotron2-mindspore"
-    return Path(named) if named else default
 
 
 def _make_aside(folder: Path) -> Path | None:

@@ -32,7 +32,6 @@ from src.export.parts import (
     text_specs,
 )
 from src.models.harmonic.model import HarmonicVocoder
-from src.models.harmonic.windows import Window
 from src.models.sampling import latents, noise_and_phase, prenet_dropout_mask
 from src.models.tacotron2.model import Tacotron2
 from src.models.waveglow.model import WaveGlow
@@ -126,7 +125,8 @@ def harmonic_artifacts(reference: HarmonicVocoder) -> list[Artifact]:
     start = TensorSpec("float32", ("batch", 1), "phase of the pulses at the frame `anchor`, from 0 to 1")
     inputs = {"mel": mel, "noise": noise, "start": start, "anchor": TensorSpec("int32", (1,), "a frame, from 0")}
     outputs = {
-        "audio": noise._replace(meaning=f"{audio.hop_length} samples for each frame"),
+        "audio": noise._replace(meaning=f"{audio.hop_length} samples for each frame, before the correction to the mel"),
+        "bands": mel._replace(meaning="natural logarithms of magnitudes, for the correction"),
         "phase": TensorSpec("float32", ("batch", "frames"), "phase of the pulses at each frame"),
     }
     random = np.random.default_rng(0)
@@ -138,8 +138,10 @@ def harmonic_artifacts(reference: HarmonicVocoder) -> list[Artifact]:
 
     def sound(*tensors: Tensor) -> tuple[Tensor, ...]:
         *arrays, anchor = (tensor.asnumpy() for tensor in tensors)
-        items = zip(*(array[:, None] for array in arrays), strict=True)
-        found = [reference.synthesis.window(Window(*item, anchor)) for item in items]
+        found = []
+        for item in zip(*(array[:, None] for array in arrays), strict=True):
+            wave, bands, phase = reference.synthesis.graph(*(Tensor(array) for array in (*item, anchor)))
+            found.append((wave.asnumpy(), bands.asnumpy().T[None], phase.asnumpy()))
         return tuple(Tensor(np.concatenate(parts)) for parts in zip(*found, strict=True))
 
     reference.set_train(False)

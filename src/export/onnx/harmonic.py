@@ -5,17 +5,19 @@ Transforms are convolutions with the whole basis, and phases are summed in float
 
 import numpy as np
 
-from src.audio import mel_filters
 from src.config import AudioConfig
 from src.export.onnx.graph_builder import Graph, TensorProto
-from src.models.harmonic.correction import LARGEST_GAIN
+from src.models.harmonic.bases import SMALLEST_WEIGHT, hann, minimum_phase_matrix, spread_matrix
 from src.models.harmonic.model import LOUDEST, QUIETEST_NOISE, ConvStack, HarmonicVocoder, source_level
 from src.models.harmonic.source import CLOSEST, interpolation
-from src.models.harmonic.spectra import SMALLEST_WEIGHT, hann, minimum_phase_matrix, spread_matrix
 
 
 def harmonic(graph: Graph, net: HarmonicVocoder) -> dict[str, str]:
-    """mel (B, n_mels, T), noise (B, T * hop_length), start (B, 1), anchor (1,) -> audio (B, T * hop_length), phase."""
+    """mel (B, n_mels, T), noise (B, T * hop_length), start (B, 1), anchor (1,) -> audio, bands, phase.
+
+    The audio (B, T * hop_length) is not corrected yet; bands (B, n_mels, T) are the logarithms of magnitudes to which
+    `src.models.harmonic.correction` corrects it.
+    """
     audio, model = net.config.audio, net.config.model
     fourier = Transform(graph, audio)
     frames = normalised(graph, "mel", net)
@@ -50,7 +52,7 @@ def harmonic(graph: Graph, net: HarmonicVocoder) -> dict[str, str]:
     ):
         voice = graph(operator, graph("Mul", *first), graph("Mul", *second))
         parts.append(graph("Add", voice, graph("Mul", hiss_gain, noise)))
-    return {"audio": corrected(graph, fourier, fourier.inverse(parts), wanted, net), "phase": pulse_phase}
+    return {"audio": fourier.inverse(parts), "bands": wanted, "phase": pulse_phase}
 
 
 class Transform:
@@ -170,24 +172,3 @@ def pulses(graph: Graph, phase: str, frequency: str) -> str:
     last = sine(graph("Mul", graph("Add", whole, one), phase), "Cos")
     total = graph("Add", total, graph("Mul", graph("Sub", count, whole), last))
     return graph("Mul", total, graph("Sqrt", graph("Div", graph.constant(2.0), count)))
-
-
-def corrected(graph: Graph, fourier: Transform, wave: str, wanted: str, net: HarmonicVocoder) -> str:
-    """`src.models.harmonic.correction.MelCorrection`: a waveform and log magnitudes of bands (B, n_mels, T)."""
-    audio, model = net.config.audio, net.config.model
-    to_mel, spread = graph.constant(mel_filters(audio)), graph.constant(spread_matrix(audio).T)
-    floor, largest = graph.constant(np.float32(audio.mel_floor)), np.float32(LARGEST_GAIN)
-    low, high, momentum = graph.constant(-largest), graph.constant(largest), np.float32(model.correction_momentum)
-    more, less = graph.constant(1 + momentum), graph.constant(momentum)
-    spectrum = before = fourier.forward(wave)
-    for _ in range(model.mel_corrections):
-        magnitude = graph("Sqrt", graph("Add", *(graph("Mul", part, part) for part in spectrum)))
-        mel = graph("Max", graph("MatMul", to_mel, magnitude), floor)
-        lacking = graph("Clip", graph("Sub", wanted, graph("Log", mel)), low, high)
-        gain = graph("Exp", graph("MatMul", spread, lacking))
-        wave = fourier.inverse([graph("Mul", part, gain) for part in spectrum])
-        found = fourier.forward(wave)
-        pairs = zip(found, before, strict=True)
-        spectrum = [graph("Sub", graph("Mul", new, more), graph("Mul", old, less)) for new, old in pairs]
-        before = found
-    return wave

@@ -1,6 +1,7 @@
 """Speech from the ONNX files of export.py, with numpy and onnxruntime, without MindSpore."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from src.errors import InputError, one_line
 from src.export.artifact import Arrays, description_of
 from src.export.inference import HarmonicFiles, Steps, Tacotron2Files, WaveGlowFiles, load_files
+from src.models.harmonic.correction import MelCorrection
 from src.models.harmonic.windows import Window
 
 try:
@@ -32,8 +34,10 @@ class OnnxFile:
         InputError: the content is no model, or one that does not compute with what it is given.
     """
 
-    def __init__(self, content: bytes, where: str = "the ONNX file"):
+    def __init__(self, content: bytes, where: str = "the ONNX file", threads: int = 0):
+        """Load a model; `threads` compute at once, 0: as many as there are cores."""
         options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
         options.log_severity_level = 4
         self.where = where
         with self._explained():
@@ -55,8 +59,8 @@ class OnnxFile:
             raise InputError(f"{self.where}: is not what export.py wrote ({reason}); export again") from error
 
 
-def _open(path: Path, content: bytes, description: dict[str, Any]) -> OnnxFile:
-    file = OnnxFile(content, str(path))
+def _open(path: Path, content: bytes, description: dict[str, Any], threads: int = 0) -> OnnxFile:
+    file = OnnxFile(content, str(path), threads)
     if [file.inputs, file.outputs] != [names_in(description.get(key)) for key in ("inputs", "outputs")]:
         raise InputError(f"{path}: has other inputs or outputs than {description_of(path).name} says; export again")
     return file
@@ -75,13 +79,13 @@ class OnnxTacotron2(Tacotron2Files):
         InputError: files that are missing, damaged or of different exports; overrides of keys that the files fix.
     """
 
-    def __init__(self, folder: str | Path, overrides: dict[str, Any] | None = None):
-        names = "encoder", "decoder_step", "postnet"
+    def __init__(self, folder: str | Path, overrides: dict[str, Any] | None = None, threads: int = 0):
+        names, opened = ("encoder", "decoder_step", "postnet"), functools.partial(_open, threads=threads)
         (self.encoder, self.step, self.postnet), _, self.config = load_files(
-            Path(folder), names, "onnx", _open, overrides or {}
+            Path(folder), names, "onnx", opened, overrides or {}
         )
 
-    def encode(self, text: np.ndarray, text_lengths: np.ndarray) -> Arrays:
+    def encode(self, text: np.ndarray, text_lengths: np.ndarray, speaker: int | None = None) -> Arrays:
         return self.encoder({"text": text, "text_lengths": text_lengths})
 
     def decode(self, frame: np.ndarray, dropout_mask: np.ndarray, state: Arrays, encoded: Arrays) -> Steps:
@@ -96,24 +100,28 @@ class OnnxTacotron2(Tacotron2Files):
 class OnnxWaveGlow(WaveGlowFiles):
     """WaveGlow from its file in a folder, for any batch and length."""
 
-    def __init__(self, folder: str | Path):
-        (self.net,), _, self.config = load_files(Path(folder), ("waveglow",), "onnx", _open, {})
+    def __init__(self, folder: str | Path, threads: int = 0):
+        opened = functools.partial(_open, threads=threads)
+        (self.net,), _, self.config = load_files(Path(folder), ("waveglow",), "onnx", opened, {})
 
     def sound(self, mel: np.ndarray, noise: np.ndarray) -> np.ndarray:
         return self.net({"mel": mel, "noise": noise})["audio"]
 
 
 class OnnxHarmonic(HarmonicFiles):
-    """The harmonic vocoder from its file in a folder, for any batch and length."""
+    """The harmonic vocoder from its file in a folder, for any length."""
 
-    def __init__(self, folder: str | Path):
-        (self.net,), _, self.config = load_files(Path(folder), ("harmonic",), "onnx", _open, {})
+    def __init__(self, folder: str | Path, threads: int = 0):
+        opened = functools.partial(_open, threads=threads)
+        (self.net,), _, self.config = load_files(Path(folder), ("harmonic",), "onnx", opened, {})
+        self.correction = MelCorrection(self.config)
 
     def window(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         found = self.net(window._asdict())
-        return found["audio"], found["phase"]
+        return self.correction(found["audio"][0], found["bands"][0].T)[None], found["phase"]
 
 
-def onnx_vocoder(folder: str | Path) -> OnnxWaveGlow | OnnxHarmonic:
+def onnx_vocoder(folder: str | Path, threads: int = 0) -> OnnxWaveGlow | OnnxHarmonic:
     """Load the vocoder whose file is in a folder: harmonic.onnx, or waveglow.onnx."""
-    return OnnxHarmonic(folder) if (Path(folder) / "harmonic.onnx").exists() else OnnxWaveGlow(folder)
+    kind = OnnxHarmonic if (Path(folder) / "harmonic.onnx").exists() else OnnxWaveGlow
+    return kind(folder, threads)

@@ -5,10 +5,11 @@ Fast transforms take less than half of the time of products in a graph on a CPU,
 
 import numpy as np
 import scipy
+import threadpoolctl
 
 from src.audio import mel_filters
 from src.config import Config
-from src.models.harmonic.spectra import hann, overlap_gain, spread_matrix
+from src.models.harmonic.bases import hann, overlap_gain, spread_matrix
 
 LARGEST_GAIN = 3.0  # nats, of a band in one step
 
@@ -24,6 +25,8 @@ class MelCorrection:
     """
 
     def __init__(self, config: Config):
+        # These products are too small for several threads, which would only keep other work from the cores.
+        threadpoolctl.threadpool_limits(1, "blas")
         audio = config.audio
         self.n_fft, self.hop_length, self.win_length = audio.n_fft, audio.hop_length, audio.win_length
         self.floor = np.float32(audio.mel_floor)
@@ -42,21 +45,28 @@ class MelCorrection:
         Returns:
             float32 (T * hop_length,).
         """
-        spectrum = before = self.transform(audio)
+        before = self.transform(audio)
+        spectrum = before.copy()
         weight = overlap_gain(len(spectrum), self.n_fft, self.hop_length, self.win_length)
         for _ in range(self.n_steps):
-            mel = np.maximum(np.abs(spectrum) @ self.to_mel, self.floor)
-            lacking = np.clip(wanted - np.log(mel), -LARGEST_GAIN, LARGEST_GAIN)
-            audio = self.inverse(spectrum * np.exp(lacking @ self.spread), weight)
+            mel = np.abs(spectrum) @ self.to_mel
+            lacking = wanted - np.log(np.maximum(mel, self.floor, out=mel), out=mel)
+            gain = np.clip(lacking, -LARGEST_GAIN, LARGEST_GAIN, out=lacking) @ self.spread
+            spectrum *= np.exp(gain, out=gain)
+            audio = self.inverse(spectrum, weight)
             found = self.transform(audio)
-            spectrum, before = found + self.momentum * (found - before), found
+            spectrum = found - before
+            spectrum *= self.momentum
+            spectrum += found
+            before = found
         return audio
 
     def transform(self, audio: np.ndarray) -> np.ndarray:
         """STFT complex64 (T, bins) of float32 (T * hop_length,)."""
-        padded = np.pad(audio, (self.n_fft // 2, self.n_fft // 2 - self.hop_length))
+        padded = np.zeros(len(audio) + self.n_fft - self.hop_length, np.float32)
+        padded[self.n_fft // 2 :][: len(audio)] = audio
         frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft)[:: self.hop_length]
-        return scipy.fft.rfft(frames * self.window)
+        return scipy.fft.rfft(frames * self.window, overwrite_x=True)
 
     def inverse(self, spectrum: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """The waveform float32 (T * hop_length,) whose STFT is nearest to complex64 (T, bins).
@@ -64,15 +74,18 @@ class MelCorrection:
         Args:
             weight: `overlap_gain` of T frames.
         """
-        return self._overlapping(scipy.fft.irfft(spectrum, self.n_fft) * self.window) * weight
+        frames = scipy.fft.irfft(spectrum, self.n_fft, overwrite_x=True)
+        frames *= self.window
+        return self._overlapping(frames) * weight
 
     def _overlapping(self, frames: np.ndarray) -> np.ndarray:
         """Add up frames (T, n_fft), a hop apart, and cut T * hop_length samples from the middle of the first one on."""
-        n_blocks = -(-self.n_fft // self.hop_length) + 1  # one more, so that T hops lie behind the first half frame
-        blocks = np.pad(frames, ((0, 0), (0, n_blocks * self.hop_length - self.n_fft)))
-        blocks = blocks.reshape(len(frames), n_blocks, self.hop_length)
-        total = np.zeros((len(frames) + n_blocks, self.hop_length), np.float32)
+        n_frames, n_blocks = len(frames), -(-self.n_fft // self.hop_length)
+        if lacking := n_blocks * self.hop_length - self.n_fft:
+            frames = np.pad(frames, ((0, 0), (0, lacking)))
+        blocks = frames.reshape(n_frames, n_blocks, self.hop_length)
+        total = np.zeros((n_frames + n_blocks, self.hop_length), np.float32)
         for i in range(n_blocks):
-            total[i : i + len(frames)] += blocks[:, i]
+            total[i : i + n_frames] += blocks[:, i]
         begin = self.n_fft // 2
-        return total.reshape(-1)[begin : begin + len(frames) * self.hop_length]
+        return total.reshape(-1)[begin : begin + n_frames * self.hop_length]

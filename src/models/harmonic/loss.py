@@ -5,7 +5,8 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.config import AudioConfig
-from src.models.harmonic.spectra import Fourier, Spectrum, hann
+from src.models.harmonic.bases import hann
+from src.models.harmonic.spectra import Fourier, Spectrum
 
 FLOOR = 1e-7  # power added before the logarithm: about that of the rounding of 16-bit samples
 

@@ -15,9 +15,10 @@ from mindspore import Parameter, Tensor, nn, ops
 from src.audio import mel_filters
 from src.config import AudioConfig, Config
 from src.errors import InputError
+from src.models.harmonic.bases import hann, minimum_phase_matrix, spread_matrix
 from src.models.harmonic.inference import HarmonicInference
 from src.models.harmonic.source import PulseTrain
-from src.models.harmonic.spectra import Spectra, Spectrum, hann, minimum_phase_matrix, spread_matrix
+from src.models.harmonic.spectra import Spectra, Spectrum
 from src.models.harmonic.windows import HarmonicStream, given_noise, speak_whole
 from src.models.inputs import check_inputs
 from src.models.layers import Conv1d, Linear

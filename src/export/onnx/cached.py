@@ -1,0 +1,85 @@
+"""ONNX files of a checkpoint, written once and kept in the user's cache, for speech on CPUs without MindSpore."""
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from src.errors import InputError
+from src.files import cache_folder, sha256_of
+
+KEPT = 8  # checkpoints, of up to 110 MB each; the least recently used are deleted
+ROOT = Path(__file__).resolve().parents[3]
+WRITES = "export.py", "src/export", "src/models", "src/checkpoint", "src/config"  # what the files depend on
+
+
+def runs_onnx() -> bool:
+    """Return whether onnxruntime and onnx are installed, and DEVICE_TARGET names no accelerator."""
+    installed = all(importlib.util.find_spec(name) for name in ("onnxruntime", "onnx"))
+    return installed and os.environ.get("DEVICE_TARGET", "CPU") == "CPU"
+
+
+def onnx_files(checkpoint: Path) -> Path:
+    """Return a folder with the ONNX files of a checkpoint; they are written if they are not in the cache.
+
+    A process of its own writes them, so that this one need not load MindSpore.
+
+    Raises:
+        InputError: the checkpoint cannot be used, or the cache cannot be written.
+    """
+    facts = sha256_of(checkpoint) + _code_sha256()
+    root = cache_folder() or Path(tempfile.gettempdir()) / "tacotron2-mindspore"
+    folder = root / f"onnx-{hashlib.sha256(facts.encode()).hexdigest()[:32]}"
+    if not folder.is_dir():
+        _write(checkpoint, folder)
+    with contextlib.suppress(OSError):
+        folder.touch()
+        ours = sorted(root.glob("onnx-*"), key=lambda path: path.stat().st_mtime)
+        for old in ours[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def _write(checkpoint: Path, folder: Path) -> None:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".new"))
+    except OSError as error:
+        raise InputError(f"{folder.parent}: cannot be written ({error.strerror}); GRAPH_CACHE names another") from error
+    try:
+        command = [
+            sys.executable,
+            ROOT / "export.py",
+            "--checkpoint",
+            checkpoint,
+            "--file_format",
+            "ONNX",
+            "--no-verify",
+        ]
+        environment = os.environ | {"DEVICE_TARGET": "CPU"}
+        done = subprocess.run(
+            [*map(str, command), "--output_dir", str(aside)],
+            capture_output=True,
+            check=False,
+            text=True,
+            env=environment,
+        )
+        if done.returncode:
+            reason = (done.stderr.strip() or "no message").splitlines()[-1].removeprefix("error: ")
+            raise InputError(reason)
+        with contextlib.suppress(OSError):  # another process was faster
+            aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _code_sha256() -> str:
+    files = [
+        file for name in WRITES for file in ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))
+    ]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()

@@ -1,0 +1,114 @@
+"""Loading a voice: which networks speak, and by which runtime."""
+
+import functools
+import os
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from src.audio import griffin_lim
+from src.errors import InputError
+from src.export.onnx.cached import onnx_files, runs_onnx
+from src.hub.card import choose_shipped
+from src.streaming.voice import BLOCK, VocoderStream, Voice, WholeMel
+from src.synthesis.vocoder import check_signature, neural_vocoder
+
+Runtime = Literal["auto", "onnx", "mindspore"]
+WARMING_TEXTS = ("This is the first sentence, which nobody will hear.",)
+
+
+def load_voice(
+    checkpoint: str | Path | None = None,
+    waveglow_checkpoint: str | Path | None = None,
+    vocoder: str | None = None,
+    batch_size: int = 4,
+    warm: bool = True,
+    report: Callable[[str], None] = lambda stage: None,
+    runtime: Runtime = "auto",
+) -> Voice:
+    """Load a voice.
+
+    Args:
+        checkpoint: of the acoustic network, by default the voice that ships, with the vocoder that ships.
+        waveglow_checkpoint: of a vocoder of any kind.
+        vocoder: "griffinlim", or the name of the network in `waveglow_checkpoint`; by default that network, or
+            Griffin-Lim if there is none.
+        batch_size: sentences that are spoken at once; further ones wait.
+        warm: speak a sentence first, so that no later one waits for a graph to be compiled.
+        report: called with what is being done.
+        runtime: "onnx": ONNX Runtime, on CPUs, with files written at the first use of a checkpoint and kept in the
+            cache; "mindspore"; "auto": the former where it is installed, DEVICE_TARGET names no accelerator, and the
+            network has one voice.
+
+    Raises:
+        InputError: a checkpoint cannot be used, or the two do not fit each other.
+    """
+    chosen = Namespace(checkpoint=checkpoint, waveglow_checkpoint=waveglow_checkpoint, vocoder=vocoder)
+    choose_shipped(chosen)
+    path, vocoder_path = Path(chosen.checkpoint), chosen.waveglow_checkpoint and Path(chosen.waveglow_checkpoint)
+    if vocoder not in (None, "griffinlim") and not vocoder_path:
+        raise InputError(f"vocoder {vocoder} needs its checkpoint")
+    if vocoder == "griffinlim":
+        vocoder_path = None
+    voice = None
+    if runtime == "onnx" or (runtime == "auto" and runs_onnx()):
+        voice = _by_onnx(path, vocoder_path, vocoder, batch_size, report)
+    if voice is None or (voice.config.model.n_speakers > 1 and runtime == "auto"):
+        voice = _by_mindspore(path, vocoder_path, vocoder, batch_size, report)
+    if warm:
+        report("warming up")
+        for text in WARMING_TEXTS:
+            voice.speak(text)
+    report("ready")
+    return voice
+
+
+def _by_onnx(
+    path: Path, vocoder_path: Path | None, name: str | None, batch_size: int, report: Callable[[str], None]
+) -> Voice:
+    from src.export.onnx.inference import OnnxTacotron2, onnx_vocoder  # noqa: PLC0415  (an extra package)
+
+    report(f"preparing {path.name}")
+    net = OnnxTacotron2(onnx_files(path), threads=1)
+    if not vocoder_path:
+        return Voice(net, _griffin_lim(net), batch_size, os.cpu_count() or 1)
+    report(f"preparing {vocoder_path.name}")
+    vocoder = onnx_vocoder(onnx_files(vocoder_path), threads=1)
+    _check(vocoder_path, vocoder, name, path, net)
+    return Voice(net, _streams(vocoder), batch_size, os.cpu_count() or 1)
+
+
+def _by_mindspore(
+    path: Path, vocoder_path: Path | None, name: str | None, batch_size: int, report: Callable[[str], None]
+) -> Voice:
+    from src import create_model, runtime  # noqa: PLC0415  (takes seconds)
+    from src.streaming.graphs import Tacotron2Graphs  # noqa: PLC0415
+
+    report(f"loading {path.name}")
+    runtime.setup()
+    acoustic = create_model(checkpoint=path)
+    net = Tacotron2Graphs(acoustic, BLOCK)
+    speakers = acoustic.config.data.speakers
+    if not vocoder_path:
+        return Voice(net, _griffin_lim(net), batch_size, 0, speakers)
+    vocoder = create_model(checkpoint=vocoder_path)
+    _check(vocoder_path, vocoder, name, path, net)
+    return Voice(net, _streams(vocoder), batch_size, 0, speakers)
+
+
+def _check(vocoder_path: Path, vocoder: object, name: str | None, path: Path, net: object) -> None:
+    if name not in (None, vocoder.config.model.name):
+        raise InputError(f"{vocoder_path}: is a {vocoder.config.model.name}, not a {name}")
+    check_signature(vocoder_path, vocoder.config.audio, path, net.config.audio)
+
+
+def _griffin_lim(net: object) -> Callable[[int], VocoderStream]:
+    return lambda seed: WholeMel(functools.partial(griffin_lim, audio=net.config.audio, seed=seed))
+
+
+def _streams(vocoder: object) -> Callable[[int], VocoderStream]:
+    """A vocoder's streams by the seed of a text; the whole mel at once if it has none."""
+    if hasattr(vocoder, "stream"):
+        return lambda seed: vocoder.stream(seed=(seed, 0))
+    return lambda seed: WholeMel(neural_vocoder(vocoder, seed=seed))

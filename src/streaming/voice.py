@@ -1,0 +1,322 @@
+"""A voice that many threads may speak with: whole texts, or chunks of sound while the text is still being spoken.
+
+One thread of the voice runs the acoustic network for all texts at once, sentence by sentence. The vocoder follows, in
+threads of its own where the runtime allows several.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from src.audio import limit_peaks, silent_mel
+from src.config import Config
+from src.errors import InputError, diverged, quote
+from src.export.inference import Tacotron2Files
+from src.models.sampling import item_seed
+from src.streaming.batch import Sentence, SpeechBatch, Steps
+from src.streaming.refining import MelRefiner
+from src.text import encode_texts, speakable_sentences
+
+BLOCK = 10  # decoder steps between which sentences join and leave
+MOST_AHEAD = 30.0  # seconds of sound that nobody has taken yet; then a text waits
+
+
+class Part(NamedTuple):
+    """A piece of speech."""
+
+    wav: np.ndarray  # float32 [samples], possibly none
+    mel: np.ndarray  # float32 [n_mels, frames], new since the last part
+    alignment: np.ndarray  # float32 [steps, symbols], likewise
+    sentence: int  # of the text, from 0
+    symbols: list[str]  # that the network reads
+    stop_reason: str | None  # when the sentence has ended: "gate", "attention" or "max_decoder_steps"
+
+
+class VocoderStream(Protocol):
+    """A vocoder at work on one sentence."""
+
+    def push(self, mel: np.ndarray) -> np.ndarray:
+        """Take the next frames [n_mels, n]. Returns the samples that are ready, float32."""
+
+    def finish(self) -> np.ndarray:
+        """End the sentence. Returns the samples that are left."""
+
+
+class WholeMel:
+    """The `VocoderStream` of a vocoder that needs the whole mel of a sentence."""
+
+    def __init__(self, vocoder: Callable[[np.ndarray], np.ndarray]):
+        self.vocoder, self.pieces = vocoder, []
+
+    def push(self, mel: np.ndarray) -> np.ndarray:
+        """Keep the frames."""
+        self.pieces.append(mel)
+        return np.zeros(0, np.float32)
+
+    def finish(self) -> np.ndarray:
+        """Speak all frames."""
+        return self.vocoder(np.concatenate(self.pieces, 1))
+
+
+class _Request:
+    """A text on its way."""
+
+    def __init__(self, texts: list[str], seed: int, speaker: int | None, config: Config):
+        self.texts, self.seed, self.speaker, self.config = texts, seed, speaker, config
+        self.ids, self.lengths = encode_texts(texts, config)
+        self.parts: queue.SimpleQueue[Part | BaseException | None] = queue.SimpleQueue()
+        self.next = 0  # sentence
+        self.cancelled = False
+        self.lock = threading.Lock()
+        self.ahead = 0  # samples that nobody has taken yet
+        self.jobs: list[Callable[[], None]] = []  # of the vocoder, in order; the first one runs
+        self.sentence: Sentence | None = None  # in the batch
+        self.refiner: MelRefiner | None = None
+        self.vocoder: VocoderStream | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Return whether a sentence may join the batch."""
+        is_ahead = self.ahead > MOST_AHEAD * self.config.audio.sample_rate
+        return self.sentence is None and self.next < len(self.texts) and not is_ahead
+
+    def symbols(self, sentence: int) -> list[str]:
+        table = self.config.text.symbols
+        return [table[symbol] for symbol in self.ids[sentence, : self.lengths[sentence]]]
+
+
+class Voice:
+    """An acoustic network and a vocoder. Use it from any thread, and `close` it at the end, or use `with`.
+
+    Args:
+        net: the acoustic network in parts.
+        vocoder: begins the vocoder for a sentence, from the seed of the text.
+        n_places: sentences that are spoken at once; further texts wait.
+        vocoder_threads: threads of the vocoder; 0 runs it in the thread of the network.
+        speakers: number of each voice by its name, of several.
+    """
+
+    def __init__(
+        self,
+        net: Tacotron2Files,
+        vocoder: Callable[[int], VocoderStream],
+        n_places: int = 4,
+        vocoder_threads: int = 0,
+        speakers: list[str] | None = None,
+    ):
+        self.config, self.vocoder = net.config, vocoder
+        self.sample_rate = net.config.audio.sample_rate
+        self.speakers = speakers or []
+        self._net, self._batch = net, SpeechBatch(net, n_places, BLOCK)
+        self._pool = ThreadPoolExecutor(vocoder_threads, "vocoder") if vocoder_threads else None
+        self._requests: list[_Request] = []
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="voice", daemon=True)
+        self._thread.start()
+
+    def speak(self, text: str, seed: int = 0, speaker: str | int | None = None) -> tuple[np.ndarray, int]:
+        """Speak a text.
+
+        Args:
+            text: any number of sentences.
+            seed: of the prenet's dropout and of the vocoder; the same seed gives the same sound.
+            speaker: name or number of the voice, of several.
+
+        Returns:
+            The waveform, float32 [samples] within [-1, 1], and its sample rate in Hz.
+
+        Raises:
+            InputError: nothing of the text can be spoken, there is no such speaker, or the network's output is not
+                finite.
+        """
+        return np.concatenate(list(self.stream(text, seed, speaker))), self.sample_rate
+
+    def stream(self, text: str, seed: int = 0, speaker: str | int | None = None) -> Iterator[np.ndarray]:
+        """Speak a text in chunks, float32 [samples], which joined are what `speak` returns; arguments as there.
+
+        Closing the iterator ends the work on the text.
+        """
+        for part in self.stream_parts(text, seed, speaker):
+            if len(part.wav):
+                yield part.wav
+
+    def stream_parts(self, text: str, seed: int = 0, speaker: str | int | None = None) -> Iterator[Part]:
+        """Speak a text as `stream` does, in chunks with their mel and alignment."""
+        pieces = speakable_sentences(text, self.config.text)
+        if not pieces:
+            raise InputError(f"nothing of {quote(text)} can be spoken")
+        request = _Request(pieces, seed, self._speaker(speaker), self.config)
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the voice is closed")
+            self._requests.append(request)
+            self._changed.notify()
+        try:
+            while (part := request.parts.get()) is not None:
+                if isinstance(part, BaseException):
+                    raise part
+                with request.lock:
+                    request.ahead -= len(part.wav)
+                if request.next < len(request.texts):
+                    with self._changed:
+                        self._changed.notify()
+                yield part
+        finally:
+            request.cancelled = True
+            with self._changed:
+                self._changed.notify()
+
+    def close(self) -> None:
+        """End the threads; texts that are being spoken end with an error."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+        if self._pool:
+            self._pool.shutdown()
+
+    def __enter__(self) -> "Voice":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _speaker(self, speaker: str | int | None) -> int | None:
+        if speaker is None:
+            return None
+        n_speakers = self.config.model.n_speakers
+        if n_speakers == 1:
+            raise InputError(f"speaker {quote(str(speaker))}: this network has one voice only")
+        if speaker in self.speakers:
+            return self.speakers.index(speaker)
+        if str(speaker).isdecimal() and int(speaker) < n_speakers:
+            return int(speaker)
+        raise InputError(f"speaker {quote(str(speaker))}: this network has no such voice")
+
+    # What follows runs in the thread of the voice.
+
+    def _work(self) -> None:
+        try:
+            while True:
+                with self._changed:
+                    self._changed.wait_for(self._has_work)
+                    if self._closed:
+                        break
+                    requests = list(self._requests)
+                for request in requests:
+                    self._forget_if_done(request)
+                waiting = [request for request in self._requests if request.waits]
+                for request in waiting[: self._batch.n_free]:
+                    self._guard(request, self._begin, request)
+                if self._batch.n_free < self._batch.n_places:
+                    self._advance()
+            error: BaseException = RuntimeError("the voice was closed")
+        except BaseException as failure:  # not of one text: the runtime itself
+            error = failure
+        with self._changed:
+            self._closed = True
+            for request in self._requests:
+                request.parts.put(error)
+
+    def _has_work(self) -> bool:
+        return (
+            self._closed
+            or self._batch.n_free < self._batch.n_places
+            or any(request.waits or request.cancelled for request in self._requests)
+        )
+
+    def _forget_if_done(self, request: _Request) -> None:
+        if request.cancelled and request.sentence:
+            self._batch.leave(request.sentence)
+            request.sentence = None
+        if request.cancelled or (request.next == len(request.texts) and request.sentence is None):
+            with self._changed:
+                self._requests.remove(request)
+
+    def _guard(self, request: _Request, function: Callable[..., None], *arguments: object) -> None:
+        """Call a function; an error ends the request."""
+        try:
+            function(*arguments)
+        except Exception as error:
+            request.cancelled = True
+            request.parts.put(error)
+
+    def _begin(self, request: _Request) -> None:
+        number = request.next
+        request.next += 1
+        if number:
+            self._pause(request, number)
+        ids = request.ids[number, : request.lengths[number]]
+        request.refiner, request.vocoder = MelRefiner(self._net), self.vocoder(request.seed)
+        sentence = Sentence(ids, item_seed(request.seed, number), request.speaker)
+        self._batch.join(sentence)
+        request.sentence = sentence
+
+    def _pause(self, request: _Request, number: int) -> None:
+        audio = self.config.audio
+        n_frames = round(self.config.text.sentence_pause * audio.sample_rate / audio.hop_length)
+        silence, mel = np.zeros(n_frames * audio.hop_length, np.float32), silent_mel(n_frames, audio)
+        part = Part(silence, mel, np.zeros((0, request.lengths[number]), np.float32), number, [], None)
+        self._vocode(request, lambda: self._put(request, part))
+
+    def _advance(self) -> None:
+        """Run a block for all sentences, and hand on what they got."""
+        owners = {request.sentence: request for request in self._requests if request.sentence}
+        for sentence, steps in self._batch.run().items():
+            request = owners[sentence]
+            if steps.stop_reason:
+                request.sentence = None
+            self._guard(request, self._hand_on, request, request.next - 1, steps)
+
+    def _hand_on(self, request: _Request, number: int, steps: Steps) -> None:
+        if not np.isfinite(steps.mel).all():
+            raise diverged(f"the network's output for {quote(request.texts[number])} is not finite")
+        mel = request.refiner.push(steps.mel, bool(steps.stop_reason))
+        vocoder, symbols = request.vocoder, request.symbols(number)
+
+        def vocode() -> None:
+            wav = vocoder.push(mel)
+            if steps.stop_reason:
+                wav = np.concatenate((wav, vocoder.finish()))
+            if not np.isfinite(wav).all():
+                raise diverged("the vocoder's output is not finite")
+            part = Part(limit_peaks(wav), mel, steps.alignment, number, symbols, steps.stop_reason)
+            self._put(request, part)
+            if steps.stop_reason and number == len(request.texts) - 1:
+                request.parts.put(None)
+
+        self._vocode(request, vocode)
+
+    def _put(self, request: _Request, part: Part) -> None:
+        with request.lock:
+            request.ahead += len(part.wav)
+        request.parts.put(part)
+
+    def _vocode(self, request: _Request, job: Callable[[], None]) -> None:
+        """Run a job of the vocoder after the earlier ones of its request, at once or in the pool."""
+        if not self._pool:
+            job()
+            return
+        with request.lock:
+            request.jobs.append(job)
+            is_first = len(request.jobs) == 1
+        if is_first:
+            self._pool.submit(self._run_jobs, request)
+
+    def _run_jobs(self, request: _Request) -> None:
+        """Run the next job of a request in the pool, and come back for the one after it, so that all take turns."""
+        if not request.cancelled:
+            self._guard(request, request.jobs[0])
+        with request.lock:
+            request.jobs.pop(0)
+            more = bool(request.jobs)
+        if more:
+            self._pool.submit(self._run_jobs, request)
