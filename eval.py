@@ -19,26 +19,27 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -I` leaves it out
 
 from src import runtime
+from src.audio import griffin_lim
 from src.cli import CommandLine, positive, run, seed, spoken
 from src.config import network_of
 from src.errors import InputError, some_of
 from src.evaluation.copy_synthesis import add_flags_of_a_vocoder_alone, copy_synthesis, speak_mel
 from src.evaluation.metrics import find_runaways
-from src.evaluation.objective import Clip, held_out_clips, measure, table
 from src.evaluation.recognition import RECOGNISERS, Recogniser, load_recogniser
-from src.evaluation.validation import evaluate
+from src.export.onnx.cached import onnx_files, runs_onnx
 from src.files import make_folder, write_atomically, write_json
 from src.hub.card import choose_shipped
-from src.models.factory import create_model
 from src.synthesis.output import remove_results, save
 from src.synthesis.synthesis import Line, Utterance, read_lines, synthesise
 from src.synthesis.vocoder import Vocoder
 from src.synthesis.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, griffin_lim_aside, vocoder_for
 from src.text import speakable_sentences, unknown_words
 
-if TYPE_CHECKING:
-    from mindspore import nn  # at run time `src` comes first and quiets its log
+if TYPE_CHECKING:  # MindSpore takes seconds to load; where it is needed it comes after `src`, which quiets its log
+    from mindspore import nn
 
+    from src.evaluation.objective import Clip
+    from src.export.inference import Tacotron2Files
     from src.models.tacotron2.model import Tacotron2
 
 
@@ -53,15 +54,24 @@ def main() -> None:
     if arguments.metrics:
         arguments.recogniser = arguments.recogniser or "whisper"
         recogniser = load_recogniser(arguments.recogniser)
-    clips = held_out_clips(arguments.data_path, arguments.ids, arguments.clips) if arguments.metrics else []
-    runtime.setup(arguments.seed)
-    compute = griffin_lim_aside(arguments, speaks=bool(lines))  # before the network, see there
-    net, facts = _network(arguments, overrides, speaks=bool(lines) or arguments.metrics)
+    clips = []
+    if arguments.metrics:
+        from src.evaluation.objective import held_out_clips  # noqa: PLC0415
+
+        clips = held_out_clips(arguments.data_path, arguments.ids, arguments.clips)
+    by_onnx = bool(lines) and _by_onnx(arguments, overrides)
+    compute = griffin_lim
+    if by_onnx:
+        net, facts = _onnx_network(arguments, overrides)
+    else:
+        runtime.setup(arguments.seed)
+        compute = griffin_lim_aside(arguments, speaks=bool(lines))  # before the network, see there
+        net, facts = _network(arguments, overrides, speaks=bool(lines) or arguments.metrics)
     if arguments.text_file:
         lines = _with_sound(lines, net, arguments.text_file)
     vocoder = None
     if arguments.data_path is None or arguments.metrics:
-        vocoder_with_seed, names = vocoder_for(net, arguments, compute)
+        vocoder_with_seed, names = vocoder_for(net, arguments, compute, _onnx_vocoder if by_onnx else None)
         vocoder = vocoder_with_seed(arguments.seed)
         facts |= names
     make_folder(arguments.output_dir)
@@ -120,18 +130,71 @@ def command_line() -> CommandLine:
         "--output_dir", type=Path, required=True, help="folder for the results; those of an earlier run are replaced"
     )
     add_vocoder_flags(command)
+    command.add_argument(
+        "--runtime",
+        choices=["auto", "mindspore", "onnx"],
+        default="auto",
+        help="of --text and --text_file. onnx: ONNX Runtime, on a CPU, by files that are written at the first use of a "
+        "checkpoint and kept in the cache; auto (default): that where it is installed and DEVICE_TARGET names no other "
+        "device",
+    )
     command.add_argument("--seed", type=seed, default=0, help="seed of the prenet's dropout and of the vocoder")
     return command
+
+
+def _by_onnx(arguments: Namespace, overrides: dict[str, Any]) -> bool:
+    """Choose the runtime of speech.
+
+    Raises:
+        InputError: --runtime onnx where that is not possible.
+    """
+    from src.export.inference import FREE  # noqa: PLC0415
+
+    fixed = sorted(set(overrides) - FREE)
+    if arguments.runtime == "onnx" and fixed:
+        raise InputError(f"{', '.join(fixed)}: fixed in ONNX files; leave --runtime out")
+    if arguments.runtime == "auto":
+        return runs_onnx() and not fixed and arguments.speaker is None
+    return arguments.runtime == "onnx"
+
+
+def _onnx_network(arguments: Namespace, overrides: dict[str, Any]) -> tuple[Tacotron2Files, dict[str, Any]]:
+    """Load the network's ONNX files. Returns it with what the summary says of it."""
+    from src.export.onnx.inference import OnnxTacotron2  # noqa: PLC0415  (an extra package)
+
+    checkpoint = arguments.checkpoint
+    folders = onnx_files(*(path for path in (checkpoint, arguments.waveglow_checkpoint) if path))
+    if not (folders[0] / "decoder_step.onnx").exists():
+        raise _no_speech(checkpoint, next(folders[0].glob("*.onnx")).stem)
+    if arguments.speaker is not None:
+        raise InputError("--speaker: ONNX files have one voice; leave --runtime out")
+    return OnnxTacotron2(folders[0], overrides), _facts(arguments, overrides) | {"runtime": "onnx"}
+
+
+def _onnx_vocoder(checkpoint: Path) -> Any:
+    from src.export.onnx.inference import onnx_vocoder  # noqa: PLC0415  (an extra package)
+
+    return onnx_vocoder(onnx_files(checkpoint)[0])
+
+
+def _no_speech(checkpoint: Path, name: str) -> InputError:
+    return InputError(f"{checkpoint}: is a {name}, which speaks no text; it may be meant as --waveglow_checkpoint")
+
+
+def _facts(arguments: Namespace, overrides: dict[str, Any]) -> dict[str, Any]:
+    checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
+    return {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
 
 
 def _network(arguments: Namespace, overrides: dict[str, Any], speaks: bool) -> tuple[nn.Cell, dict[str, Any]]:
     """Load the network, which must read text if it `speaks`. Returns it with what the summary says of it."""
     checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
+    from src.models.factory import create_model  # noqa: PLC0415  (takes MindSpore)
+
     net = create_model(checkpoint=checkpoint, overrides=overrides)
     if speaks and network_of(net.config).kind != "acoustic":
-        name, flag = net.config.model.name, "--waveglow_checkpoint"
-        raise InputError(f"{checkpoint}: is a {name}, which speaks no text; it may be meant as {flag}")
-    facts = {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
+        raise _no_speech(checkpoint, net.config.model.name)
+    facts = _facts(arguments, overrides) | {"runtime": "mindspore"}
     if arguments.speaker is not None:
         if not speaks:
             raise InputError("--speaker chooses the voice of --text and --text_file; leave it out")
@@ -246,6 +309,8 @@ def _copy(net: nn.Cell, recording: Path, vocoder: Vocoder, output_dir: Path, fac
 
 
 def _validate(net: nn.Cell, data_path: Path, output_dir: Path) -> dict[str, Any]:
+    from src.evaluation.validation import evaluate  # noqa: PLC0415  (takes MindSpore)
+
     metrics, validation = evaluate(net, data_path, output_dir)
     print(f"{validation} over {metrics['clips']} clips, see {output_dir / 'metrics.json'} and the picture beside it")
     return metrics
@@ -259,6 +324,8 @@ def _measure(
     arguments: Namespace,
     validation: dict[str, Any],
 ) -> dict[str, Any]:
+    from src.evaluation.objective import measure, table  # noqa: PLC0415  (takes MindSpore)
+
     metrics = measure(net, clips, vocoder, recogniser, arguments.output_dir, arguments.seed)
     metrics |= {"recogniser": arguments.recogniser}
     text = table(validation | metrics)

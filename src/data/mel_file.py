@@ -1,14 +1,19 @@
 """Mel spectrograms from files: their layout and scale, checked against what a network reads."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from src.audio import mel_signature, silent_mel
 from src.config import AudioConfig, Config
-from src.data.corpus import Corpus
 from src.errors import InputError, some_of
 from src.files import read_json
+
+if TYPE_CHECKING:
+    from src.data.corpus import Corpus  # takes MindSpore
 
 TO_LN = {"ln": 1.0, "log10": float(np.log(10)), "dB": float(np.log(10)) / 20}  # factor from each scale to ln
 MANIFEST = "align.json"  # of a folder of mels; `scripts/align.py` writes it last

@@ -69,12 +69,12 @@ def _by_onnx(
 ) -> Voice:
     from src.export.onnx.inference import OnnxTacotron2, onnx_vocoder  # noqa: PLC0415  (an extra package)
 
-    report(f"preparing {path.name}")
-    net = OnnxTacotron2(onnx_files(path), threads=1)
+    report("loading, at the first time writing ONNX files")
+    folders = onnx_files(*(each for each in (path, vocoder_path) if each))
+    net = OnnxTacotron2(folders[0], threads=1)
     if not vocoder_path:
         return Voice(net, _griffin_lim(net), batch_size, os.cpu_count() or 1)
-    report(f"preparing {vocoder_path.name}")
-    vocoder = onnx_vocoder(onnx_files(vocoder_path), threads=1)
+    vocoder = onnx_vocoder(folders[1], threads=1)
     _check(vocoder_path, vocoder, name, path, net)
     return Voice(net, _streams(vocoder), batch_size, os.cpu_count() or 1)
 

@@ -1,14 +1,15 @@
 """Text to speech: lines of text -> sentences -> batches -> mel -> waveform, joined again line by line."""
 
+from __future__ import annotations
+
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from mindspore import Tensor
 from tqdm import tqdm
 
 from src.audio import silent_mel
@@ -16,12 +17,14 @@ from src.config import Config
 from src.errors import InputError, diverged, quote
 from src.files import read_text
 from src.models.sampling import Seed, item_seed
-from src.models.tacotron2.model import Tacotron2
 from src.models.tacotron2.stopping import severity
-from src.runtime.graph_cache import graph_cache
 from src.synthesis.joining import join_sentences
 from src.synthesis.vocoder import SILENT_FRAMES, Vocoder
 from src.text import encode_texts, speakable_sentences
+
+if TYPE_CHECKING:
+    from src.export.inference import Tacotron2Files
+    from src.models.tacotron2.model import Tacotron2
 
 BATCH_SIZE = 8  # sentences spoken at once, which is faster than one by one
 WINDOW = 16 * BATCH_SIZE  # sentences that are sorted by length and held in memory together
@@ -122,7 +125,7 @@ def speakable_pieces(line: Line, config: Config) -> list[str]:
 
 
 def synthesise(
-    net: Tacotron2,
+    net: Tacotron2 | Tacotron2Files,
     lines: Sequence[Line],
     vocoder: Vocoder,
     seed: int = 0,
@@ -206,8 +209,15 @@ def plan_batches(pieces: Sequence[Piece], lengths: np.ndarray, batch_size: int =
     return plan
 
 
-def compile_generate(net: Tacotron2, n_batch: int, length: int) -> None:
-    """Compile what `net.generate` runs for texts (n_batch, length), or load it from the user's cache of graphs."""
+def compile_generate(net: Tacotron2 | Tacotron2Files, n_batch: int, length: int) -> None:
+    """Compile what `net.generate` runs for texts (n_batch, length), or load it from the user's cache of graphs.
+
+    Files are not compiled.
+    """
+    if not hasattr(net, "compile_generate"):
+        return
+    from src.runtime.graph_cache import graph_cache  # noqa: PLC0415  (takes MindSpore)
+
     with graph_cache(net.generate_key(n_batch, length)):
         net.compile_generate(n_batch, length)
 
@@ -227,7 +237,7 @@ def _pad(ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def _speak(
-    net: Tacotron2,
+    net: Tacotron2 | Tacotron2Files,
     texts: list[str],
     text: np.ndarray,
     lengths: np.ndarray,
@@ -237,10 +247,10 @@ def _speak(
     """Speak a batch [B, L]. Only the first items, those of `texts`, are wanted; they share the batch's time."""
     began = time.perf_counter()
     chosen = () if set(speakers) == {None} else (speakers,)
-    speech = net.generate(Tensor(text), Tensor(lengths), seeds, *chosen)
+    speech = net.generate(text, lengths, seeds, *chosen)
     seconds = time.perf_counter() - began
     mels, frames, alignments = (
-        array.asnumpy()[: len(texts)] for array in (speech.mel, speech.mel_lengths, speech.alignments)
+        np.asarray(array)[: len(texts)] for array in (speech.mel, speech.mel_lengths, speech.alignments)
     )
     steps = frames // net.config.model.reduction_factor
     for mel, sentence in zip(mels, texts, strict=True):

@@ -15,7 +15,6 @@ from src.audio import griffin_lim, silent_mel
 from src.cli import CommandLine, amount
 from src.config import NETWORKS, AudioConfig, network_of
 from src.errors import InputError
-from src.models.factory import create_model
 from src.synthesis.vocoder import SILENT_FRAMES, Vocoder, check_signature, griffin_lim_vocoder, neural_vocoder
 
 if TYPE_CHECKING:
@@ -89,12 +88,16 @@ def griffin_lim_aside(arguments: Namespace, speaks: bool = True) -> Callable[...
 
 
 def vocoder_for(
-    net: nn.Cell, arguments: Namespace, compute: Callable[..., np.ndarray] = griffin_lim
+    net: nn.Cell,
+    arguments: Namespace,
+    compute: Callable[..., np.ndarray] = griffin_lim,
+    load: Callable[[Path], Any] | None = None,
 ) -> tuple[Callable[[int], Vocoder], dict[str, Any]]:
     """Return the vocoder for the mel spectrograms of `net`, which may be the vocoder's network in copy synthesis.
 
     Args:
         compute: the function that runs Griffin-Lim, see `griffin_lim_vocoder`.
+        load: loads the vocoder of a checkpoint; by default into MindSpore.
 
     Returns:
         A function that makes the vocoder for a seed, and the vocoder's entries of a summary.
@@ -106,7 +109,7 @@ def vocoder_for(
     path = arguments.waveglow_checkpoint
     if arguments.vocoder == "griffinlim" or not path:
         return functools.partial(griffin_lim_vocoder, net.config.audio, compute=compute), {"vocoder": "griffinlim"}
-    vocoder = net if network_of(net.config).kind == "vocoder" else create_model(checkpoint=path)
+    vocoder = net if network_of(net.config).kind == "vocoder" else (load or _network)(path)
     model = vocoder.config.model
     if network_of(vocoder.config).kind != "vocoder":
         raise InputError(f"{path}: is a {model.name}, no vocoder")
@@ -122,3 +125,9 @@ def vocoder_for(
     strength = arguments.denoiser_strength or 0.0
     names |= {"sigma": sigma, "denoiser_strength": strength}
     return functools.partial(neural_vocoder, vocoder, sigma, strength), names
+
+
+def _network(path: Path) -> nn.Cell:
+    from src.models.factory import create_model  # noqa: PLC0415  (takes MindSpore)
+
+    return create_model(checkpoint=path)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from src.errors import InputError
@@ -19,21 +20,28 @@ WRITES = "export.py", "src/export", "src/models", "src/checkpoint", "src/config"
 
 
 def runs_onnx() -> bool:
-    """Return whether onnxruntime and onnx are installed, and DEVICE_TARGET names no accelerator."""
+    """Return whether onnxruntime and onnx are installed, there is a cache, and DEVICE_TARGET names no accelerator."""
     installed = all(importlib.util.find_spec(name) for name in ("onnxruntime", "onnx"))
-    return installed and os.environ.get("DEVICE_TARGET", "CPU") == "CPU"
+    return bool(installed and cache_folder()) and os.environ.get("DEVICE_TARGET", "CPU") == "CPU"
 
 
-def onnx_files(checkpoint: Path) -> Path:
-    """Return a folder with the ONNX files of a checkpoint; they are written if they are not in the cache.
+def onnx_files(*checkpoints: Path) -> list[Path]:
+    """Return for each checkpoint a folder with its ONNX files; they are written if they are not in the cache.
 
-    A process of its own writes them, so that this one need not load MindSpore.
+    A process each writes them, all at the same time, so that this one need not load MindSpore.
 
     Raises:
-        InputError: the checkpoint cannot be used, or the cache cannot be written.
+        InputError: a checkpoint cannot be used, or the cache cannot be written.
     """
+    with ThreadPoolExecutor(len(checkpoints)) as pool:
+        return list(pool.map(_files, checkpoints))
+
+
+def _files(checkpoint: Path) -> Path:
     facts = sha256_of(checkpoint) + _code_sha256()
-    root = cache_folder() or Path(tempfile.gettempdir()) / "tacotron2-mindspore"
+    root = cache_folder()
+    if not root:
+        raise InputError("ONNX files need the cache, and GRAPH_CACHE is off")
     folder = root / f"onnx-{hashlib.sha256(facts.encode()).hexdigest()[:32]}"
     if not folder.is_dir():
         _write(checkpoint, folder)

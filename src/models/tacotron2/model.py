@@ -133,8 +133,8 @@ class Tacotron2(nn.Cell):
 
     def generate(
         self,
-        text: Tensor,
-        text_lengths: Tensor,
+        text: Tensor | np.ndarray,
+        text_lengths: Tensor | np.ndarray,
         seed: int | Sequence[Seed] = 0,
         speakers: Sequence[int | None] | None = None,
     ) -> Speech:
@@ -147,7 +147,7 @@ class Tacotron2(nn.Cell):
                 With a seed of its own, an item sounds the same in any batch.
             speakers: numbers of the speakers; `self.voice` in the place of None.
         """
-        text, text_lengths = text.asnumpy(), text_lengths.asnumpy()
+        text, text_lengths = np.asarray(text), np.asarray(text_lengths)
         n_batch, length = text.shape
         seeds = [item_seed(seed, item) for item in range(n_batch)] if isinstance(seed, int | np.integer) else seed
         dropout_mask = prenet_dropout_mask(self.config.model, seeds, self.config.model.max_decoder_steps)
