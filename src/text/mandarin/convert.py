@@ -1,7 +1,6 @@
 """A text in characters to the syllables that are spoken."""
 
 import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from src.errors import InputError, quote
@@ -10,6 +9,7 @@ from src.text.mandarin.normalise import normalise
 from src.text.mandarin.readings import UNKNOWN, Readings, read_run
 from src.text.mandarin.sandhi import Syllable, Word, apply_sandhi
 from src.text.mandarin.syllables import is_syllable
+from src.text.pronunciation import unknown_words_in
 from src.text.symbols import ARPABET
 
 _TOKEN = re.compile(
@@ -94,9 +94,8 @@ def _forced(content: str) -> list[Token]:
     for part in content.split():
         plain = part.replace("ü", "v").replace("u:", "v")
         if part in ARPABET:
-            if tokens and tokens[-1].kind == "phonemes":
-                part = f"{tokens.pop().text} {part}"
-            tokens.append(Token("phonemes", part))
+            before = f"{tokens.pop().text} " if tokens and tokens[-1].kind == "phonemes" else ""
+            tokens.append(Token("phonemes", before + part))
         elif is_syllable(plain):
             tokens.append(Token("syllable", "", Syllable("", plain[:-1], int(plain[-1]), fixed=True)))
         else:
@@ -107,7 +106,12 @@ def _forced(content: str) -> list[Token]:
     return tokens
 
 
-def unknown_characters(spoken: str, readings: Sequence[str] = ()) -> list[str]:
-    """Return the characters of a spoken text that have no reading, once each."""
-    del readings
-    return list(dict.fromkeys(token.text for token in tokens_of(spoken, {}) if token.kind == "unknown"))
+def unknown_words(spoken: str) -> list[str]:
+    """Return the characters and Latin words of a spoken text that no dictionary has, once each."""
+    found: list[str] = []
+    for token in tokens_of(spoken, {}):
+        if token.kind == "unknown":
+            found.append(token.text)
+        elif token.kind == "latin":
+            found += unknown_words_in(token.text)
+    return list(dict.fromkeys(found))

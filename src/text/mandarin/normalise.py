@@ -13,7 +13,7 @@ from src.text.mandarin.characters import CONVERT, HAN, settle_traditional
 from src.text.mandarin.packages import needed
 
 # Quotes and brackets of titles have no sound, nor has the dot within foreign names.
-SILENT = frozenset("《》〈〉「」『』【】〔〕〖〗“”‘’\"·•・〝〞_*～〜~|^＂＊＿｜＾")
+SILENT = frozenset('《》〈〉「」『』【】〔〕〖〗“”‘’"·•・〝〞_*～〜~|^＂＊＿｜＾')
 _PUNCTUATION = str.maketrans(
     {
         "。": ".", "．": ".", "｡": ".", "，": ",", "、": ",", "､": ",", "！": "!", "？": "?", "；": ";", "：": ":",
@@ -26,7 +26,9 @@ _WIDE = str.maketrans({chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0
 _KEPT = re.compile(rf"(\{{[^{{}}]*\}}|(?<=[{HAN}A-Za-z}}”’」』》）)。！？，；、…])#[1-4](?!\d))")
 _FOR_RULES = re.compile(rf"[{HAN}A-Za-z0-9 .,:;+\-/%°℃℉‰²³$¥€£#()~～]*\d[{HAN}A-Za-z0-9 .,:;+\-/%°℃℉‰²³$¥€£#()~～]*")
 _LATIN = re.compile(r"[A-Za-z][A-Za-z'&.@-]*(?: +[A-Za-z][A-Za-z'&.@-]*)*")
-_ENGLISH = re.compile(r"(?=.*(?<![A-Za-z0-9])[A-Za-z]+,? .*(?<![A-Za-z0-9])[A-Za-z]{2})[A-Za-z0-9 ,.:;!?'\"$%&@/+()#-]+", re.DOTALL)
+_ENGLISH = re.compile(
+    r"(?=.*(?<![A-Za-z0-9])[A-Za-z]+,? .*(?<![A-Za-z0-9])[A-Za-z]{2})[A-Za-z0-9 ,.:;!?'\"$%&@/+()#-]+", re.DOTALL
+)
 _DIGITS = str.maketrans("0123456789", "零一二三四五六七八九")
 _SIGNS = {
     "%": "百分号", "‰": "千分号", "+": "加", "=": "等于", "×": "乘", "÷": "除以", "±": "正负", "<": "小于", ">": "大于",

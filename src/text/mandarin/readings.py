@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from src.text.mandarin.packages import needed
-from src.text.mandarin.phrases import CHARACTERS, NEUTRAL, OWN_ER, WORDS
+from src.text.mandarin.phrases import CHARACTERS, NEUTRAL, OWN_ER, OWN_ZI, WORDS
 from src.text.mandarin.sandhi import Syllable, Word
-from src.text.mandarin.syllables import is_syllable, spell
+from src.text.mandarin.syllables import is_syllable
 
 if TYPE_CHECKING:
     import jieba
 
 UNKNOWN = ""  # the base of a character without a reading
 _NUMERALS = frozenset("零〇一二三四五六七八九十百千万亿两几数半这那各每某哪")
-_SUBJECTS = frozenset(str.split("我 你 您 他 她 它 谁 咱 我们 你们 他们 她们 它们 咱们 大家 人 就 总 还 也 都 可 必 非 又 只 不 真"))
+_SUBJECTS = frozenset(
+    str.split("我 你 您 他 她 它 谁 咱 我们 你们 他们 她们 它们 咱们 大家 人 就 总 还 也 都 可 必 非 又 只 不 真")
+)
 _DEGREES = frozenset("很太更最较挺真不好有多这那")
 _REDUPLICATED = frozenset("看想说走听试谈等找问学玩坐写读尝笑聊逛歇动摸查比讲帮练算洗谢猜瞧喊劝背闻管")
 
@@ -77,7 +79,7 @@ def _read_words(run: str) -> list[Word]:
         if len(parts[start]) == 1:  # neighbours of one character may be a word that jieba does not have: 还书
             while end < len(parts) and len(parts[end]) == 1:
                 end += 1
-        syllables = _dictionary("".join(parts[start:end]))
+        syllables = _dictionary("".join(parts[start:end]), is_word=end == start + 1)
         for part in parts[start:end]:
             readings.append(syllables[: len(part)])
             syllables = syllables[len(part) :]
@@ -98,33 +100,41 @@ def _with_er(parts: list[str]) -> list[str]:
 
 
 @functools.lru_cache(maxsize=65536)
-def _dictionary(word: str) -> tuple[str, ...]:
-    """Return one reading for each character of a word; the second of 花儿 is "r" where it is no syllable."""
+def _dictionary(word: str, is_word: bool) -> tuple[str, ...]:
+    """Return one reading for each character of a word; the second of 花儿 is "r" where it is no syllable.
+
+    Args:
+        is_word: it is one word, and not several of one character each.
+    """
     if word in WORDS:
         return _spread(word, WORDS[word])
     if len(word) == 1:
         return (CHARACTERS.get(word) or _pypinyin(word)[0],)
     readings = list(_pypinyin(word))
     for index, character in enumerate(word):
-        unlisted = character in "子得" and not _in_phrase(word, index)
         if character in "一不":
             readings[index] = CHARACTERS[character]
-        elif unlisted and (character == "得") == (index > 0):
-            readings[index] = CHARACTERS[character]  # 子曰, 跑得; pypinyin has zi5 and de2
-    for length in range(len(word) - 1, 1, -1):
-        for start in range(len(word) - length + 1):
-            part = word[start : start + length]
-            if part in WORDS:
-                readings[start : start + length] = _spread(part, WORDS[part])
-            elif part in NEUTRAL and (len(word) < 5 or start + length == len(word)):
-                readings[start + length - 1] = _neutral(readings[start + length - 1])
-    if word in NEUTRAL:
-        readings[-1] = _neutral(readings[-1])
+        elif (character == "子" or not is_word) and not _in_phrase(word, index):
+            readings[index] = CHARACTERS.get(character, readings[index])
+            if character == "子" and index and not word[: index + 1].endswith(OWN_ZI):
+                readings[index] = "zi5"
+    _mend(word, readings)
     if len(word) == 2 and word[0] == word[1] and word[0] in _REDUPLICATED:
         readings = _reduplicated(readings)
     if word[-1] == "儿" and len(word) > 1 and not word.endswith(OWN_ER):
         readings[-1] = "r"
     return tuple(readings)
+
+
+def _mend(word: str, readings: list[str]) -> None:
+    """Put the readings of `src.text.mandarin.phrases` in, of the word and of the words within it."""
+    for length in range(2, len(word) + 1):
+        for start in range(len(word) - length + 1):
+            part = word[start : start + length]
+            if part in WORDS:
+                readings[start : start + length] = _spread(part, WORDS[part])
+            elif part in NEUTRAL:
+                readings[start + length - 1] = _neutral(readings[start + length - 1])
 
 
 def _reduplicated(readings: list[str]) -> list[str]:
@@ -252,7 +262,6 @@ def _huan(before: str, after: str, _: list[str]) -> str:
 
 
 _POLYPHONES: dict[str, Callable[[str, str, list[str]], str]] = {  # told the words before and behind, and all before
-
     "得": _de_of_complement,
     "地": _de_of_adverb,
     "长": _zhang,

@@ -3,7 +3,7 @@
 The rules follow the textbooks of Standard Mandarin (普通话水平测试实施纲要, 语音部分).
 """
 
-import re
+import itertools
 from dataclasses import dataclass
 
 _DIGITS = frozenset("零〇一二三四五六七八九幺")
@@ -74,22 +74,26 @@ def apply_sandhi(words: list[Word]) -> None:
 
 
 def _yi(phrase: list[Syllable], index: int, word: Word, place: int) -> int:
-    before = "".join(each.written for each in phrase[max(0, index - 2) : index])
-    after = phrase[index + 1] if index + 1 < len(phrase) else None
-    if after is None:
+    if index + 1 == len(phrase):
         return 1
+    before = "".join(each.written for each in phrase[max(0, index - 2) : index])
+    after = phrase[index + 1]
     if before and before[-1] == after.written and before[-2:-1] != "一" and before[-1] not in _DIGITS | set("十百千万"):
         return 5
-    last, following = before[-1:], after.written[:1]
-    if last and last in _ORDINAL | _DIGITS or following in _DIGITS or following == "十":
-        return 1
-    if re.fullmatch(r"[零〇一二三四五六七八九十百千万亿两]点", before) and following in _DIGITS:
-        return 1
-    if following in _COUNTED_BY_ONE and len(word) > place + 1 and not (last and last in _NUMERALS):
+    if _counts_first(before, after.written[:1], is_prefix=len(word) > place + 1):
         return 1
     if len(word) > 1 and place == len(word) - 1 and word[0].written not in _THEN_MEASURE:
         return 1
     return 2 if after.citation == 4 else 4
+
+
+def _counts_first(before: str, following: str, is_prefix: bool) -> bool:
+    """Return whether 一 is the first of a row, or one digit of several, between these characters."""
+    last = before[-1:]
+    digit_by_digit = following in tuple(_DIGITS | {"十"}) or last in tuple(_ORDINAL | _DIGITS)
+    day = last == "月" and following in ("日", "号")
+    first_of_a_row = is_prefix and following in tuple(_COUNTED_BY_ONE) and last not in tuple(_NUMERALS)
+    return digit_by_digit or day or first_of_a_row
 
 
 def _bu(phrase: list[Syllable], index: int, word: Word, place: int) -> int:
@@ -116,9 +120,9 @@ def _third_tones(words: list[Word]) -> None:
     """
     feet = [(number, foot) for number, word in enumerate(words) for foot in feet_of(word)]
     for _, foot in feet:
-        for one, two in zip(foot[:-1], foot[1:], strict=True):
+        for one, two in itertools.pairwise(foot):
             _rise(one, two)
-    for (number, foot), (next_number, next_foot) in reversed(list(zip(feet[:-1], feet[1:], strict=True))):
+    for (number, foot), (next_number, next_foot) in reversed(list(itertools.pairwise(feet))):
         if number == next_number or len(foot) == 1 or len(next_foot) == 1:
             _rise(foot[-1], next_foot[0])
 
