@@ -143,7 +143,7 @@ def _phonemes(piece: str, text: str, cleaner: Cleaner, alphabet: Alphabet, where
                 f"; the cleaner {cleaner.name} is made for text.symbols {cleaner.symbols}" if cleaner.symbols else ""
             )
             raise InputError(
-                f"{prefix(where)}'{phoneme}' is none of this network's symbols (text {quote(text)}){table}"
+                f"{prefix(where)}'{phoneme}' in {{{piece}}} is none of this network's symbols (text {quote(text)}){table}"
             )
     return ids
 
