@@ -3,17 +3,25 @@
 from typing import NamedTuple
 
 
+class Difference(NamedTuple):
+    """A place where the list and the cleaner read differently: what is written there, and both readings."""
+
+    written: str
+    given: str
+    found: str
+
+
 class Aligned(NamedTuple):
     """A text with readings.
 
     Attributes:
-        text: for the cleaner; the readings stand in braces.
-        given: readings of the list.
-        found: what the cleaner would have read, where it reads otherwise; None where it agrees.
+        text: for the cleaner; the readings of the list stand in braces.
+        n_readings: how many the list has.
+        differences: where the cleaner would have read otherwise.
         problem: why the readings could not be laid on the text; empty if they could.
     """
 
     text: str
-    given: str
-    found: str | None = None
+    n_readings: int
+    differences: tuple[Difference, ...] = ()
     problem: str = ""

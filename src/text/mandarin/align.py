@@ -1,6 +1,6 @@
 """The pinyin of a list of recordings laid on its characters: it is read in place of what the converter says."""
 
-from src.text.aligned import Aligned
+from src.text.aligned import Aligned, Difference
 from src.text.mandarin.characters import CONVERT, is_han
 from src.text.mandarin.convert import tokens_of
 from src.text.mandarin.normalise import normalise
@@ -23,14 +23,15 @@ def align(text: str, pinyin: str, traditional: str = CONVERT, readings: Readings
     spoken = normalise(text, traditional)
     tokens = tokens_of(spoken, readings or {})
     joined: list[str] = []
-    rest, differs = list(given), False
+    rest, differences = list(given), []
     for token in tokens:
         if token.kind in ("syllable", "unknown"):
             written = token.syllable.written if token.syllable else token.text
             readings_here = _take(rest, written)
             if readings_here is None:
                 return _unaligned(text, given)
-            differs |= token.kind == "syllable" and readings_here != [token.text]
+            if token.kind == "syllable" and readings_here != [token.text]:
+                differences.append(Difference(written, " ".join(readings_here), token.text))
             joined += [f"{{{reading}}}" for reading in readings_here]
         elif token.kind == "latin" and rest and not is_syllable(rest[0]):
             phonemes = []
@@ -41,8 +42,7 @@ def align(text: str, pinyin: str, traditional: str = CONVERT, readings: Readings
             joined.append(f"{{{token.text}}}" if token.kind == "phonemes" else token.text)
     if rest:
         return _unaligned(text, given)
-    found = " ".join(token.text for token in tokens if token.kind == "syllable") if differs else None
-    return Aligned("".join(joined), " ".join(given), found)
+    return Aligned("".join(joined), len(given), tuple(differences))
 
 
 def _take(rest: list[str], written: str) -> list[str] | None:
@@ -59,4 +59,4 @@ def _unaligned(text: str, given: list[str]) -> Aligned:
     end = next((character for character in reversed(text.rstrip('#1234 \t"”’」』）)')) if not character.isspace()), "")
     mark = "" if is_han(end) or end.isalnum() else end
     problem = f"has {len(given)} readings for {sum(map(is_han, text))} characters"
-    return Aligned(f"{{{' '.join(given)}}}{mark}", " ".join(given), None, problem)
+    return Aligned(f"{{{' '.join(given)}}}{mark}", len(given), problem=problem)

@@ -13,7 +13,7 @@ from src.text.mandarin.characters import CONVERT, HAN, settle_traditional
 from src.text.mandarin.packages import needed
 
 # Quotes and brackets of titles have no sound, nor has the dot within foreign names.
-SILENT = frozenset('《》〈〉「」『』【】〔〕〖〗“”‘’"·•・〝〞_*～〜~|^＂＊＿｜＾')
+SILENT = frozenset('`《》〈〉「」『』【】〔〕〖〗“”‘’"·•・〝〞_*～〜~|^＂＊＿｜＾')
 _PUNCTUATION = str.maketrans(
     {
         "。": ".", "．": ".", "｡": ".", "，": ",", "、": ",", "､": ",", "！": "!", "？": "?", "；": ";", "：": ":",
