@@ -6,6 +6,7 @@ from unidecode import unidecode
 
 from src.text.english.normalise import normalise_english
 from src.text.english.signs import ORNAMENTS
+from src.text.german import GERMAN
 from src.text.mandarin.cleaner import MANDARIN
 from src.text.numerals import spell_numbers
 from src.text.pronunciation import pronounce, pronounce_spoken, unknown_words_in, unpronounced_words_in
@@ -95,3 +96,4 @@ register(
     )
 )
 register(MANDARIN)
+register(GERMAN)

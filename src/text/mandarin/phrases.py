@@ -82,6 +82,11 @@ _WORDS = """
 玩意儿 wan2 yir4
 玩儿命 wanr2 ming4
 儿女 er2 nv3
+果实累累 guo3 shi2 lei2 lei2
+大学生 da4 xue2 sheng1
+中学生 zhong1 xue2 sheng1
+小学生 xiao3 xue2 sheng1
+留学生 liu2 xue2 sheng1
 长高 zhang3 gao1
 很长 hen3 chang2
 长胖 zhang3 pang4
@@ -109,7 +114,7 @@ _NEUTRAL = str.split(
     "帐篷 丈人 招呼 招牌 折腾 这个 那个 哪个 这么 枕头 芝麻 知识 指头 指甲 主意 转悠 庄稼 壮实 状元 字号 自在 "
     "祖宗 嘴巴 作坊 琢磨 做作 地方 妻子 孩子 儿子 你们 舌头 外头 甜头 锄头 砖头 丈母 妯娌 伯伯 婶婶 嫂嫂 宝宝 "
     "宝贝 葡萄 玻璃 琵琶 枇杷 牡丹 胡同 打手 出息 起来 进来 进去 回来 回去 过来 过去 上来 上去 下来 下去 底下 "
-    "时辰 见得 使得 免得 省得 舍得 显得 差事 差使 活计 神气"
+    "时辰 见得 使得 免得 省得 舍得 显得 差事 差使 活计 神气 困难"
 )
 
 # Characters on their own, or in words that no dictionary has.
