@@ -64,7 +64,7 @@ def read_labelled(lines: list[tuple[int, str]]) -> Labelled | None:
 def _are_pairs(lines: list[tuple[int, str]]) -> bool:
     sample = [line for _, line in lines[:_SAMPLE]]
     labels = sum(not line[0].isspace() and _LABEL.fullmatch(line.strip()) is not None for line in sample)
-    readings = sum(line[0].isspace() and is_pinyin(line) for line in sample)
+    readings = sum(line[0].isspace() and _are_readings(line.split()) for line in sample)
     return len(sample) > 1 and readings > 0 and labels + readings >= _ENOUGH * len(sample) and 2 * readings >= labels
 
 
@@ -97,8 +97,8 @@ def _take_turns(lines: list[tuple[int, str]]) -> bool:
     for line in sample:
         name, _, content = line.strip().partition("\t")
         parts = content.split()
-        in_turn = bool(name) and len(parts) > 1 and all(map(_READING.fullmatch, parts[1::2]))
-        fitting += in_turn and is_pinyin(" ".join(parts[1::2])) and is_han(content)
+        in_turn = bool(name) and _are_readings(parts[1::2])
+        fitting += in_turn and is_han(content)
     return bool(sample) and fitting >= _ENOUGH * len(sample)
 
 
@@ -109,7 +109,7 @@ def _read_turns(lines: list[tuple[int, str]]) -> Labelled:
         id = name.removesuffix(".wav")
         parts = content.split()
         written, readings = parts[::2], parts[1::2]
-        if len(written) != len(readings) or not all(map(_READING.fullmatch, readings)):
+        if len(written) != len(readings) or not _are_readings(readings):
             unreadable.append((number, id, "characters and pinyin do not take turns in it"))
             continue
         speaker = _SPEAKER.match(id)
@@ -117,6 +117,11 @@ def _read_turns(lines: list[tuple[int, str]]) -> Labelled:
         records.append((number, [id, path, "".join(written), " ".join(readings), speaker[0] if speaker else id[:7]]))
     names = ["id", "path", "text", "pinyin", "speaker"]
     return Labelled("characters and pinyin in turn as of AISHELL-3", names, records, unreadable)
+
+
+def _are_readings(parts: list[str]) -> bool:
+    """Return whether these have the form of readings; a wrong one among them is found later, and is a bad row."""
+    return bool(parts) and all(map(_READING.fullmatch, parts))
 
 
 def is_pinyin(text: str) -> bool:

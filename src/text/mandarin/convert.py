@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     r"(?P<latin>[A-Za-z]+(?:['&.-]?[A-Za-z]+)*'?(?: +[A-Za-z]+(?:['&.-]?[A-Za-z]+)*'?)*)|(?P<other>.)",
     re.DOTALL,
 )
-_WEAK_MARKS = ("#1", "#2")  # no pause: sandhi goes on over them
+_WORD_MARK = "#1"  # no pause: sandhi goes on over it, and over no other mark (怨枕#2董翁榻 is zhen3 dong3 in BZNSYP)
 
 
 class Token(NamedTuple):
@@ -77,7 +77,7 @@ def tokens_of(spoken: str, readings: Readings) -> list[Token]:
             phrase += [[token.syllable] for token in forced if token.syllable]
             tokens += forced
         else:
-            if not (kind == "mark" and text in _WEAK_MARKS):
+            if not (kind == "mark" and text == _WORD_MARK):
                 apply_sandhi(phrase)
                 phrase = []
             tokens.append(Token(kind, text))
