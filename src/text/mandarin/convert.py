@@ -58,6 +58,23 @@ def to_pinyin(text: str, readings: Readings | None = None, traditional: str = CO
     return spoken
 
 
+def pinyin_text(text: str) -> str:
+    """Return a text as its spoken syllables with its punctuation between them, for programs that read pinyin.
+
+    Raises:
+        InputError: Latin words or ARPAbet, which are no pinyin; and as `to_pinyin`.
+    """
+    written = ""
+    for token in tokens_of(normalise(text), {}):
+        if token.kind in ("latin", "phonemes"):
+            raise InputError(f"{quote(token.text)} cannot be written in pinyin")
+        if token.kind == "syllable":
+            written += f" {token.text}"
+        elif token.kind == "other" and token.text in ",.;:!?":
+            written += token.text
+    return written.strip()
+
+
 def tokens_of(spoken: str, readings: Readings) -> list[Token]:
     """Cut a text that `normalise` made into syllables and the rest, in order.
 
