@@ -79,7 +79,7 @@ def prepare_clip(row: Row, folder: Path, config: Config, cache: Path) -> Clip | 
         try:
             cleaner = cleaner_of(config.text)
             aligned = cleaner.align(row.text, row.pinyin) if row.pinyin and cleaner.align else None
-            # A cleaner that cannot lay pinyin on characters is given the pinyin itself, as symbols such as hao3 want it.
+            # A cleaner that cannot lay pinyin on characters is given the pinyin itself, for symbols such as hao3.
             written = aligned.text if aligned else row.pinyin or row.text
             text = text_to_sequence(written, cleaner, alphabet, config.text.foreign_script)
         except InputError as error:

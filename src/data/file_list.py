@@ -21,8 +21,8 @@ LISTS = ("metadata.csv", "metadata.jsonl", "metadata.tsv", "metadata.txt")  # of
 class Row(NamedTuple):
     """A line of the list. The path `wav` is relative to the folder of its `Source`; `speaker` is empty without one.
 
-    `list` is the file that it stands in, if that is not the main list. `pinyin` are the syllables that a list of Mandarin
-    carries beside the text.
+    `list` is the file that it stands in, if that is not the main list. `pinyin` are the syllables that a list of
+    Mandarin carries beside the text.
     """
 
     line: int

@@ -44,7 +44,7 @@ def find_labelled_list(folder: Path) -> tuple[Path, Path] | None:
 
 
 def folder_of_list(file_list: Path) -> Path:
-    """Return the folder that the paths of a list start from: for BZNSYP the one that holds ProsodyLabeling/ and Wave/."""
+    """Return the folder that the paths of a list start from; for BZNSYP it holds ProsodyLabeling/ and Wave/."""
     return file_list.parent.parent if file_list.parent.name == "ProsodyLabeling" else file_list.parent
 
 

@@ -142,9 +142,8 @@ def _phonemes(piece: str, text: str, cleaner: Cleaner, alphabet: Alphabet, where
             table = (
                 f"; the cleaner {cleaner.name} is made for text.symbols {cleaner.symbols}" if cleaner.symbols else ""
             )
-            raise InputError(
-                f"{prefix(where)}'{phoneme}' in {{{piece}}} is none of this network's symbols (text {quote(text)}){table}"
-            )
+            found = f"'{phoneme}' in {{{piece}}} is none of this network's symbols (text {quote(text)})"
+            raise InputError(f"{prefix(where)}{found}{table}")
     return ids
 
 

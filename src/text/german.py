@@ -1,4 +1,4 @@
-"""German: one file that gives a language its cleaner, its symbols and its sentences. docs/languages.md goes through it."""
+"""German: one file that gives a language its cleaner, its symbols and its sentences. See docs/languages.md."""
 
 import importlib
 import re

@@ -18,5 +18,5 @@ def needed(name: str) -> ModuleType:
             warnings.simplefilter("ignore")  # old escapes in jieba's source are of no use to the reader
             return importlib.import_module(name)
     except ImportError as error:
-        package = {"opencc": "opencc-python-reimplemented"}.get(name, name)
+        package = {"opencc": "opencc-python-reimplemented"}.get(name, name).partition(".")[0]
         raise InputError(f"Mandarin needs the package {package}: pip install -r requirements-mandarin.txt") from error

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 from src.text.mandarin.packages import needed
 from src.text.mandarin.phrases import CHARACTERS, NEUTRAL, OWN_ER, OWN_ZI, WORDS
 from src.text.mandarin.sandhi import Syllable, Word
 from src.text.mandarin.syllables import is_syllable
-
-if TYPE_CHECKING:
-    import jieba
 
 UNKNOWN = ""  # the base of a character without a reading
 _NUMERALS = frozenset("零〇一二三四五六七八九十百千万亿两几数半这那各每某哪")
@@ -177,10 +174,7 @@ def _checked(syllable: str) -> str:
 
 
 def _is_phrase(word: str) -> bool:
-    needed("pypinyin")
-    from pypinyin.constants import PHRASES_DICT  # noqa: PLC0415
-
-    return word in PHRASES_DICT
+    return word in needed("pypinyin.constants").PHRASES_DICT
 
 
 def _in_phrase(word: str, index: int) -> bool:
@@ -193,7 +187,8 @@ def _in_phrase(word: str, index: int) -> bool:
 
 
 @functools.cache
-def _segmenter() -> jieba.Tokenizer:
+def _segmenter() -> Any:
+    """Return a tokenizer of jieba."""
     package = needed("jieba")
     package.setLogLevel(60)
     segmenter = package.Tokenizer()

@@ -2,7 +2,7 @@
 
 import re
 
-# Whole braces are matched too, so that what they hold is never cut. Behind a full stop of ASCII white space must follow.
+# Whole braces are matched too, so that what they hold is never cut. White space must follow a full stop of ASCII.
 _END = re.compile(r"\{[^{}]*\}|(?:[。！？；!?;]|…+|\.(?=\s|$))+(?:#4)?[\"'”’」』）)》】\]]*(?:#4)?|\n")
 
 

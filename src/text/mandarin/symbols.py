@@ -1,4 +1,4 @@
-"""The symbols of Mandarin: initials, finals with their tone, erhua, prosody marks, punctuation, and English phonemes."""
+"""The symbols of Mandarin: initials, finals with tone, erhua, prosody marks, punctuation, and English phonemes."""
 
 from src.text.symbols import ARPABET, PAD, PUNCTUATION, register_symbol_table
 
