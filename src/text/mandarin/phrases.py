@@ -82,6 +82,8 @@ _WORDS = """
 玩意儿 wan2 yir4
 玩儿命 wanr2 ming4
 儿女 er2 nv3
+数数 shu2 shu5
+长得 zhang3 de5
 果实累累 guo3 shi2 lei2 lei2
 大学生 da4 xue2 sheng1
 中学生 zhong1 xue2 sheng1
@@ -148,11 +150,15 @@ OWN_ZI = tuple(
     )
 )
 
+# Names of families that are read otherwise than the word; they are told by 姓 before them.
+_FAMILIES = "单 shan4  曾 zeng1  任 ren2  仇 qiu2  查 zha1  解 xie4  朴 piao2  区 ou1  华 hua4  盖 ge3  尹 yin3  洗 xian3  乐 yue4"
+
 
 def _table() -> dict[str, tuple[str, ...]]:
     return {word: tuple(syllables) for word, *syllables in (line.split() for line in _WORDS.strip().splitlines())}
 
 
 WORDS = _table()
+FAMILIES = dict(zip(_FAMILIES.split()[::2], _FAMILIES.split()[1::2], strict=True))
 CHARACTERS = dict(zip(_CHARACTERS.split()[::2], _CHARACTERS.split()[1::2], strict=True))
 NEUTRAL = frozenset(_NEUTRAL)

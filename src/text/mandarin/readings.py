@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from src.text.mandarin.packages import needed
-from src.text.mandarin.phrases import CHARACTERS, NEUTRAL, OWN_ER, OWN_ZI, WORDS
+from src.text.mandarin.phrases import CHARACTERS, FAMILIES, NEUTRAL, OWN_ER, OWN_ZI, WORDS
 from src.text.mandarin.sandhi import Syllable, Word
 from src.text.mandarin.syllables import is_syllable
 
@@ -212,15 +212,19 @@ def _as_word(written: str, syllables: tuple[str, ...], fixed: bool = False) -> W
 def _in_context(parts: list[str], readings: list[tuple[str, ...]], index: int) -> tuple[str, ...]:
     """Return the reading of a word; of a single polyphone by the words around it."""
     part = parts[index]
+    before = parts[index - 1] if index else ""
+    if before == "姓" and part[0] in FAMILIES and len(part) < 4:
+        return (FAMILIES[part[0]], *readings[index][1:])
     choose = _POLYPHONES.get(part)
     if choose is None:
         return readings[index]
-    before = parts[index - 1] if index else ""
     after = parts[index + 1] if index + 1 < len(parts) else ""
     return (choose(before, after, parts[:index]) or readings[index][0],)
 
 
 def _de_of_complement(before: str, after: str, _: list[str]) -> str:
+    if after[:1] in tuple("了到过奖第一二三四五六七八九十") and not before.endswith(("要", "就")):
+        return "de5" if before and before not in _SUBJECTS else "de2"
     return "dei3" if after and (not before or before in _SUBJECTS) else "de5"
 
 
@@ -237,7 +241,7 @@ def _wei(_: str, after: str, earlier: list[str]) -> str:
 
 
 def _jiao(before: str, after: str, _: list[str]) -> str:
-    return "jiao4" if before[-1:] in tuple("一个好场") and not after[:1].strip("了。") else ""
+    return "jiao4" if before[-1:] in tuple("一个好场大小") and not after[:1].strip("了。") else ""
 
 
 def _zhi(before: str, after: str, _: list[str]) -> str:
@@ -249,7 +253,11 @@ def _hang(before: str, after: str, _: list[str]) -> str:
 
 
 def _zhong(before: str, after: str, _: list[str]) -> str:
-    return "zhong4" if after[:1] in tuple("花树菜地田草瓜豆下") and before[-1:] not in tuple(_NUMERALS) else ""
+    return "zhong4" if after[:1] in tuple("花树菜地田草瓜豆下在满") and before[-1:] not in tuple(_NUMERALS) else ""
+
+
+def _bei(before: str, after: str, _: list[str]) -> str:
+    return "bei1" if after[:1] in tuple("着起上了") else ""
 
 
 def _huan(before: str, after: str, _: list[str]) -> str:
@@ -266,4 +274,5 @@ _POLYPHONES: dict[str, Callable[[str, str, list[str]], str]] = {  # told the wor
     "行": _hang,
     "种": _zhong,
     "还": _huan,
+    "背": _bei,
 }

@@ -48,7 +48,7 @@ Word = list[Syllable]
 def apply_sandhi(words: list[Word]) -> None:
     """Change the tones of a phrase, which no pause interrupts, to those that are spoken.
 
-    1. Particles at the end of the phrase, and 个 behind a numeral or 这, 那, 哪, have no tone.
+    1. Particles at the end of the phrase and the measure word 个 have no tone.
     2. 一 and 不: 一 keeps its first tone in ordinals, digit by digit, at the end of a word or phrase; before a fourth
        tone both rise (yi2, bu2); before others 一 falls (yi4). Between two equal verbs (看一看, 去不去), and 不 before
        a complement of the same word (看不见), they have no tone.
@@ -56,11 +56,13 @@ def apply_sandhi(words: list[Word]) -> None:
     """
     phrase = [syllable for word in words for syllable in word]
     ends = {id(word[-1]) for word in words if word}
+    alone = {id(word[0]) for word in words if len(word) == 1}
     for index, syllable in enumerate(phrase):
         if syllable.fixed:
             continue
         before = phrase[index - 1].written[-1:] if index else ""
-        if syllable.written == "个" and before in _BEFORE_MEASURE and before and id(syllable) in ends:
+        is_measure = before in tuple(_BEFORE_MEASURE) or (before and id(syllable) in alone)
+        if syllable.written == "个" and is_measure and id(syllable) in ends:
             syllable.citation, syllable.tone = 4, 5
         elif index and index == len(phrase) - 1 and syllable.written in _PARTICLES:
             syllable.tone = 5
