@@ -83,6 +83,7 @@ _WORDS = """
 玩儿命 wanr2 ming4
 儿女 er2 nv3
 数数 shu2 shu5
+背着 bei1 zhe5
 长得 zhang3 de5
 果实累累 guo3 shi2 lei2 lei2
 大学生 da4 xue2 sheng1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _DIGITS = frozenset("零〇一二三四五六七八九幺")
 _NUMERALS = _DIGITS | frozenset("十百千万亿两几半数多整")
-_BEFORE_MEASURE = _NUMERALS | frozenset("这那哪每某各另")
+_BEFORE_MEASURE = _NUMERALS | frozenset("这那哪每某各另了着过")
 _ORDINAL = frozenset("第初周期拜十")  # 第一, 初一, 周一, 星期一, 礼拜一, 十一
 _COUNTED_BY_ONE = frozenset("月号楼级等流")  # 一月 and 一楼 are the first, not one
 _THEN_MEASURE = frozenset("这那每某另同哪")  # 一 of 这一 belongs to what follows
