@@ -26,7 +26,7 @@ BZNSYP = """000001\t卡尔普#2陪外孙#1玩滑梯#4。
 \tnar4 you2 P IY1 tu2
 000003\t“我的#1银行”#4。
 \two3 de5 yin2 xing2
-000004\t宝马#1配挂跛骡鞍#3，貂蝉#1怨枕#2董翁榻#4。
+000004\t宝马#1配挂#1跛骡鞍#3，貂蝉#1怨枕#2董翁榻#4。
 \tbao2 ma3 pei4 gua4 bo3 luo2 an1 diao1 chan2 yuan4 zhen3 dong3 weng1 ta4
 """
 AISHELL = [
