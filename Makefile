@@ -14,7 +14,7 @@ STEPS ?= 600
 export SAY := $(value TEXT)
 
 # Its name changes with the requirements and the Python, so that a change in either installs again.
-REQUIREMENTS := requirements.txt requirements-onnx.txt requirements-dev.txt
+REQUIREMENTS := requirements.txt requirements-onnx.txt requirements-mandarin.txt requirements-german.txt requirements-dev.txt
 INSTALLED := $(VENV)/.installed-$(firstword $(shell (cat $(REQUIREMENTS); echo '$(PYTHON)') | cksum))
 RUN := $(VENV)/bin/python
 

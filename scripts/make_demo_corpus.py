@@ -1,4 +1,4 @@
-"""Make a corpus in the LJSpeech layout of sentences that flite or Piper speaks; by default demo_corpus/, by flite.
+"""Make a corpus in the LJSpeech layout of sentences that a program speaks; by default demo_corpus/, by flite.
 
 python scripts/make_demo_corpus.py --sentences lines.txt --output_dir data/slt
 python scripts/make_demo_corpus.py --sentences demo_voice/sentences.txt --output_dir data/joe \\
@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.cli import CommandLine, run
 from src.config import load_config
-from src.data.speech_programs import Flite, Piper
+from src.data.speech_programs import Espeak, Flite, Piper
 from src.data.spoken_corpus import make_corpus, read_sentences
 
 DEMO = Path(__file__).resolve().parents[1] / "demo_corpus"
@@ -32,9 +32,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--program",
-        choices=["flite", "piper"],
+        choices=["flite", "piper", "espeak-mandarin"],
         default="flite",
-        help="who speaks: flite's voice slt, or Piper's voice joe",
+        help="who speaks: flite's voice slt, Piper's voice joe, or espeak-ng in Mandarin",
     )
     parser.add_argument(
         "--piper_python",
@@ -47,7 +47,12 @@ def main() -> None:
     config = load_config(arguments.config or {"audio": {"sample_rate": 16000}}, overrides)
     sentences = read_sentences(arguments.sentences, arguments.ids)
     workers = max(1, arguments.workers)
-    program = Flite() if arguments.program == "flite" else Piper(arguments.piper_python, workers)
+    programs = {
+        "flite": Flite,
+        "piper": lambda: Piper(arguments.piper_python, workers),
+        "espeak-mandarin": Espeak,
+    }
+    program = programs[arguments.program]()
     try:
         seconds = make_corpus(sentences, arguments.output_dir, config.audio.sample_rate, program, workers)
     finally:

@@ -22,6 +22,8 @@ def test_the_cleaners_and_their_languages():
         "basic_cleaners": "",
         "english_phonemes": "en",
         "english": "en",
+        "mandarin": "zh",
+        "german": "de",
     }
     assert all(name == cleaner.name for name, cleaner in CLEANERS.items())
 

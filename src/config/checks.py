@@ -5,7 +5,7 @@ from typing import Any
 
 from src.config.schema import AudioConfig, Config, TextConfig, TrainConfig
 from src.errors import InputError
-from src.text.registry import cleaner_named
+from src.text.registry import cleaner_named, cleaner_of
 
 
 def check_bounds(key: str, value: Any, metadata: Any, where: str) -> None:
@@ -37,11 +37,17 @@ def check_audio(audio: AudioConfig, where: str) -> None:
 
 
 def check_text(text: TextConfig, where: str) -> None:
-    """Make sure that the cleaner is a registered one."""
+    """Make sure that the cleaner is a registered one, and that it takes the settings that are made for one."""
     try:
-        cleaner_named(text.cleaner)
+        cleaner = cleaner_named(text.cleaner)
     except InputError as error:
         raise InputError(f"{where}: text.cleaner: {error}") from error
+    if text.readings and not cleaner.configure:
+        raise InputError(f"{where}: text.readings: the cleaner {text.cleaner} takes none, the cleaner mandarin does")
+    try:
+        cleaner_of(text)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def check_train(train: TrainConfig, where: str) -> None:

@@ -14,6 +14,7 @@ from src.config.networks import NETWORKS, network_of
 from src.config.schema import Config, Tacotron2Config
 from src.errors import InputError, one_line, quote
 from src.files import read_text
+from src.text.mandarin.dictionary import parse_readings
 from src.text.symbols import symbol_table
 
 LARGEST_FILE = 2**24  # bytes of a configuration; symbols are most of it
@@ -123,18 +124,31 @@ def _name_of(kind: Any) -> str:
 
 
 def _as_list(key: str, value: Any, kind: Any, where: str) -> Any:
-    """Make a list of a text that is no YAML list: of a table's name its symbols, of others the parts between commas.
+    """Make a list of a text that is no YAML list.
+
+    That is, of a table's name its symbols, of a dictionary's file its lines, of others the parts between commas.
 
     Sentences hold commas, so a text in their place is one sentence.
     """
     if kind != list[str] or not isinstance(value, str) or value.lstrip().startswith("["):
         return value
+    if key == "text.readings":
+        return _lines_of_readings(value)
     if key != "text.symbols":
         return [value] if key == "train.spoken_sentences" else [each.strip() for each in value.split(",")]
     try:
         return symbol_table(value)
     except InputError as error:
         raise InputError(f"{where}: text.symbols: {error}") from error
+
+
+def _lines_of_readings(path: str) -> list[str]:
+    """Read a dictionary's file, so that a checkpoint holds its lines and needs the file no more."""
+    if not path.strip():
+        return []
+    lines = read_text(Path(path), LARGEST_FILE).splitlines()
+    parse_readings(lines, path)  # errors name the file and the line in it
+    return [line for line in (" ".join(line.partition("#")[0].split()) for line in lines) if line]
 
 
 def _build(values: dict[str, Any], where: str) -> Config:

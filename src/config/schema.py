@@ -64,6 +64,17 @@ class TextConfig:
         "words in a script that the network's symbols do not have: an error, or read by their transliteration",
         free=True,
     )
+    traditional: Literal["convert", "refuse"] = setting(
+        "convert",
+        "traditional Chinese characters: read as simplified ones, or an error; cleaner mandarin only",
+        free=True,
+    )
+    readings: list[str] = setting(
+        [],
+        "readings of words, which go before the dictionary's: a file of lines such as '行长 hang2 zhang3', or a list of "
+        "them; cleaner mandarin only",
+        free=True,
+    )
     sentence_pause: float = setting(
         0.2, "silence between the sentences of one text in seconds", free=True, least=0, most=60
     )

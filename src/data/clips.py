@@ -23,7 +23,9 @@ from src.data.audio_checks import Facts, is_too_long, measure
 from src.data.file_list import BadRow, Row, Source
 from src.errors import InputError
 from src.text import alphabet_of, text_to_sequence
+from src.text.aligned import Aligned
 from src.text.mismatch import rewritten_signs
+from src.text.registry import cleaner_of
 
 SILENCE = 1e-3  # half the range of the samples; a recording below it (-60 dB) is silent
 ROWS_PER_WORKER = 200  # for fewer rows, starting a process does not pay
@@ -38,6 +40,7 @@ class Clip(NamedTuple):
         mel_path: file of its mel float32 [frames, n_mels], as `load_mel` reads it.
         facts: measurements of the recording.
         warnings: of the text front end.
+        aligned: the text with the readings that the list carries.
         rewritten: what the cleaner makes of the spelling of another language, see `src.text.mismatch`.
     """
 
@@ -48,6 +51,7 @@ class Clip(NamedTuple):
     facts: Facts
     warnings: list[str]
     rewritten: dict[str, str]
+    aligned: Aligned | None = None
 
 
 class Prepared(NamedTuple):
@@ -69,11 +73,15 @@ def prepare_clip(row: Row, folder: Path, config: Config, cache: Path) -> Clip | 
     Raises:
         OSError: the cache cannot be written.
     """
-    problems, text, alphabet = [], [], alphabet_of(config.text)
+    problems, text, alphabet, aligned = [], [], alphabet_of(config.text), None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            text = text_to_sequence(row.text, config.text.cleaner, alphabet, config.text.foreign_script)
+            cleaner = cleaner_of(config.text)
+            aligned = cleaner.align(row.text, row.pinyin) if row.pinyin and cleaner.align else None
+            # A cleaner that cannot lay pinyin on characters is given the pinyin itself, for symbols such as hao3.
+            written = aligned.text if aligned else row.pinyin or row.text
+            text = text_to_sequence(written, cleaner, alphabet, config.text.foreign_script)
         except InputError as error:
             problems.append(str(error))
     if not problems and not row.text:
@@ -96,7 +104,7 @@ def prepare_clip(row: Row, folder: Path, config: Config, cache: Path) -> Clip | 
     if problems:
         return BadRow(row.line, row.id, "; ".join(problems), row.list)
     messages = [str(warning.message) for warning in caught]
-    return Clip(row, text, path, frames, facts, messages, rewritten_signs(row.text, config.text.cleaner))
+    return Clip(row, text, path, frames, facts, messages, rewritten_signs(written, config.text.cleaner), aligned)
 
 
 def load_waveform(path: Path, config: Config) -> np.ndarray:

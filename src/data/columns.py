@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from src.data.labelled_lists import is_han, is_pinyin
 from src.data.recordings import SUFFIXES
 from src.errors import InputError, quote
 
-ROLES = ("id", "path", "text", "normalised", "speaker", "-")  # "-": not used
+ROLES = ("id", "path", "text", "normalised", "pinyin", "speaker", "-")  # "-": not used
 _NAMES = {  # of columns with a header and of JSON's keys; those before take precedence
     "path": "path audio_filepath audio_path audio_file audio_filename file_name filename file filepath file_path "
     "wav_path wav_file wav_filename wavfile wav audio clip clip_path",
@@ -16,6 +17,7 @@ _NAMES = {  # of columns with a header and of JSON's keys; those before take pre
     "normalised": "normalised normalized normalised_text normalized_text text_normalised text_normalized "
     "transcription_normalised transcription_normalized normalised_transcription normalized_transcription "
     "clean_text spoken spoken_text",
+    "pinyin": "pinyin syllables",
     "text": "text transcription transcript sentence raw_text original_text utterance",
     "speaker": "speaker speaker_name speaker_id spk spk_id spkid sid client_id narrator",
 }
@@ -24,13 +26,17 @@ _SAMPLE = 1000  # rows that are looked at
 
 
 class Columns(NamedTuple):
-    """The column of each role, None where there is none; `id` or `path` is set, and `text`, the one read aloud."""
+    """The column of each role, None where there is none; `id` or `path` is set, and `text`, the one read aloud.
+
+    `pinyin` holds the syllables of a Mandarin text, which are read in place of its characters.
+    """
 
     roles: list[str]
     id: int | None
     path: int | None
     text: int
     speaker: int | None
+    pinyin: int | None = None
 
     @property
     def expected(self) -> str:
@@ -57,7 +63,7 @@ def columns_of(roles: Sequence[str], where: str) -> Columns:
         raise InputError(
             f"{where}: no column {missing} in {'|'.join(roles)}; say by --columns which is which, such as path,text"
         )
-    return Columns(roles, place.get("id"), place.get("path"), text, place.get("speaker"))
+    return Columns(roles, place.get("id"), place.get("path"), text, place.get("speaker"), place.get("pinyin"))
 
 
 def given_columns(given: str, names: list[str] | None, width: int) -> list[str]:
@@ -97,7 +103,7 @@ def recognise(rows: Sequence[list[str]], is_recording: Callable[[str], bool]) ->
 
     The recording is the column whose values are files, or else the first. A column of short names that recur, or of
     names without spaces beside sentences, is the speaker. What is left is the text; of two texts the second is the
-    normalised one, as in LJSpeech.
+    normalised one, as in LJSpeech. A column of syllables with tone digits is the pinyin of the text.
 
     Args:
         rows: fields of lines that have the same number of them.
@@ -116,6 +122,10 @@ def recognise(rows: Sequence[list[str]], is_recording: Callable[[str], bool]) ->
         for i, column in enumerate(columns)
         if i != file and not _mostly(column, lambda value: _has_suffix(value) or _is_decimal(value))
     ]
+    pinyin = [i for i in rest if _mostly(columns[i], is_pinyin)]
+    if len(pinyin) == 1 and any(_mostly(columns[i], is_han) for i in rest):
+        roles[pinyin[0]] = "pinyin"
+        rest.remove(pinyin[0])
     names = [i for i in rest if _are_names(columns[i])]
     texts = [i for i in rest if i not in names]
     if not texts and names:  # a corpus of single words: the column with the most different ones is the text

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from src.config import Config
 from src.data.columns import Columns, columns_of, given_columns, recognise, roles_of_names
+from src.data.labelled_lists import find_labelled_list, folder_of_list
 from src.data.list_format import Table, read_table
 from src.data.recordings import Recordings, without_suffix
 from src.errors import InputError, quote, some_of
@@ -20,7 +21,8 @@ LISTS = ("metadata.csv", "metadata.jsonl", "metadata.tsv", "metadata.txt")  # of
 class Row(NamedTuple):
     """A line of the list. The path `wav` is relative to the folder of its `Source`; `speaker` is empty without one.
 
-    `list` is the file that it stands in, if that is not the main list.
+    `list` is the file that it stands in, if that is not the main list. `pinyin` are the syllables that a list of
+    Mandarin carries beside the text.
     """
 
     line: int
@@ -29,6 +31,7 @@ class Row(NamedTuple):
     text: str
     speaker: str = ""
     list: str = ""
+    pinyin: str = ""
 
 
 class BadRow(NamedTuple):
@@ -90,7 +93,7 @@ def read_source(data_path: Path | None, file_list: Path | None, columns: str | N
     table = read_table(source.list_file, content, has_header="=" in (columns or ""))
     if not table.records and not table.unreadable:
         raise InputError(f"{source.list_file}: has no rows below its header")
-    recordings = Recordings(source.folder, by_id=file_list is None)
+    recordings = Recordings(source.folder, by_id=file_list is None and source.list_file.name in LISTS)
     places = _columns(source.list_file, table, recordings, columns)
     source.roles = places.roles
     source.bad = [BadRow(*each) for each in table.unreadable]
@@ -149,8 +152,10 @@ def _places(data_path: Path | None, file_list: Path | None) -> tuple[Path, Path]
             f"{data_path}: no such dataset folder; --data_path is the folder that holds metadata.csv and wavs/"
         )
     if file_list is not None:
-        return file_list, data_path or file_list.parent
+        return file_list, data_path or folder_of_list(file_list)
     lists = [data_path / name for name in LISTS if (data_path / name).exists()]
+    if not lists and (labelled := find_labelled_list(data_path)):
+        return labelled
     if not lists and not (data_path / "wavs").is_dir():
         raise InputError(f"{data_path}: has no folder wavs/; expected the layout of LJSpeech, or a list by --file_list")
     return (lists or [data_path / LISTS[0]])[0], data_path
@@ -188,12 +193,15 @@ def _parse(line: int, fields: list[str], columns: Columns, recordings: Recording
     if columns.speaker is not None and not speaker:
         return BadRow(line, id, "has no speaker")
     wav = recordings.find(name) or recordings.expected(name)
-    return Row(line, id, wav, fields[columns.text], speaker)
+    return Row(
+        line, id, wav, fields[columns.text], speaker, pinyin="" if columns.pinyin is None else fields[columns.pinyin]
+    )
 
 
 def _describe(source: Source, table: Table, columns: Columns, recordings: Recordings) -> list[str]:
     """Say what the columns were taken for, with the first two rows as examples."""
     read = "normalised" if "normalised" in columns.roles else "text"
+    read += " with the readings of pinyin" if columns.pinyin is not None else ""
     note = f"; recordings {recordings.note}" if recordings.note else ""
     lines = [
         f"{source.list_file}: {len(source.rows)} rows, {table.form}, columns {columns.expected}, "

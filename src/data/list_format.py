@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from src.data.columns import roles_of_names
+from src.data.labelled_lists import read_labelled
 from src.errors import InputError
 
 SEPARATORS = {"|": "|", "\t": "tab", ",": "comma", ";": "semicolon"}
@@ -52,6 +53,10 @@ def read_table(path: Path, content: bytes, has_header: bool = False) -> Table:
     lines, unreadable = _lines(path, content)
     if not lines and not unreadable:
         raise InputError(f"{path}: has no rows")
+    if labelled := read_labelled(lines):
+        return Table(
+            labelled.form, labelled.names, len(labelled.names), labelled.records, unreadable + labelled.unreadable
+        )
     first = lines[0][1].lstrip() if lines else ""
     if first.startswith("{"):
         return _json_table(lines, unreadable)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from src.audio import mel_spectrogram
 from src.config import Config, network_of
-from src.data import audio_checks
+from src.data import audio_checks, list_readings
 from src.data.clips import Clip, load_mel, load_waveform, prepare_rows
 from src.data.file_list import (
     BadRow,
@@ -125,6 +125,8 @@ def _build(
         facts = {clip.row.id: clip.facts for clip in sorted(prepared.clips + prepared.long, key=_position)}
         found = audio_checks.find_all(facts, config)
         print(*audio_checks.table(facts, found, config), sep="\n")
+        aligned = [(clip.row, clip.aligned) for clip in prepared.clips if clip.aligned]
+        print(*list_readings.describe(aligned, output_dir / list_readings.NAME), sep="\n", end="\n" if aligned else "")
         if prepared.bad and not skip_bad:
             raise BadRowsError(source, prepared.bad)
         clips = prepared.clips
@@ -139,6 +141,8 @@ def _build(
         stats["splits"] = _write_splits(stage, splits, clips, source.folder, config, speakers)
         characters = {clip.row.id: len(clip.text) for clip in prepared.clips + prepared.long}
         audio_checks.write_csv(stage / "audio.csv", facts, found, characters)
+        if aligned:
+            list_readings.write_csv(stage / list_readings.NAME, aligned)
         if skip_bad:
             _write_skipped(stage / "skipped.csv", prepared.bad)
         (stage / "stats.json").write_text(json.dumps(stats, indent=1), encoding="utf-8")

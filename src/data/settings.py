@@ -28,6 +28,8 @@ def dataset_settings(
         "symbols": config.text.symbols,
         "end_symbol": config.text.end_symbol,
         "foreign_script": config.text.foreign_script,
+        "traditional": config.text.traditional,
+        "readings": config.text.readings,
         "seconds_per_character": [config.data.min_seconds_per_character, config.data.max_seconds_per_character],
         "trim_db": config.data.trim_db,
         "max_seconds": config.data.max_seconds,
@@ -71,6 +73,7 @@ def finished_dataset(output_dir: Path, settings: dict[str, Any], overwrite: bool
         before = {"symbols": SYMBOLS, "end_symbol": "", "foreign_script": "refuse", "trim_db": 0.0}
         # Nor these: columns had one form, and there was no limit of length.
         before["columns"] = settings["columns"]
+        before |= {"traditional": settings["traditional"], "readings": []}
         longest = max((split["seconds"]["max"] for split in stats["splits"].values()), default=0)
         if not 0 < settings["max_seconds"] < longest:
             before["max_seconds"] = settings["max_seconds"]

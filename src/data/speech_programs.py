@@ -11,6 +11,7 @@ from typing import Protocol
 from unidecode import unidecode
 
 from src.errors import InputError, one_line
+from src.text.mandarin.convert import pinyin_text
 
 PIPER_WORKER = Path(__file__).resolve().parents[2] / "scripts/piper_worker.py"
 
@@ -42,6 +43,34 @@ class Flite:
     def speak(self, text: str, path: Path) -> None:
         """Speak a text, transliterated to ASCII, into a wav file."""
         command = ["flite", "-voice", "slt", "-t", unidecode(text), "-o", str(path)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def close(self) -> None:
+        """Do nothing: no process stays."""
+
+
+class Espeak:
+    """The Mandarin of espeak-ng (Debian package `espeak-ng`): a process for each text, the same bytes each time.
+
+    It is given pinyin, since its own dictionary of characters is not in the package; so it says what our front end
+    reads. It is under the GPL, and nothing here links it.
+
+    Raises:
+        InputError: no espeak-ng, or none that reads pinyin.
+    """
+
+    VOICE = "cmn-latn-pinyin"
+
+    def __init__(self):
+        if not shutil.which("espeak-ng"):
+            raise InputError("espeak-ng is not installed; on Debian or Ubuntu: apt install espeak-ng")
+        listed = subprocess.run(["espeak-ng", "--voices=cmn"], check=False, capture_output=True, text=True).stdout
+        if self.VOICE not in listed.split():
+            raise InputError(f"this espeak-ng has no voice {self.VOICE}; version 1.51 of Debian's package has it")
+
+    def speak(self, text: str, path: Path) -> None:
+        """Speak a text in Chinese characters into a wav file; InputError if it has Latin words."""
+        command = ["espeak-ng", "-v", self.VOICE, "-s", "150", "-w", str(path), "--", pinyin_text(text)]
         subprocess.run(command, check=True, capture_output=True)
 
     def close(self) -> None:

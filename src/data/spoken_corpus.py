@@ -1,4 +1,4 @@
-"""A corpus in the layout of LJSpeech, spoken by a program: flite or Piper."""
+"""A corpus in the layout of LJSpeech, spoken by a program: flite, Piper or espeak-ng."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor

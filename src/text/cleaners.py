@@ -6,6 +6,8 @@ from unidecode import unidecode
 
 from src.text.english.normalise import normalise_english
 from src.text.english.signs import ORNAMENTS
+from src.text.german import GERMAN
+from src.text.mandarin.cleaner import MANDARIN
 from src.text.numerals import spell_numbers
 from src.text.pronunciation import pronounce, pronounce_spoken, unknown_words_in, unpronounced_words_in
 from src.text.registry import CLEANERS, Cleaner, register
@@ -93,3 +95,5 @@ register(
         silent=frozenset(ORNAMENTS),
     )
 )
+register(MANDARIN)
+register(GERMAN)

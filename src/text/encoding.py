@@ -65,15 +65,17 @@ def encode(text: str, cleaner: Cleaner, alphabet: Alphabet, foreign_script: str,
         InputError: as `cut_at_braces`; braces with what is no symbol of the network.
     """
     parts, foreign = cut_at_braces(text, cleaner, alphabet, foreign_script, where)
+    if cleaner.reads_braces:
+        parts = [with_braces(parts)]
     ids, dropped, replaced = [], set(), {}
     for position, part in enumerate(parts):
         if position % 2:  # what stood in braces
             ids += _forced(part, text, alphabet, where)
             continue
         lost: set[str] = set()
-        for turn, piece in enumerate(_pieces(cleaner.function(part), cleaner, alphabet)):
+        for turn, piece in enumerate(_pieces(part, cleaner, alphabet, where)):
             if turn % 2:
-                ids += _forced(piece, text, alphabet, where)
+                ids += _phonemes(piece, text, cleaner, alphabet, where)
             else:
                 found, unknown = alphabet.look_up(piece)
                 ids += found
@@ -114,10 +116,35 @@ def prefix(where: str) -> str:
     return f"{where}: " if where else ""
 
 
-def _pieces(spoken: str, cleaner: Cleaner, alphabet: Alphabet) -> list[str]:
-    if pronounces(cleaner, alphabet):
-        return cleaner.pronounce(spoken, alphabet.has_letters)
+def with_braces(parts: Sequence[str]) -> str:
+    """Put a text together that `cut_at_braces` has cut."""
+    return "".join(f"{{{part}}}" if position % 2 else part for position, part in enumerate(parts))
+
+
+def _pieces(part: str, cleaner: Cleaner, alphabet: Alphabet, where: str) -> list[str]:
+    try:
+        spoken = cleaner.function(part)
+        if pronounces(cleaner, alphabet):
+            return cleaner.pronounce(spoken, alphabet.has_letters)
+    except InputError as error:
+        raise InputError(f"{prefix(where)}{error}") from None
     return [spoken.lower() if cleaner.pronounce else spoken]
+
+
+def _phonemes(piece: str, text: str, cleaner: Cleaner, alphabet: Alphabet, where: str) -> list[int]:
+    """Return the ids of phonemes that a cleaner made, which may be spelled as a letter is (the initial b)."""
+    ids = []
+    for phoneme in piece.split():
+        known = alphabet.ids.get(f"@{phoneme}", alphabet.ids.get(phoneme) if phoneme in alphabet.written else None)
+        if known is not None:
+            ids.append(known)
+        elif phoneme not in cleaner.optional:
+            table = (
+                f"; the cleaner {cleaner.name} is made for text.symbols {cleaner.symbols}" if cleaner.symbols else ""
+            )
+            found = f"'{phoneme}' in {{{piece}}} is none of this network's symbols (text {quote(text)})"
+            raise InputError(f"{prefix(where)}{found}{table}")
+    return ids
 
 
 def _forced(part: str, text: str, alphabet: Alphabet, where: str) -> list[int]:

@@ -15,10 +15,10 @@ def rewritten_signs(text: str, cleaner_name: str) -> dict[str, str]:
 
     Returns:
         An example of each kind found, as written and as the cleaner has it: letters outside ASCII that it replaces,
-        syllables with tone digits, decimal commas. Nothing for a cleaner of any language.
+        syllables with tone digits, decimal commas. Nothing for a cleaner of another language than English, or of any.
     """
     cleaner = cleaner_named(cleaner_name)
-    if not cleaner.language:
+    if cleaner.language != "en":
         return {}
     text = re.sub(r"\{[^{}]*\}", " ", unicodedata.normalize("NFC", text))
     found = {}

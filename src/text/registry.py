@@ -1,10 +1,17 @@
 """Cleaners by name: a language is one file that registers its own."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from src.errors import InputError
 from src.text.sentences import find_sentences
+
+if TYPE_CHECKING:
+    from src.config import TextConfig
+    from src.text.aligned import Aligned
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,12 @@ class Cleaner:
         unknown_words: returns the words of a spoken text that `pronounce` cannot say.
         silent: signs that the function leaves out on purpose, without a warning.
         reads_likeness: signs are read by their likeness in ASCII, as `unidecode` has it; each gives a warning.
+        symbols: name of the table of symbols that is made for it, for messages.
+        reads_braces: `function` and `pronounce` take a text with its braces, whose content they know better than the
+            symbols do, and what stands beside braces depends on them; otherwise they are given what lies between.
+        optional: phonemes that are left out, without a word, for a network that has no symbol for them.
+        configure: returns the cleaner with the settings of a configuration; None if it has none.
+        align: joins a text with the readings that its list carries; None if it cannot use any.
     """
 
     name: str
@@ -38,6 +51,11 @@ class Cleaner:
     unknown_words: Callable[[str], list[str]] = lambda text: []
     silent: frozenset[str] = frozenset()
     reads_likeness: bool = False
+    symbols: str = ""
+    reads_braces: bool = False
+    optional: frozenset[str] = frozenset()
+    configure: Callable[[TextConfig], Cleaner] | None = None
+    align: Callable[[str, str], Aligned] | None = None
 
 
 CLEANERS: dict[str, Cleaner] = {}
@@ -60,3 +78,13 @@ def cleaner_named(name: str) -> Cleaner:
     if name not in CLEANERS:
         raise InputError(f"no cleaner '{name}'; choose one of {', '.join(CLEANERS)}")
     return CLEANERS[name]
+
+
+def cleaner_of(config: TextConfig) -> Cleaner:
+    """Return the cleaner of a configuration, with its settings.
+
+    Raises:
+        InputError: there is none of its name, or its settings are none for it.
+    """
+    cleaner = cleaner_named(config.cleaner)
+    return cleaner.configure(config) if cleaner.configure else cleaner

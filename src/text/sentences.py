@@ -4,6 +4,8 @@ import re
 
 _GAP = re.compile(r"\{[^{}]*\}|\s+")  # matches whole braces too, so that white space inside them is never found
 _END = re.compile(r"(\S*?)([.!?…]+)([\"'”’)\]»]*)$")
+_WIDE_COMMAS = "，、；："
+_WIDE_COMMA = re.compile(f"[{_WIDE_COMMAS}](?!$)")  # in Chinese and Japanese no space follows
 _OPENING = "\"'“‘«([¿¡"
 _INITIALS = re.compile(r"(?:[a-z]\.)*[a-z]")  # "J" of "J. Hidell", "U.S" and "p.m" without their last stop
 
@@ -74,9 +76,13 @@ def cut_sentence(sentence: str, max_length: int) -> list[str]:
     """
     if len(sentence) <= max_length:
         return [sentence]
-    gaps = [gap.span() for gap in _gaps(sentence)]
+    gaps = [gap.span() for gap in _gaps(sentence)] + [
+        (mark.end(), mark.end()) for mark in _WIDE_COMMA.finditer(sentence)
+    ]
     length = len(sentence)
-    pauses = [gap for gap in gaps if sentence[gap[0] - 1] in ",;:-–—" and length <= 4 * gap[0] <= 3 * length]
+    pauses = [
+        gap for gap in gaps if sentence[gap[0] - 1] in f",;:-–—{_WIDE_COMMAS}" and length <= 4 * gap[0] <= 3 * length
+    ]
     inside_braces = {place for match in _GAP.finditer(sentence) for place in range(match.start() + 1, match.end())}
     cuts = pauses or gaps or [(place, place) for place in range(1, length) if place not in inside_braces]
     if not cuts:

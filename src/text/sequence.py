@@ -9,8 +9,8 @@ import numpy as np
 from src.errors import InputError, quote
 from src.text import cleaners  # noqa: F401  (registers the cleaners)
 from src.text.alphabet import OURS, Alphabet, alphabet_of
-from src.text.encoding import Encoded, cut_at_braces, encode, give_notice, prefix, pronounces
-from src.text.registry import cleaner_named
+from src.text.encoding import Encoded, cut_at_braces, encode, give_notice, prefix, pronounces, with_braces
+from src.text.registry import Cleaner, cleaner_named, cleaner_of
 from src.text.sentences import cut_sentence
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ REFUSE = "refuse"  # foreign scripts, where the configuration says nothing of th
 
 def text_to_sequence(
     text: str,
-    cleaner: str = "english_cleaners",
+    cleaner: str | Cleaner = "english_cleaners",
     alphabet: Alphabet = OURS,
     foreign_script: str = REFUSE,
     where: str = "",
@@ -38,14 +38,16 @@ def text_to_sequence(
     dropped with one warning that names them; a text of nothing else gives an empty list, or the end symbol only.
 
     Args:
+        cleaner: its name, or the cleaner of a configuration with its settings (`src.text.registry.cleaner_of`).
         foreign_script: "refuse" or "transliterate" words in a script that neither the cleaner nor the symbols read.
         where: the place of the text, such as "line 3", for warnings and errors.
 
     Raises:
         InputError: unknown cleaner, a brace without its partner, braces that hold no phonemes, a refused script.
     """
-    encoded = encode(text, cleaner_named(cleaner), alphabet, foreign_script, where)
-    give_notice([encoded], [where], cleaner, stacklevel=2)
+    cleaner = cleaner_named(cleaner) if isinstance(cleaner, str) else cleaner
+    encoded = encode(text, cleaner, alphabet, foreign_script, where)
+    give_notice([encoded], [where], cleaner.name, stacklevel=2)
     return encoded.ids + alphabet.end
 
 
@@ -67,11 +69,12 @@ def spoken_text(text: str, config: Config | TextConfig) -> str:
         InputError: a brace without its partner, a refused script.
     """
     config = getattr(config, "text", config)
-    cleaner = cleaner_named(config.cleaner)
+    cleaner = cleaner_of(config)
     parts = _cut(text, config)
-    return "".join(
-        f"{{{part}}}" if position % 2 else cleaner.function(part) for position, part in enumerate(parts)
-    ).strip()
+    if cleaner.reads_braces:
+        return cleaner.function(with_braces(parts)).strip()
+    spoken = [part if position % 2 else cleaner.function(part) for position, part in enumerate(parts)]
+    return with_braces(spoken).strip()
 
 
 def unknown_words(text: str, config: Config | TextConfig) -> list[str]:
@@ -83,7 +86,7 @@ def unknown_words(text: str, config: Config | TextConfig) -> list[str]:
         InputError: as `spoken_text`.
     """
     config = getattr(config, "text", config)
-    cleaner = cleaner_named(config.cleaner)
+    cleaner = cleaner_of(config)
     if not pronounces(cleaner, alphabet_of(config)):
         return []
     parts = _cut(text, config)[::2]
@@ -149,9 +152,9 @@ def encode_texts(texts: list[str], config: Config, lines: Sequence[int] | None =
 
 
 def _encode(text: str, config: TextConfig, where: str) -> Encoded:
-    return encode(text, cleaner_named(config.cleaner), alphabet_of(config), config.foreign_script, where)
+    return encode(text, cleaner_of(config), alphabet_of(config), config.foreign_script, where)
 
 
 def _cut(text: str, config: TextConfig) -> list[str]:
-    cleaner = cleaner_named(config.cleaner)
+    cleaner = cleaner_of(config)
     return cut_at_braces(text, cleaner, alphabet_of(config), config.foreign_script, "").parts
