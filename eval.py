@@ -1,6 +1,8 @@
 """Speak text with a trained network, or measure the network on recordings.
 
 python eval.py --text "Hello world." --output_dir out
+python eval.py --text "Hello world." --output hello.mp3
+python eval.py --text_file - --output - | aplay -f S16_LE -r 22050
 python eval.py --checkpoint x.ckpt --text_file lines.txt --waveglow_checkpoint w.ckpt --output_dir out
 python eval.py --checkpoint x.ckpt --data_path data/ljspeech --output_dir out
 python eval.py --checkpoint x.ckpt --data_path data/ljspeech --metrics --ids test_ids.txt --output_dir out
@@ -26,9 +28,10 @@ from src.errors import InputError, some_of
 from src.evaluation.copy_synthesis import add_flags_of_a_vocoder_alone, copy_synthesis, speak_mel
 from src.evaluation.metrics import find_runaways
 from src.evaluation.recognition import RECOGNISERS, Recogniser, load_recogniser
-from src.export.onnx.cached import onnx_files, runs_onnx
+from src.export.onnx.cached import load_onnx, no_speech, runs_onnx
 from src.files import make_folder, write_atomically, write_json
 from src.hub.card import choose_shipped
+from src.streaming.encoding import FORMATS
 from src.synthesis.output import remove_results, save
 from src.synthesis.synthesis import Line, Utterance, read_lines, synthesise
 from src.synthesis.vocoder import Vocoder
@@ -39,13 +42,15 @@ if TYPE_CHECKING:  # MindSpore takes seconds to load; where it is needed it come
     from mindspore import nn
 
     from src.evaluation.objective import Clip
-    from src.export.inference import Tacotron2Files
     from src.models.tacotron2.model import Tacotron2
 
 
 def main() -> None:
     """Parse the command line, then speak, copy or measure."""
     arguments, overrides = command_line().parse()
+    if arguments.output:
+        _speak_into(arguments, overrides)
+        return
     lines = _lines(arguments)
     if lines:
         choose_shipped(arguments)
@@ -60,10 +65,13 @@ def main() -> None:
 
         clips = held_out_clips(arguments.data_path, arguments.ids, arguments.clips)
     by_onnx = bool(lines) and _by_onnx(arguments, overrides)
-    compute = griffin_lim
+    compute, onnx_vocoder = griffin_lim, None
     if by_onnx:
-        net, facts = _onnx_network(arguments, overrides)
-    else:
+        net, onnx_vocoder = load_onnx(arguments.checkpoint, arguments.waveglow_checkpoint, overrides)
+        facts = _facts(arguments, overrides) | {"runtime": "onnx"}
+        by_onnx = net.config.model.n_speakers == 1 or arguments.runtime == "onnx"  # files have one voice
+    if not by_onnx:
+        onnx_vocoder = None
         runtime.setup(arguments.seed)
         compute = griffin_lim_aside(arguments, speaks=bool(lines))  # before the network, see there
         net, facts = _network(arguments, overrides, speaks=bool(lines) or arguments.metrics)
@@ -71,7 +79,7 @@ def main() -> None:
         lines = _with_sound(lines, net, arguments.text_file)
     vocoder = None
     if arguments.data_path is None or arguments.metrics:
-        vocoder_with_seed, names = vocoder_for(net, arguments, compute, _onnx_vocoder if by_onnx else None)
+        vocoder_with_seed, names = vocoder_for(net, arguments, compute, onnx_vocoder)
         vocoder = vocoder_with_seed(arguments.seed)
         facts |= names
     make_folder(arguments.output_dir)
@@ -102,7 +110,9 @@ def command_line() -> CommandLine:
     command.add_argument("--speaker", help="name or number of the voice, of several (default: the first)")
     command.add_argument("--text", type=spoken, help="text to speak")
     command.add_argument(
-        "--text_file", type=Path, help="file of lines, each spoken into its own wav; lines without a sound are left out"
+        "--text_file",
+        type=Path,
+        help="file of lines, each spoken into its own wav; lines without a sound are left out; -: standard input",
     )
     command.add_argument(
         "--data_path", type=Path, help="measure on this dataset made by scripts/preprocess.py instead of speaking"
@@ -127,7 +137,17 @@ def command_line() -> CommandLine:
     )
     add_flags_of_a_vocoder_alone(command)
     command.add_argument(
-        "--output_dir", type=Path, required=True, help="folder for the results; those of an earlier run are replaced"
+        "--output_dir", type=Path, help="folder for the results; those of an earlier run are replaced"
+    )
+    command.add_argument(
+        "--output",
+        metavar="FILE",
+        help="in place of --output_dir: one file for all of the text, which is replaced if it is there; -: standard "
+        "output, as the sound is made, by default as raw PCM (16 bit, little-endian)",
+    )
+    command.add_argument("--format", choices=sorted(FORMATS), help="of --output (default: by its suffix)")
+    command.add_argument(
+        "--sample_rate", type=positive, metavar="HZ", help="of --output (default: that of the voice, if the format has it)"
     )
     add_vocoder_flags(command)
     command.add_argument(
@@ -153,32 +173,11 @@ def _by_onnx(arguments: Namespace, overrides: dict[str, Any]) -> bool:
     fixed = sorted(set(overrides) - FREE)
     if arguments.runtime == "onnx" and fixed:
         raise InputError(f"{', '.join(fixed)}: fixed in ONNX files; leave --runtime out")
+    if arguments.runtime == "onnx" and arguments.speaker is not None:
+        raise InputError("--speaker: ONNX files have one voice; leave --runtime out")
     if arguments.runtime == "auto":
         return runs_onnx() and not fixed and arguments.speaker is None
     return arguments.runtime == "onnx"
-
-
-def _onnx_network(arguments: Namespace, overrides: dict[str, Any]) -> tuple[Tacotron2Files, dict[str, Any]]:
-    """Load the network's ONNX files. Returns it with what the summary says of it."""
-    from src.export.onnx.inference import OnnxTacotron2  # noqa: PLC0415  (an extra package)
-
-    checkpoint = arguments.checkpoint
-    folders = onnx_files(*(path for path in (checkpoint, arguments.waveglow_checkpoint) if path))
-    if not (folders[0] / "decoder_step.onnx").exists():
-        raise _no_speech(checkpoint, next(folders[0].glob("*.onnx")).stem)
-    if arguments.speaker is not None:
-        raise InputError("--speaker: ONNX files have one voice; leave --runtime out")
-    return OnnxTacotron2(folders[0], overrides), _facts(arguments, overrides) | {"runtime": "onnx"}
-
-
-def _onnx_vocoder(checkpoint: Path) -> Any:
-    from src.export.onnx.inference import onnx_vocoder  # noqa: PLC0415  (an extra package)
-
-    return onnx_vocoder(onnx_files(checkpoint)[0])
-
-
-def _no_speech(checkpoint: Path, name: str) -> InputError:
-    return InputError(f"{checkpoint}: is a {name}, which speaks no text; it may be meant as --waveglow_checkpoint")
 
 
 def _facts(arguments: Namespace, overrides: dict[str, Any]) -> dict[str, Any]:
@@ -193,7 +192,7 @@ def _network(arguments: Namespace, overrides: dict[str, Any], speaks: bool) -> t
 
     net = create_model(checkpoint=checkpoint, overrides=overrides)
     if speaks and network_of(net.config).kind != "acoustic":
-        raise _no_speech(checkpoint, net.config.model.name)
+        raise no_speech(checkpoint, net.config.model.name)
     facts = _facts(arguments, overrides) | {"runtime": "mindspore"}
     if arguments.speaker is not None:
         if not speaks:
@@ -223,6 +222,37 @@ def _lines(arguments: Namespace) -> list[Line]:
     return lines
 
 
+def _speak_into(arguments: Namespace, overrides: dict[str, Any]) -> None:
+    """Speak the text into one file or to standard output."""
+    from src.streaming.loading import load_voice  # noqa: PLC0415
+    from src.streaming.writing import chosen_format, speak_into  # noqa: PLC0415
+
+    if arguments.output_dir:
+        raise InputError("give --output, a file, or --output_dir, a folder")
+    others = {"data_path", "copy_synthesis", "mel", "metrics", "ids", "clips", "recogniser", "mel_scale"}
+    if wrong := [f"--{name}" for name in sorted(others) if getattr(arguments, name)]:
+        raise InputError(f"--output is of --text and --text_file; leave out {', '.join(wrong)}")
+    file_format, rate = chosen_format(arguments.output, arguments.format, arguments.sample_rate)
+    lines = _lines(arguments)
+    check_vocoder_flags(arguments)
+    choose_shipped(arguments)
+    voice = load_voice(
+        arguments.checkpoint,
+        arguments.waveglow_checkpoint,
+        arguments.vocoder,
+        batch_size=1,
+        warm=False,
+        runtime=arguments.runtime,
+        overrides=overrides,
+        sigma=arguments.sigma,
+        denoiser_strength=arguments.denoiser_strength or 0.0,
+    )
+    with voice:
+        texts = [line.text for line in lines if len(lines) == 1 or speakable_sentences(line.text, voice.config.text)]
+        seconds = speak_into(voice, texts, arguments.output, file_format, rate, arguments.seed, arguments.speaker)
+    print(f"{arguments.output}: {seconds:.1f} s of speech", file=sys.stderr)
+
+
 def _with_sound(lines: list[Line], net: Tacotron2, text_file: Path) -> list[Line]:
     """The lines in which something can be spoken; as they are if there is none, for an error to name the first."""
     silent = [line.number for line in lines if not speakable_sentences(line.text, net.config.text)]
@@ -237,6 +267,10 @@ def _with_sound(lines: list[Line], net: Tacotron2, text_file: Path) -> list[Line
 
 def _check_flags(arguments: Namespace) -> None:
     """Make sure that every given flag has a use here."""
+    if not arguments.output_dir:
+        raise InputError("give --output_dir, a folder; or, with --text and --text_file, --output, a file")
+    if arguments.format or arguments.sample_rate:
+        raise InputError("--format and --sample_rate belong to --output")
     given = [f"--{name}" for name in NAMES if getattr(arguments, name) is not None]
     if arguments.data_path and given and not arguments.metrics:
         raise InputError(f"--data_path without --metrics measures without a vocoder; leave out {', '.join(given)}")

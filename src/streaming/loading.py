@@ -5,11 +5,13 @@ import os
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from src.audio import griffin_lim
+from src.config import network_of
 from src.errors import InputError
-from src.export.onnx.cached import onnx_files, runs_onnx
+from src.export.inference import FREE
+from src.export.onnx.cached import load_onnx, no_speech, runs_onnx
 from src.hub.card import choose_shipped
 from src.streaming.voice import BLOCK, VocoderStream, Voice, WholeMel
 from src.synthesis.vocoder import check_signature, neural_vocoder
@@ -26,6 +28,9 @@ def load_voice(
     warm: bool = True,
     report: Callable[[str], None] = lambda stage: None,
     runtime: Runtime = "auto",
+    overrides: dict[str, Any] | None = None,
+    sigma: float | None = None,
+    denoiser_strength: float = 0.0,
 ) -> Voice:
     """Load a voice.
 
@@ -38,8 +43,10 @@ def load_voice(
         warm: speak a sentence first, so that no later one waits for a graph to be compiled.
         report: called with what is being done.
         runtime: "onnx": ONNX Runtime, on CPUs, with files written at the first use of a checkpoint and kept in the
-            cache; "mindspore"; "auto": the former where it is installed, DEVICE_TARGET names no accelerator, and the
-            network has one voice.
+            cache; "mindspore"; "auto": the former where it is installed, DEVICE_TARGET names no accelerator, the
+            network has one voice, and files do not fix what is overridden.
+        overrides: configuration values of the acoustic network by dotted key.
+        sigma, denoiser_strength: of WaveGlow, as `src.synthesis.vocoder.neural_vocoder` has them.
 
     Raises:
         InputError: a checkpoint cannot be used, or the two do not fit each other.
@@ -51,11 +58,14 @@ def load_voice(
         raise InputError(f"vocoder {vocoder} needs its checkpoint")
     if vocoder == "griffinlim":
         vocoder_path = None
+    given = path, vocoder_path, vocoder, batch_size, report, overrides or {}, (sigma, denoiser_strength)
     voice = None
-    if runtime == "onnx" or (runtime == "auto" and runs_onnx()):
-        voice = _by_onnx(path, vocoder_path, vocoder, batch_size, report)
-    if voice is None or (voice.config.model.n_speakers > 1 and runtime == "auto"):
-        voice = _by_mindspore(path, vocoder_path, vocoder, batch_size, report)
+    if runtime == "onnx" or (runtime == "auto" and runs_onnx() and set(overrides or {}) <= FREE):
+        voice = _by_onnx(*given)
+        if voice.config.model.n_speakers > 1 and runtime == "auto":
+            voice.close()
+            voice = None
+    voice = voice or _by_mindspore(*given)
     if warm:
         report("warming up")
         for text in WARMING_TEXTS:
@@ -65,39 +75,51 @@ def load_voice(
 
 
 def _by_onnx(
-    path: Path, vocoder_path: Path | None, name: str | None, batch_size: int, report: Callable[[str], None]
+    path: Path,
+    vocoder_path: Path | None,
+    name: str | None,
+    batch_size: int,
+    report: Callable[[str], None],
+    overrides: dict[str, Any],
+    noise: tuple[float | None, float],
 ) -> Voice:
-    from src.export.onnx.inference import OnnxTacotron2, onnx_vocoder  # noqa: PLC0415  (an extra package)
-
     report("loading, at the first time writing ONNX files")
-    folders = onnx_files(*(each for each in (path, vocoder_path) if each))
-    net = OnnxTacotron2(folders[0], threads=1)
-    if not vocoder_path:
+    net, vocoder = load_onnx(path, vocoder_path, overrides, threads=1)
+    if not vocoder:
         return Voice(net, _griffin_lim(net), batch_size, os.cpu_count() or 1)
-    vocoder = onnx_vocoder(folders[1], threads=1)
     _check(vocoder_path, vocoder, name, path, net)
-    return Voice(net, _streams(vocoder), batch_size, os.cpu_count() or 1)
+    return Voice(net, _streams(vocoder, *noise), batch_size, os.cpu_count() or 1)
 
 
 def _by_mindspore(
-    path: Path, vocoder_path: Path | None, name: str | None, batch_size: int, report: Callable[[str], None]
+    path: Path,
+    vocoder_path: Path | None,
+    name: str | None,
+    batch_size: int,
+    report: Callable[[str], None],
+    overrides: dict[str, Any],
+    noise: tuple[float | None, float],
 ) -> Voice:
     from src import create_model, runtime  # noqa: PLC0415  (takes seconds)
     from src.streaming.graphs import Tacotron2Graphs  # noqa: PLC0415
 
     report(f"loading {path.name}")
     runtime.setup()
-    acoustic = create_model(checkpoint=path)
+    acoustic = create_model(checkpoint=path, overrides=overrides)
+    if network_of(acoustic.config).kind != "acoustic":
+        raise no_speech(path, acoustic.config.model.name)
     net = Tacotron2Graphs(acoustic, BLOCK)
     speakers = acoustic.config.data.speakers
     if not vocoder_path:
         return Voice(net, _griffin_lim(net), batch_size, 0, speakers)
     vocoder = create_model(checkpoint=vocoder_path)
     _check(vocoder_path, vocoder, name, path, net)
-    return Voice(net, _streams(vocoder), batch_size, 0, speakers)
+    return Voice(net, _streams(vocoder, *noise), batch_size, 0, speakers)
 
 
 def _check(vocoder_path: Path, vocoder: object, name: str | None, path: Path, net: object) -> None:
+    if network_of(vocoder.config).kind != "vocoder":
+        raise InputError(f"{vocoder_path}: is a {vocoder.config.model.name}, no vocoder")
     if name not in (None, vocoder.config.model.name):
         raise InputError(f"{vocoder_path}: is a {vocoder.config.model.name}, not a {name}")
     check_signature(vocoder_path, vocoder.config.audio, path, net.config.audio)
@@ -107,8 +129,10 @@ def _griffin_lim(net: object) -> Callable[[int], VocoderStream]:
     return lambda seed: WholeMel(functools.partial(griffin_lim, audio=net.config.audio, seed=seed))
 
 
-def _streams(vocoder: object) -> Callable[[int], VocoderStream]:
+def _streams(vocoder: object, sigma: float | None, denoiser_strength: float) -> Callable[[int], VocoderStream]:
     """A vocoder's streams by the seed of a text; the whole mel at once if it has none."""
     if hasattr(vocoder, "stream"):
+        if sigma is not None or denoiser_strength:
+            raise InputError("sigma and denoiser_strength are WaveGlow's")
         return lambda seed: vocoder.stream(seed=(seed, 0))
-    return lambda seed: WholeMel(neural_vocoder(vocoder, seed=seed))
+    return lambda seed: WholeMel(neural_vocoder(vocoder, sigma, denoiser_strength, seed))

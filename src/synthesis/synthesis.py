@@ -100,12 +100,13 @@ class Utterance:
 
 
 def read_lines(path: str | Path) -> tuple[list[Line], list[int]]:
-    """Read the lines of a text file, numbered from 1, and the numbers of the blank lines between them.
+    """Read the lines of a text file (`-`: standard input), numbered from 1, and the numbers of blank lines between them.
 
     Raises:
         InputError: no such file, not UTF-8, no text in it.
     """
-    texts = read_text(path).rstrip().split("\n")
+    content = read_text("/dev/stdin" if str(path) == "-" else path)
+    texts = content.rstrip().split("\n")
     lines = [Line(number, text.strip()) for number, text in enumerate(texts, 1)]
     if not lines[-1].text:
         raise InputError(f"{path}: there is no text in it")

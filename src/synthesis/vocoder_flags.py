@@ -91,13 +91,13 @@ def vocoder_for(
     net: nn.Cell,
     arguments: Namespace,
     compute: Callable[..., np.ndarray] = griffin_lim,
-    load: Callable[[Path], Any] | None = None,
+    loaded: Any = None,
 ) -> tuple[Callable[[int], Vocoder], dict[str, Any]]:
     """Return the vocoder for the mel spectrograms of `net`, which may be the vocoder's network in copy synthesis.
 
     Args:
         compute: the function that runs Griffin-Lim, see `griffin_lim_vocoder`.
-        load: loads the vocoder of a checkpoint; by default into MindSpore.
+        loaded: the vocoder of the checkpoint, if it is loaded already.
 
     Returns:
         A function that makes the vocoder for a seed, and the vocoder's entries of a summary.
@@ -109,7 +109,7 @@ def vocoder_for(
     path = arguments.waveglow_checkpoint
     if arguments.vocoder == "griffinlim" or not path:
         return functools.partial(griffin_lim_vocoder, net.config.audio, compute=compute), {"vocoder": "griffinlim"}
-    vocoder = net if network_of(net.config).kind == "vocoder" else (load or _network)(path)
+    vocoder = net if network_of(net.config).kind == "vocoder" else loaded or _network(path)
     model = vocoder.config.model
     if network_of(vocoder.config).kind != "vocoder":
         raise InputError(f"{path}: is a {model.name}, no vocoder")

@@ -1,5 +1,7 @@
 """ONNX files of a checkpoint, written once and kept in the user's cache, for speech on CPUs without MindSpore."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import importlib.util
@@ -10,9 +12,13 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from src.errors import InputError
 from src.files import cache_folder, sha256_of
+
+if TYPE_CHECKING:
+    from src.export.onnx.inference import OnnxHarmonic, OnnxTacotron2, OnnxWaveGlow
 
 KEPT = 8  # checkpoints, of up to 110 MB each; the least recently used are deleted
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,6 +29,34 @@ def runs_onnx() -> bool:
     """Return whether onnxruntime and onnx are installed, there is a cache, and DEVICE_TARGET names no accelerator."""
     installed = all(importlib.util.find_spec(name) for name in ("onnxruntime", "onnx"))
     return bool(installed and cache_folder()) and os.environ.get("DEVICE_TARGET", "CPU") == "CPU"
+
+
+def load_onnx(
+    checkpoint: Path, vocoder_checkpoint: Path | None, overrides: dict[str, Any], threads: int = 0
+) -> tuple[OnnxTacotron2, OnnxHarmonic | OnnxWaveGlow | None]:
+    """Load the ONNX files of an acoustic network and of a vocoder, see `onnx_files`.
+
+    Args:
+        overrides: configuration values of the acoustic network by dotted key.
+        threads: that a network computes with; 0: as many as there are cores.
+
+    Raises:
+        InputError: a checkpoint cannot be used or is of the other kind, or files fix what is overridden.
+    """
+    from src.export.onnx.inference import OnnxTacotron2, onnx_vocoder  # noqa: PLC0415  (an extra package)
+
+    folders = onnx_files(*(path for path in (checkpoint, vocoder_checkpoint) if path))
+    if not (folders[0] / "decoder_step.onnx").exists():
+        raise no_speech(checkpoint, next(folders[0].glob("*.onnx")).stem)
+    if vocoder_checkpoint and (folders[1] / "decoder_step.onnx").exists():
+        raise InputError(f"{vocoder_checkpoint}: is a tacotron2, no vocoder")
+    net = OnnxTacotron2(folders[0], overrides, threads)
+    return net, onnx_vocoder(folders[1], threads) if vocoder_checkpoint else None
+
+
+def no_speech(checkpoint: Path, name: str) -> InputError:
+    """The error of a vocoder's checkpoint in the place of an acoustic one."""
+    return InputError(f"{checkpoint}: is a {name}, which speaks no text; it may be meant as --waveglow_checkpoint")
 
 
 def onnx_files(*checkpoints: Path) -> list[Path]:
