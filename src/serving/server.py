@@ -1,0 +1,155 @@
+"""The processes of the server: the listening socket, uvicorn, and its supervisor if there are several workers."""
+
+import contextlib
+import functools
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from src.errors import InputError
+from src.serving.app import Gate, create_app
+from src.serving.connection import Connection
+from src.serving.service import MakeVoice
+from src.serving.settings import Settings
+
+KEEP_ALIVE = 10  # seconds that an idle connection stays open
+HUNG = 600  # seconds without a sign of life until the supervisor replaces a worker; compiling may hold Python's lock
+MEMORY = "/dev/shm"  # so that metrics need no disk
+METRICS_FOLDER = (
+    "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client looks when it is imported, hence not in metrics.py
+)
+
+
+def serve(settings: Settings, make_voice: MakeVoice) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Args:
+        settings: with the port 0, a free port is taken.
+        make_voice: see `Service`; must be picklable if there are several workers.
+
+    Raises:
+        InputError: the address cannot be used, or the voice cannot be loaded.
+    """
+    listener = listen(settings)
+    print(f"{url(settings, listener)} listens; the voice is being loaded; Ctrl-C ends it", flush=True)
+    if not settings.api_key and not _is_private(listener):
+        print("warning: everyone who reaches this machine can use it; --api_key sets a key", file=sys.stderr)
+    # After a signal, uvicorn raises it once more: then it only ends this function.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    with listener:
+        if settings.workers == 1:
+            gate = create_app(settings, make_voice)
+            uvicorn.Server(uvicorn_config(gate, settings)).run([listener])
+            assert isinstance(gate, Gate)
+            if gate.service.failure:
+                raise InputError(gate.service.failure)
+        else:
+            with _shared_folder() as folder:
+                settings = replace(settings, shared_folder=folder)
+                factory = functools.partial(create_app, settings, make_voice)
+                Multiprocess(uvicorn_config(factory, settings, factory=True), [listener]).run()
+                if os.path.exists(os.path.join(folder, "failure")):  # the worker has said it
+                    raise SystemExit(2)
+    print("ended", flush=True)
+    if settings.workers == 1 and gate.service.loading:
+        os._exit(0)  # a thread that compiles would crash Python as it ends
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Bind the socket that all workers share.
+
+    Raises:
+        InputError: the address cannot be used.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # the kernel drops a connection whose other end is gone
+            milliseconds = round(1000 * 2 * settings.slow_reader_timeout)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        listener.bind((settings.host, settings.port))
+        listener.listen(2048)
+    except (OSError, OverflowError, UnicodeError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or error
+        where = f"{settings.host}, port {settings.port}"
+        raise InputError(f"cannot listen at {where} ({reason}); choose another --port or --host") from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def url(settings: Settings, listener: socket.socket) -> str:
+    """Return the address of the page."""
+    name = socket.gethostname() if settings.host in ("0.0.0.0", "::") else settings.host
+    return f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}"
+
+
+def _is_private(listener: socket.socket) -> bool:
+    address = listener.getsockname()[0]
+    return address.startswith("127.") or address == "::1"
+
+
+class TerseLog(logging.Filter):
+    """Of uvicorn's log, let through warnings, and that a worker died. That one cannot start, it says itself."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is written."""
+        text = record.getMessage()
+        return (record.levelno > logging.INFO and "failed to start" not in text) or text.endswith("died")
+
+
+def uvicorn_config(app: Any, settings: Settings, factory: bool = False) -> uvicorn.Config:
+    """Return uvicorn's configuration for the application, or for a function that makes it (`factory`)."""
+    plain = {"format": "%(asctime)s %(message)s", "datefmt": "%H:%M:%S"}
+    if settings.workers > 1:
+        plain["format"] = "%(asctime)s worker %(process)d: %(message)s"
+    to_stderr = {"handlers": ["stderr"], "propagate": False}
+    return uvicorn.Config(
+        app,
+        factory=factory,
+        http=Connection,
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        workers=settings.workers,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=settings.drain_seconds,
+        timeout_worker_healthcheck=HUNG,
+        log_config={
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"plain": plain},
+            "filters": {"terse": {"()": TerseLog}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+            "loggers": {
+                "serving": {"level": "INFO", **to_stderr},
+                "uvicorn.error": {"level": "INFO", "filters": ["terse"], **to_stderr},
+            },
+        },
+    )
+
+
+@contextlib.contextmanager
+def _shared_folder() -> Iterator[str]:
+    """Make the folder in which workers share their metrics, in memory where the system has such a place."""
+    place = MEMORY if os.access(MEMORY, os.W_OK) else None
+    folder = tempfile.mkdtemp(prefix="serve-", dir=place)
+    os.environ[METRICS_FOLDER] = folder
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
