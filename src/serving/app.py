@@ -3,10 +3,12 @@
 import asyncio
 import ctypes
 import hmac
+import logging
 import os
 import re
 import signal
 import socket
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -108,6 +110,9 @@ class Gate:
             await error.response()(scope, receive, answer)
         except ClientDisconnect:
             return
+        except asyncio.CancelledError:  # the time for draining is over
+            if started and "abort" in scope.get("state", {}):
+                scope["state"]["abort"]()
         except Exception as error:
             response = unexpected(error).response()
             if not started:
@@ -150,6 +155,8 @@ class Gate:
         if service.failure and service.settings.workers > 1:
             _say_once(service)
             os._exit(STARTUP_FAILURE)  # uvicorn has no other way to tell its supervisor at this point
+        if service.settings.workers > 1:
+            end_if_threads_are_left()
 
     def _load(self, loaded: asyncio.Event) -> None:
         self.service.load()
@@ -203,6 +210,14 @@ def _host_name(host: str) -> str:
     """Return the name in a Host header, "" if it is malformed, such as with a user's name before an @."""
     match = re.fullmatch(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::\d{1,5})?", host.lower())
     return (match[1] or match[2]) if match else ""
+
+
+def end_if_threads_are_left() -> None:
+    """End this process at once if a thread still loads or speaks: it would crash Python, or complain, as it ends."""
+    if any(thread.name in ("loading", "speech") for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _end_with_supervisor() -> None:

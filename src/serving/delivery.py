@@ -1,5 +1,6 @@
 """A response that is sent while it is being made: limits of time, clients that leave, and clients that are slow."""
 
+import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Iterator
@@ -61,6 +62,9 @@ class Delivery:
                 group.start_soon(leave)
                 await self._deliver(scope, receive, send)
                 group.cancel_scope.cancel()
+        except asyncio.CancelledError:
+            self._ended = "cut off"
+            raise
         finally:
             self._relay.close()
             self._account(scope["path"])
@@ -69,6 +73,9 @@ class Delivery:
         """Send everything, or an error, or break the connection off if it is too late for an error."""
         try:
             piece = await self._next()
+            while piece is not None and not piece.content:  # a format that comes whole: an error still has its status
+                self._seconds += piece.seconds
+                piece = await self._next()
             headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
             self._status = HTTPStatus.OK
             await self._send(send, {"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
@@ -76,7 +83,7 @@ class Delivery:
                 if piece.content:
                     await self._send(send, _body(self._wrap(piece.content)))
                     self._first_sound = self._first_sound or self._place.sound()
-                    self._seconds += piece.seconds
+                self._seconds += piece.seconds
                 piece = await self._next()
             await self._send(send, _body(self._last(), more=False))
             self._ended = "complete"

@@ -61,6 +61,9 @@ class PcmEncoder:
         """Return what is left."""
         return self._header
 
+    def close(self) -> None:
+        """Do nothing: there is no file."""
+
 
 class FileEncoder:
     """A compressed file, written by libsndfile into memory and taken from there.
@@ -86,6 +89,10 @@ class FileEncoder:
         """Return what is left."""
         self._file.close()
         return self._take()
+
+    def close(self) -> None:
+        """Free the memory of a file that is not finished."""
+        self._file.close()
 
     def _take(self) -> bytes:
         ready = bytes(self._sink.getbuffer()[self._taken :])

@@ -17,7 +17,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from src.errors import InputError
-from src.serving.app import Gate, create_app
+from src.serving.app import Gate, create_app, end_if_threads_are_left
 from src.serving.connection import Connection
 from src.serving.service import MakeVoice
 from src.serving.settings import Settings
@@ -58,12 +58,11 @@ def serve(settings: Settings, make_voice: MakeVoice) -> None:
             with _shared_folder() as folder:
                 settings = replace(settings, shared_folder=folder)
                 factory = functools.partial(create_app, settings, make_voice)
-                Multiprocess(uvicorn_config(factory, settings, factory=True), [listener]).run()
+                Supervisor(uvicorn_config(factory, settings, factory=True), [listener]).run()
                 if os.path.exists(os.path.join(folder, "failure")):  # the worker has said it
                     raise SystemExit(2)
     print("ended", flush=True)
-    if settings.workers == 1 and gate.service.loading:
-        os._exit(0)  # a thread that compiles would crash Python as it ends
+    end_if_threads_are_left()
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -77,7 +76,7 @@ def listen(settings: Settings) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # the kernel drops a connection whose other end is gone
-            milliseconds = round(1000 * 2 * settings.slow_reader_timeout)
+            milliseconds = round(1000 * (settings.slow_reader_timeout + 30))
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         listener.bind((settings.host, settings.port))
         listener.listen(2048)
@@ -99,6 +98,19 @@ def url(settings: Settings, listener: socket.socket) -> str:
 def _is_private(listener: socket.socket) -> bool:
     address = listener.getsockname()[0]
     return address.startswith("127.") or address == "::1"
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's supervisor, without its pings while all workers live.
+
+    A ping to a worker that dies before its answer would be waited for to the end of the time limit, and that must be
+    long, since a worker that compiles may not answer.
+    """
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that have died."""
+        if not all(worker.process.is_alive() for worker in self.processes):
+            super().keep_subprocess_alive()
 
 
 class TerseLog(logging.Filter):

@@ -32,7 +32,6 @@ class Service:
         self.voice: Any = None
         self.stage = "starting"
         self.failure = ""  # why there will be no voice
-        self.loading = False
         self.draining = False
         self.waiting = self.streams = 0
         self._make_voice = make_voice
@@ -41,7 +40,7 @@ class Service:
 
     def load(self) -> None:
         """Load the voice, which takes a while: call it in a thread. Says on the terminal how far it is."""
-        began, self.loading = time.monotonic(), True
+        began = time.monotonic()
         try:
             voice = self._make_voice(self._report)
         except (InputError, OSError) as error:
@@ -52,8 +51,7 @@ class Service:
             self.failure = f"the voice cannot be loaded: {type(error).__name__}"
             return
         finally:
-            self.loading = False
-        self._report(f"ready after {time.monotonic() - began:.0f} s")
+            self._report(f"ready after {time.monotonic() - began:.0f} s")
         if self._readiness:
             self._readiness.announce()
         self.voice = voice

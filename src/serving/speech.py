@@ -44,15 +44,16 @@ async def speech(request: Request) -> Delivery:
 
 def encoded(voice: Any, wish: SpeechRequest) -> Iterator[Piece]:
     """Speak, and encode what is spoken. Closing this ends the speaking."""
+    encode = encoder(wish.format, wish.sample_rate)
     chunks = voice.stream(wish.text, seed=wish.seed, speaker=wish.speaker)
     try:
-        encode = encoder(wish.format, wish.sample_rate)
         for wav in at_speed(chunks, wish.speed, voice.sample_rate, wish.sample_rate):
             if len(wav):
                 yield Piece(encode.encode(np.asarray(wav, np.float32)), len(wav) / wish.sample_rate)
         yield Piece(encode.finish(), 0.0)
     finally:
         chunks.close()
+        encode.close()
 
 
 def event(kind: str, **fields: object) -> bytes:
