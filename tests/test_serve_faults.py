@@ -151,6 +151,7 @@ def test_a_full_queue_says_when_to_come_again():
         assert refused(response, 429, "too many requests")["code"] == "rate_limit_exceeded"
         assert 1 <= int(response.headers["retry-after"]) <= 60
         assert server.client.get("/healthz").status_code == 200
+        assert f'{SPEECH}",status="429"}} 1.0' in server.client.get("/metrics").text
         for client in waiting:
             client.close()
         server.voice.close()

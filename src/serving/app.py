@@ -31,6 +31,7 @@ from src.serving.service import MakeVoice, Service
 from src.serving.settings import Settings
 
 OPEN_PATHS = ("/", "/healthz", "/openapi.json", "/facts")  # need no key
+SPEAKING_PATHS = ("/v1/audio/speech", "/speak")
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -94,12 +95,12 @@ class Gate:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        started = False
+        started = 0  # the status, once it is sent
 
         async def answer(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
-                started = True
+                started = message["status"]
                 message = {**message, "headers": [*message["headers"], *SECURITY_HEADERS]}
             await send(message)
 
@@ -117,6 +118,8 @@ class Gate:
             response = unexpected(error).response()
             if not started:
                 await response(scope, receive, answer)
+        if scope["path"] in SPEAKING_PATHS and "accounted" not in scope:
+            self.service.metrics.requests.labels(scope["path"], str(started or 499), "refused").inc()
 
     def _check(self, scope: Scope) -> None:
         """Refuse foreign names and requests without the key.

@@ -67,6 +67,7 @@ class Delivery:
             raise
         finally:
             self._relay.close()
+            scope["accounted"] = True
             self._account(scope["path"])
 
     async def _deliver(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,7 +128,7 @@ class Delivery:
 
     def _account(self, path: str) -> None:
         metrics = self._service.metrics
-        metrics.requests.labels(path, str(int(self._status)), self._ended).inc()
+        metrics.requests.labels(path, str(int(self._status) or 499), self._ended).inc()
         metrics.audio_seconds.inc(self._seconds)
         first = "no sound" if self._first_sound is None else f"first sound after {self._first_sound:.2f} s"
         logger.info(

@@ -1,4 +1,4 @@
-"""Numbers for Prometheus. With several workers, each writes its own into a shared folder, and any of them adds them up."""
+"""Numbers for Prometheus. Several workers each write their own into a shared folder; any of them adds them up."""
 
 import os
 from contextlib import suppress
