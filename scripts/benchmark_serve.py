@@ -4,8 +4,8 @@ python scripts/benchmark_serve.py --json serve.json
 python scripts/benchmark_serve.py --piper_python /path/to/python --seconds 120    # that has requirements-piper.txt
 python scripts/benchmark_serve.py --soak 3600                                     # and compare every sound to the bit
 
-Both servers run on this machine, idle while the other is measured, and are measured in turn with the same texts. Clients
-ask without a pause. A ratio is one of medians over the rounds, ours to Piper's.
+Both servers run on this machine, idle while the other is measured, and are measured in turn with the same texts.
+Clients ask without a pause. A ratio is one of medians over the rounds, ours to Piper's.
 """
 
 import hashlib
