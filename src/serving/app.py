@@ -232,5 +232,6 @@ def _end_with_supervisor() -> None:
 def _say_once(service: Service) -> None:
     """Let the first of several workers that fail say why."""
     with suppress(FileExistsError):
-        (Path(service.settings.shared_folder) / "failure").open("x").close()
+        with (Path(service.settings.shared_folder) / "failure").open("x") as file:
+            file.write(str(service.exit_code))
         os.write(2, f"error: {service.failure}\n".encode())

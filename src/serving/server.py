@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -38,7 +39,8 @@ def serve(settings: Settings, make_voice: MakeVoice) -> None:
         make_voice: see `Service`; must be picklable if there are several workers.
 
     Raises:
-        InputError: the address cannot be used, or the voice cannot be loaded.
+        InputError: the address cannot be used.
+        SystemExit: the voice cannot be loaded; 2 for bad input, otherwise 1. One line on stderr says why.
     """
     listener = listen(settings)
     print(f"{url(settings, listener)} listens; the voice is being loaded; Ctrl-C ends it", flush=True)
@@ -53,14 +55,15 @@ def serve(settings: Settings, make_voice: MakeVoice) -> None:
             uvicorn.Server(uvicorn_config(gate, settings)).run([listener])
             assert isinstance(gate, Gate)
             if gate.service.failure:
-                raise InputError(gate.service.failure)
+                print(f"error: {gate.service.failure}", file=sys.stderr)
+                raise SystemExit(gate.service.exit_code)
         else:
             with _shared_folder() as folder:
                 settings = replace(settings, shared_folder=folder)
                 factory = functools.partial(create_app, settings, make_voice)
                 Supervisor(uvicorn_config(factory, settings, factory=True), [listener]).run()
-                if os.path.exists(os.path.join(folder, "failure")):  # the worker has said it
-                    raise SystemExit(2)
+                if (failure := Path(folder) / "failure").exists():  # the worker has said why
+                    raise SystemExit(int(failure.read_text() or 1))
     print("ended", flush=True)
     end_if_threads_are_left()
 

@@ -31,7 +31,7 @@ class Service:
         self.settings, self.metrics = settings, Metrics()
         self.voice: Any = None
         self.stage = "starting"
-        self.failure = ""  # why there will be no voice
+        self.failure, self.exit_code = "", 0  # why there will be no voice: 2 for bad input, as all scripts
         self.draining = False
         self.waiting = self.streams = 0
         self._make_voice = make_voice
@@ -44,11 +44,11 @@ class Service:
         try:
             voice = self._make_voice(self._report)
         except (InputError, OSError) as error:
-            self.failure = one_line(error)
+            self.exit_code, self.failure = 2, one_line(error)
             return
         except BaseException as error:
             traceback.print_exc()
-            self.failure = f"the voice cannot be loaded: {type(error).__name__}"
+            self.exit_code, self.failure = 1, f"the voice cannot be loaded ({type(error).__name__})"
             return
         finally:
             self._report(f"ready after {time.monotonic() - began:.0f} s")
