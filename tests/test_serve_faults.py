@@ -257,6 +257,15 @@ def test_a_key():
         assert server.client.post(SPEECH, headers={"Authorization": "Bearer s3cret"}, **text).status_code == 200
 
 
+def test_small_pieces_are_sent_at_once(server):
+    with send(server.port, b"", method="GET", path="/healthz") as client:
+        client.recv(100)
+        (accepted,) = [
+            each for each in server.server.server_state.connections if each.client[1] == client.getsockname()[1]
+        ]
+        assert accepted.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_foreign_names_are_refused(server):
     foreign = ["evil.example", "localhost.evil.example", "192.168.0.1", "127.0.0.1.evil.example", "[::1", "a@b"]
     foreign += ["evil@127.0.0.1", "localhost@evil.example", "a:b@localhost:8000", "@127.0.0.1", "localhost:x"]

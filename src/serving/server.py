@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
@@ -75,7 +76,8 @@ def listen(settings: Settings) -> socket.socket:
         InputError: the address cannot be used.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family)
+    # asyncio sends small pieces at once (TCP_NODELAY) only where the protocol is named; otherwise a sound waits 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # the kernel drops a connection whose other end is gone
@@ -162,7 +164,11 @@ def uvicorn_config(app: Any, settings: Settings, factory: bool = False) -> uvico
 def _shared_folder() -> Iterator[str]:
     """Make the folder in which workers share their metrics, in memory where the system has such a place."""
     place = MEMORY if os.access(MEMORY, os.W_OK) else None
-    folder = tempfile.mkdtemp(prefix="serve-", dir=place)
+    folder = tempfile.mkdtemp(prefix=f"serve-{os.getpid()}-", dir=place)
+    for old in Path(folder).parent.glob("serve-*-*"):  # of servers that were killed
+        pid = old.name.split("-")[1]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(old, ignore_errors=True)
     os.environ[METRICS_FOLDER] = folder
     try:
         yield folder
