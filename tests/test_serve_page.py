@@ -120,7 +120,7 @@ def test_in_a_browser(tmp_path):
         page.get_by_label("Voice").select_option("bert")
         speak.click()
         expect(status).to_have_text(re.compile("Speaking|Playing"))
-        page.wait_for_function("current && current.samples > 0 && current.begins < context.currentTime")
+        until(lambda: page.evaluate("current?.samples > 0 && current.begins < context.currentTime"))
         assert server.voice.active == 1  # it plays while it is spoken
         expect(page.locator("mark")).to_have_count(1)
         expect(status).to_have_text("Done.")
@@ -151,7 +151,7 @@ def test_in_a_browser(tmp_path):
 
         text.fill("word " * 500)
         speak.click()
-        page.wait_for_function("current && current.samples > 0")
+        until(lambda: page.evaluate("current?.samples > 0"))
         page.get_by_role("button", name="Stop").click()
         expect(status).to_have_text("Stopped.")
         until(lambda: server.voice.active == 0)

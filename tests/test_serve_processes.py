@@ -124,6 +124,7 @@ def test_a_voice_that_cannot_be_loaded(workers):
     with process({"workers": workers}, {"error": "x.ckpt: is no voice"}) as server:
         code, output = server.end()
         assert code == 2 and output.count("error: x.ckpt: is no voice\n") == 1 and "Traceback" not in output
+        assert "ready" not in output
     with process({"workers": workers}, {"loading": "soon"}) as server:  # a mistake of the program
         code, output = server.end()
         assert code == 1 and output.count("error: the voice cannot be loaded (TypeError)\n") == 1

@@ -50,8 +50,7 @@ class Service:
             traceback.print_exc()
             self.exit_code, self.failure = 1, f"the voice cannot be loaded ({type(error).__name__})"
             return
-        finally:
-            self._report(f"ready after {time.monotonic() - began:.0f} s")
+        self._report(f"ready after {time.monotonic() - began:.0f} s")
         if self._readiness:
             self._readiness.announce()
         self.voice = voice
