@@ -14,7 +14,8 @@ STEPS ?= 600
 export SAY := $(value TEXT)
 
 # Its name changes with the requirements and the Python, so that a change in either installs again.
-REQUIREMENTS := requirements.txt requirements-onnx.txt requirements-mandarin.txt requirements-german.txt requirements-dev.txt
+REQUIREMENTS := requirements.txt requirements-onnx.txt requirements-serve.txt requirements-mandarin.txt \
+	requirements-german.txt requirements-dev.txt
 INSTALLED := $(VENV)/.installed-$(firstword $(shell (cat $(REQUIREMENTS); echo '$(PYTHON)') | cksum))
 RUN := $(VENV)/bin/python
 
@@ -25,7 +26,7 @@ demo: $(INSTALLED)
 	@echo 'Speech: demo/0001.wav; its mel spectrogram and alignment: demo/0001.png'
 
 page: $(INSTALLED)
-	$(RUN) scripts/demo_server.py
+	$(RUN) scripts/serve.py
 
 # Interrupted and run again, it continues where it stopped.
 train-demo: SAY = Italy is contentedly stagnant.

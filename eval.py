@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ from src.evaluation.recognition import RECOGNISERS, Recogniser, load_recogniser
 from src.export.onnx.cached import load_onnx, no_speech, runs_onnx
 from src.files import make_folder, write_atomically, write_json
 from src.hub.card import choose_shipped
-from src.streaming.encoding import FORMATS
+from src.streaming.encoding import FILE_FORMATS
 from src.synthesis.output import remove_results, save
 from src.synthesis.synthesis import Line, Utterance, read_lines, synthesise
 from src.synthesis.vocoder import Vocoder
@@ -39,6 +40,7 @@ from src.synthesis.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_
 from src.text import speakable_sentences, unknown_words
 
 if TYPE_CHECKING:  # MindSpore takes seconds to load; where it is needed it comes after `src`, which quiets its log
+    import numpy as np
     from mindspore import nn
 
     from src.evaluation.objective import Clip
@@ -64,17 +66,7 @@ def main() -> None:
         from src.evaluation.objective import held_out_clips  # noqa: PLC0415
 
         clips = held_out_clips(arguments.data_path, arguments.ids, arguments.clips)
-    by_onnx = bool(lines) and _by_onnx(arguments, overrides)
-    compute, onnx_vocoder = griffin_lim, None
-    if by_onnx:
-        net, onnx_vocoder = load_onnx(arguments.checkpoint, arguments.waveglow_checkpoint, overrides)
-        facts = _facts(arguments, overrides) | {"runtime": "onnx"}
-        by_onnx = net.config.model.n_speakers == 1 or arguments.runtime == "onnx"  # files have one voice
-    if not by_onnx:
-        onnx_vocoder = None
-        runtime.setup(arguments.seed)
-        compute = griffin_lim_aside(arguments, speaks=bool(lines))  # before the network, see there
-        net, facts = _network(arguments, overrides, speaks=bool(lines) or arguments.metrics)
+    net, facts, compute, onnx_vocoder = _load(arguments, overrides, lines)
     if arguments.text_file:
         lines = _with_sound(lines, net, arguments.text_file)
     vocoder = None
@@ -136,18 +128,19 @@ def command_line() -> CommandLine:
         help="with --metrics: who listens; error rates of two recognisers cannot be compared (default: whisper)",
     )
     add_flags_of_a_vocoder_alone(command)
-    command.add_argument(
-        "--output_dir", type=Path, help="folder for the results; those of an earlier run are replaced"
-    )
+    command.add_argument("--output_dir", type=Path, help="folder for the results; those of an earlier run are replaced")
     command.add_argument(
         "--output",
         metavar="FILE",
         help="in place of --output_dir: one file for all of the text, which is replaced if it is there; -: standard "
         "output, as the sound is made, by default as raw PCM (16 bit, little-endian)",
     )
-    command.add_argument("--format", choices=sorted(FORMATS), help="of --output (default: by its suffix)")
+    command.add_argument("--format", choices=sorted(FILE_FORMATS), help="of --output (default: by its suffix)")
     command.add_argument(
-        "--sample_rate", type=positive, metavar="HZ", help="of --output (default: that of the voice, if the format has it)"
+        "--sample_rate",
+        type=positive,
+        metavar="HZ",
+        help="of --output (default: that of the voice, if the format has it)",
     )
     add_vocoder_flags(command)
     command.add_argument(
@@ -160,6 +153,24 @@ def command_line() -> CommandLine:
     )
     command.add_argument("--seed", type=seed, default=0, help="seed of the prenet's dropout and of the vocoder")
     return command
+
+
+def _load(
+    arguments: Namespace, overrides: dict[str, Any], lines: list[Line]
+) -> tuple[nn.Cell | Any, dict[str, Any], Callable[..., np.ndarray], Any]:
+    """Load the network, by the runtime that is chosen.
+
+    Returns:
+        The network; what the summary says of it; the function that computes Griffin-Lim; the vocoder's ONNX file, None
+        if it is not that which speaks.
+    """
+    if lines and _by_onnx(arguments, overrides):
+        net, vocoder = load_onnx(arguments.checkpoint, arguments.waveglow_checkpoint, overrides)
+        if net.config.model.n_speakers == 1 or arguments.runtime == "onnx":  # files have one voice
+            return net, _facts(arguments, overrides) | {"runtime": "onnx"}, griffin_lim, vocoder
+    runtime.setup(arguments.seed)
+    compute = griffin_lim_aside(arguments, speaks=bool(lines))  # before the network, see there
+    return *_network(arguments, overrides, speaks=bool(lines) or arguments.metrics), compute, None
 
 
 def _by_onnx(arguments: Namespace, overrides: dict[str, Any]) -> bool:

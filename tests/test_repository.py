@@ -30,10 +30,10 @@ def sources():
 def test_every_imported_package_is_required():
     lines = [
         line
-        for name in ("requirements.txt", "requirements-onnx.txt")
+        for name in ("requirements.txt", "requirements-onnx.txt", "requirements-serve.txt")
         for line in (ROOT / name).read_text().splitlines()
     ]
-    required = {re.split(r"[\[<>=]", line)[0].lower() for line in lines}
+    required = {re.split(r"[\[<>=]", line)[0].lower().replace("-", "_") for line in lines}
     ours = (
         {"src"}
         | {path.parent.name for path in (ROOT / "scripts").glob("*/__init__.py")}
@@ -46,7 +46,9 @@ def test_every_imported_package_is_required():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             for name in {name.split(".")[0] for name in names} - sys.stdlib_module_names - ours - optional:
-                assert {package.lower() for package in distributions[name]} & required, f"{path} imports {name}"
+                assert {package.lower().replace("-", "_") for package in distributions[name]} & required, (
+                    f"{path} imports {name}"
+                )
 
 
 def imported_modules(path):

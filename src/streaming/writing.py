@@ -13,7 +13,7 @@ import soundfile
 from src.audio import to_pcm16
 from src.errors import InputError
 from src.files import write_atomically
-from src.streaming.encoding import FORMATS, at_speed, encoder
+from src.streaming.encoding import FILE_FORMATS, at_speed, encoder
 from src.streaming.voice import Voice
 
 SUFFIXES = {".wav": "wav", ".flac": "flac", ".mp3": "mp3", ".ogg": "ogg", ".opus": "opus", ".ulaw": "ulaw"}
@@ -26,7 +26,7 @@ def chosen_format(output: str, name: str | None, sample_rate: int | None) -> tup
 
     Args:
         output: a file's path, whose suffix names the format unless `name` does; `-`: standard output, raw PCM.
-        name: one of `FORMATS`.
+        name: one of `FILE_FORMATS`.
         sample_rate: in Hz; by default that of the voice or, where a format needs another, of the format.
 
     Raises:
@@ -39,10 +39,10 @@ def chosen_format(output: str, name: str | None, sample_rate: int | None) -> tup
             raise InputError(f"--output {output}: no format has this suffix; take {', '.join(SUFFIXES)}, or --format")
     if output == STANDARD_OUTPUT and sys.stdout.isatty():
         raise InputError("--output - writes sound, and standard output is a terminal; send it to a file or a player")
-    rates = FORMATS[name].rates
+    rates = FILE_FORMATS[name].rates
     if sample_rate and rates and sample_rate not in rates:
         raise InputError(f"--sample_rate {sample_rate}: {name} can have {', '.join(map(str, rates))}")
-    return name, sample_rate or (None if name == "pcm" else FORMATS[name].sample_rate or None)
+    return name, sample_rate or (None if name == "pcm" else FILE_FORMATS[name].sample_rate or None)
 
 
 def speak_into(
