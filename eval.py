@@ -13,7 +13,6 @@ python eval.py --mel x.npy --waveglow_checkpoint w.ckpt --output_dir out
 from __future__ import annotations
 
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -27,17 +26,16 @@ from src.cli import CommandLine, positive, run, seed, spoken
 from src.config import network_of
 from src.errors import InputError, some_of
 from src.evaluation.copy_synthesis import add_flags_of_a_vocoder_alone, copy_synthesis, speak_mel
-from src.evaluation.metrics import find_runaways
 from src.evaluation.recognition import RECOGNISERS, Recogniser, load_recogniser
-from src.export.onnx.cached import load_onnx, no_speech, runs_onnx
+from src.export.onnx.cached import load_onnx, no_speech
 from src.files import make_folder, write_atomically, write_json
 from src.hub.card import choose_shipped
+from src.streaming.command import speak_as_chosen, speaks_by_onnx
 from src.streaming.encoding import FILE_FORMATS
-from src.synthesis.output import remove_results, save
-from src.synthesis.synthesis import Line, Utterance, read_lines, synthesise
+from src.synthesis.lines import speak_lines, with_sound
+from src.synthesis.synthesis import Line, read_lines
 from src.synthesis.vocoder import Vocoder
 from src.synthesis.vocoder_flags import NAMES, add_vocoder_flags, check_vocoder_flags, griffin_lim_aside, vocoder_for
-from src.text import speakable_sentences, unknown_words
 
 if TYPE_CHECKING:  # MindSpore takes seconds to load; where it is needed it comes after `src`, which quiets its log
     import numpy as np
@@ -50,10 +48,10 @@ if TYPE_CHECKING:  # MindSpore takes seconds to load; where it is needed it come
 def main() -> None:
     """Parse the command line, then speak, copy or measure."""
     arguments, overrides = command_line().parse()
-    if arguments.output:
-        _speak_into(arguments, overrides)
-        return
     lines = _lines(arguments)
+    if arguments.output:
+        speak_as_chosen(arguments, overrides, lines)
+        return
     if lines:
         choose_shipped(arguments)
     _check_flags(arguments)
@@ -68,7 +66,7 @@ def main() -> None:
         clips = held_out_clips(arguments.data_path, arguments.ids, arguments.clips)
     net, facts, compute, onnx_vocoder = _load(arguments, overrides, lines)
     if arguments.text_file:
-        lines = _with_sound(lines, net, arguments.text_file)
+        lines = with_sound(lines, net.config, arguments.text_file)
     vocoder = None
     if arguments.data_path is None or arguments.metrics:
         vocoder_with_seed, names = vocoder_for(net, arguments, compute, onnx_vocoder)
@@ -76,7 +74,7 @@ def main() -> None:
         facts |= names
     make_folder(arguments.output_dir)
     if lines:
-        _speak(net, lines, vocoder, arguments.output_dir, facts)
+        speak_lines(net, lines, vocoder, arguments.output_dir, facts)
     elif arguments.copy_synthesis:
         _copy(net, arguments.copy_synthesis, vocoder, arguments.output_dir, facts)
     elif arguments.mel:
@@ -164,31 +162,13 @@ def _load(
         The network; what the summary says of it; the function that computes Griffin-Lim; the vocoder's ONNX file, None
         if it is not that which speaks.
     """
-    if lines and _by_onnx(arguments, overrides):
+    if lines and speaks_by_onnx(arguments, overrides):
         net, vocoder = load_onnx(arguments.checkpoint, arguments.waveglow_checkpoint, overrides)
         if net.config.model.n_speakers == 1 or arguments.runtime == "onnx":  # files have one voice
             return net, _facts(arguments, overrides) | {"runtime": "onnx"}, griffin_lim, vocoder
     runtime.setup(arguments.seed)
     compute = griffin_lim_aside(arguments, speaks=bool(lines))  # before the network, see there
     return *_network(arguments, overrides, speaks=bool(lines) or arguments.metrics), compute, None
-
-
-def _by_onnx(arguments: Namespace, overrides: dict[str, Any]) -> bool:
-    """Choose the runtime of speech.
-
-    Raises:
-        InputError: --runtime onnx where that is not possible.
-    """
-    from src.export.inference import FREE  # noqa: PLC0415
-
-    fixed = sorted(set(overrides) - FREE)
-    if arguments.runtime == "onnx" and fixed:
-        raise InputError(f"{', '.join(fixed)}: fixed in ONNX files; leave --runtime out")
-    if arguments.runtime == "onnx" and arguments.speaker is not None:
-        raise InputError("--speaker: ONNX files have one voice; leave --runtime out")
-    if arguments.runtime == "auto":
-        return runs_onnx() and not fixed and arguments.speaker is None
-    return arguments.runtime == "onnx"
 
 
 def _facts(arguments: Namespace, overrides: dict[str, Any]) -> dict[str, Any]:
@@ -233,49 +213,6 @@ def _lines(arguments: Namespace) -> list[Line]:
     return lines
 
 
-def _speak_into(arguments: Namespace, overrides: dict[str, Any]) -> None:
-    """Speak the text into one file or to standard output."""
-    from src.streaming.loading import load_voice  # noqa: PLC0415
-    from src.streaming.writing import chosen_format, speak_into  # noqa: PLC0415
-
-    if arguments.output_dir:
-        raise InputError("give --output, a file, or --output_dir, a folder")
-    others = {"data_path", "copy_synthesis", "mel", "metrics", "ids", "clips", "recogniser", "mel_scale"}
-    if wrong := [f"--{name}" for name in sorted(others) if getattr(arguments, name)]:
-        raise InputError(f"--output is of --text and --text_file; leave out {', '.join(wrong)}")
-    file_format, rate = chosen_format(arguments.output, arguments.format, arguments.sample_rate)
-    lines = _lines(arguments)
-    check_vocoder_flags(arguments)
-    choose_shipped(arguments)
-    voice = load_voice(
-        arguments.checkpoint,
-        arguments.waveglow_checkpoint,
-        arguments.vocoder,
-        batch_size=1,
-        warm=False,
-        runtime=arguments.runtime,
-        overrides=overrides,
-        sigma=arguments.sigma,
-        denoiser_strength=arguments.denoiser_strength or 0.0,
-    )
-    with voice:
-        texts = [line.text for line in lines if len(lines) == 1 or speakable_sentences(line.text, voice.config.text)]
-        seconds = speak_into(voice, texts, arguments.output, file_format, rate, arguments.seed, arguments.speaker)
-    print(f"{arguments.output}: {seconds:.1f} s of speech", file=sys.stderr)
-
-
-def _with_sound(lines: list[Line], net: Tacotron2, text_file: Path) -> list[Line]:
-    """The lines in which something can be spoken; as they are if there is none, for an error to name the first."""
-    silent = [line.number for line in lines if not speakable_sentences(line.text, net.config.text)]
-    if 0 < len(silent) < len(lines):
-        print(
-            f"{text_file}: nothing can be spoken of these lines, they are left out: {some_of(silent, 5)}",
-            file=sys.stderr,
-        )
-        return [line for line in lines if line.number not in silent]
-    return lines
-
-
 def _check_flags(arguments: Namespace) -> None:
     """Make sure that every given flag has a use here."""
     if not arguments.output_dir:
@@ -298,52 +235,6 @@ def _check_flags(arguments: Namespace) -> None:
     elif bool(arguments.checkpoint) == bool(arguments.waveglow_checkpoint):
         raise InputError(f"{alone} needs one of --waveglow_checkpoint and --checkpoint")
     check_vocoder_flags(arguments, copying=alone is not None)
-
-
-def _speak(net: Tacotron2, lines: list[Line], vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:
-    audio = net.config.audio
-    width = max(4, len(str(lines[-1].number)))
-    rows, seconds, cut, began = [], 0.0, [], time.perf_counter()
-    for utterance in synthesise(net, lines, vocoder, facts["seed"], progress=True):
-        if not rows:
-            remove_results(output_dir)
-        rows.append(save(utterance, output_dir, f"{utterance.line.number:0{width}}", net.config))
-        seconds += utterance.seconds
-        cut += _cut_off(utterance)
-    spoken = sum(row["seconds"] for row in rows)
-    whole = {"seconds": spoken, "real_time_factor": seconds / spoken, "elapsed_seconds": time.perf_counter() - began}
-    letters = list(dict.fromkeys(word for line in lines for word in unknown_words(line.text, net.config)))
-    whole |= {"words_spoken_as_letters": letters}
-    write_json(output_dir / "summary.json", {**facts, "sample_rate": audio.sample_rate, **whole, "lines": rows})
-    if letters:
-        print(f"note: not in the dictionary, spoken as letters are read: {some_of(letters, 10)}", file=sys.stderr)
-    if loud := [f"line {row['line']}" for row in rows if row["peak"] > 1]:
-        print(f"note: louder than full scale, peaks were limited: {some_of(loud, 5)}", file=sys.stderr)
-    slow = [
-        f"line {rows[i]['line']}"
-        for i in find_runaways([row["text"] for row in rows], [row["seconds"] for row in rows])
-    ]
-    if slow:
-        print(
-            f"warning: took more than 3 times the median seconds per character, it may babble: {some_of(slow, 5)}",
-            file=sys.stderr,
-        )
-    if cut:
-        limit = net.config.model.max_decoder_steps
-        print(f"warning: did not end before model.max_decoder_steps ({limit}): {some_of(cut, 5)}", file=sys.stderr)
-    speed = f"{spoken:.1f} s of speech at {whole['real_time_factor']:.2f} x real time"
-    print(f"{output_dir}: {len(rows)} wav, {speed}, see summary.json")
-
-
-def _cut_off(utterance: Utterance) -> list[str]:
-    """Return the line's name for a warning if sentences of it were cut off by max_decoder_steps."""
-    n_sentences, n_cut = (
-        len(utterance.sentences),
-        sum(each.stop_reason == "max_decoder_steps" for each in utterance.sentences),
-    )
-    if n_cut == 0:
-        return []
-    return [f"line {utterance.line.number}" + (f" ({n_cut} of {n_sentences} sentences)" if n_sentences > 1 else "")]
 
 
 def _copy(net: nn.Cell, recording: Path, vocoder: Vocoder, output_dir: Path, facts: dict[str, Any]) -> None:

@@ -56,7 +56,7 @@ def evaluate(checkpoint, networks, tmp_path, monkeypatch, capsys):
         return networks[key]
 
     def call(*flags, checkpoint=checkpoint):
-        monkeypatch.setattr(script, "create_model", create_once)
+        monkeypatch.setattr("src.models.factory.create_model", create_once)
         monkeypatch.setattr(sys, "argv", ["eval.py", "--checkpoint", str(checkpoint), *map(str, flags)])
         with pytest.raises(SystemExit) as end:
             run(script.main)
@@ -129,7 +129,8 @@ def test_names_sort_as_lines_however_many_there_are(evaluate, tmp_path):
 def test_lines_without_sound_are_left_out_and_babble_is_named(evaluate, tmp_path, monkeypatch):
     (tmp_path / "lines.txt").write_text("Hello world.\n!!!\nHello there.\nHow are you?\n")
     monkeypatch.setattr(
-        script, "find_runaways", lambda texts, seconds: [i for i, text in enumerate(texts) if text == "How are you?"]
+        "src.synthesis.lines.find_runaways",
+        lambda texts, seconds: [i for i, text in enumerate(texts) if text == "How are you?"],
     )
     code, _, complaints = evaluate("--text_file", tmp_path / "lines.txt", "--output_dir", tmp_path / "out")
     assert code == 0 and "lines.txt: nothing can be spoken of these lines, they are left out: 2\n" in complaints

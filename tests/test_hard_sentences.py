@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from src.config import TextConfig
-from src.evaluation.metrics import find_runaways
+from src.synthesis.lines import find_runaways
 from src.synthesis.synthesis import read_lines
 from src.text import speakable_sentences
 

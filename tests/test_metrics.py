@@ -15,11 +15,11 @@ from src.evaluation.metrics import (
     analyse,
     compare,
     difference_numbers,
-    find_runaways,
     mel_cepstra,
     pesq_wideband,
 )
 from src.evaluation.recognition import RECOGNISERS, error_rate_interval, load_recogniser, word_errors, words
+from src.synthesis.lines import find_runaways
 
 CLIP = Path(__file__).parents[1] / "demo_corpus/wavs/LJ001-0104.wav"  # "Italy is contentedly stagnant."
 RATE = 16000

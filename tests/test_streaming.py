@@ -18,7 +18,8 @@ from src.models.sampling import item_seed
 from src.models.tacotron2.stopping import StopRule
 from src.streaming.batch import Sentence, SpeechBatch
 from src.streaming.graphs import Tacotron2Graphs
-from src.streaming.voice import Voice, WholeMel
+from src.streaming.request import WholeMel
+from src.streaming.voice import Voice
 from src.text import encode_texts, speakable_sentences
 
 parts_of = pytest.importorskip("src.export.onnx.inference")
@@ -122,7 +123,7 @@ def test_a_text_that_nobody_wants_any_more_costs_nothing(voice):
 
 
 def test_a_text_waits_while_nobody_takes_its_sound(voice, monkeypatch):
-    monkeypatch.setattr("src.streaming.voice.MOST_AHEAD", 0.5)
+    monkeypatch.setattr("src.streaming.request.MOST_AHEAD", 0.5)
     stream = voice.stream_parts("One more of many. " * 30)
     first = next(stream)
     request, spoken = voice._requests[0], -1

@@ -10,7 +10,6 @@ import scipy
 from src.audio import mel_spectrogram, stft_lengths
 from src.config import AudioConfig
 from src.evaluation.packages import needed
-from src.text.cleaners import english_cleaners
 
 # The same for all networks, whatever their own spectrograms are; the rate is the recogniser's. Rounding of 16-bit
 # samples makes magnitudes of about mel_floor; without that floor, silence would outweigh speech.
@@ -19,8 +18,6 @@ AUDIO = AudioConfig(
 )
 N_CEPSTRA = 13
 LOWEST, HIGHEST = 65.0, 500.0  # Hz, fundamental frequencies of a speaking voice
-LONGEST_PACE = 3.0  # times the median
-SHORTEST_TEXT = 5  # characters; a shorter text counts as this long, since the name of a letter takes as long as a word
 QUIETEST = 1e-3  # magnitude; the rounding of 16-bit samples alone makes about 2e-4
 
 
@@ -96,15 +93,6 @@ def difference_numbers(differences: Sequence[Difference]) -> dict[str, float | N
     decibels, cents, voicing = (np.concatenate(arrays) for arrays in zip(*differences, strict=True))
     rmse = float(np.sqrt((cents**2).mean())) if len(cents) else None
     return {"mcd_dtw_db": float(decibels.mean()), "f0_rmse_cents": rmse, "voicing_error": float(voicing.mean())}
-
-
-def find_runaways(texts: Sequence[str], seconds: Sequence[float]) -> list[int]:
-    """Indices of texts that take more than three times the median seconds per character, probably babble.
-
-    Characters are counted in the text as spoken (numbers in words), at least 5.
-    """
-    paces = np.array(seconds) / [max(SHORTEST_TEXT, len(english_cleaners(text).strip())) for text in texts]
-    return np.flatnonzero(paces > LONGEST_PACE * np.median(paces)).tolist()
 
 
 def resample(wav: np.ndarray, sample_rate: int) -> np.ndarray:

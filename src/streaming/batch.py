@@ -18,7 +18,7 @@ MASKED = -1e4  # energy of padding
 
 
 class Steps(NamedTuple):
-    """What a block gave to one sentence."""
+    """The outcome of a block for one sentence."""
 
     mel: np.ndarray  # float32 [n_mels, frames], before the postnet
     alignment: np.ndarray  # float32 [steps, symbols]

@@ -4,90 +4,23 @@ One thread of the voice runs the acoustic network for all texts at once, sentenc
 threads of its own where the runtime allows several.
 """
 
-import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from src.audio import limit_peaks, silent_mel
-from src.config import Config
 from src.errors import InputError, diverged, quote
 from src.export.inference import Tacotron2Files
 from src.models.sampling import item_seed
 from src.streaming.batch import Sentence, SpeechBatch, Steps
 from src.streaming.refining import MelRefiner
-from src.text import encode_texts, speakable_sentences
+from src.streaming.request import Part, Request, VocoderStream
+from src.text import speakable_sentences
 
 BLOCK = 10  # decoder steps between which sentences join and leave
-MOST_AHEAD = 30.0  # seconds of sound that nobody has taken yet; then a text waits
-
-
-class Part(NamedTuple):
-    """A piece of speech."""
-
-    wav: np.ndarray  # float32 [samples], possibly none
-    mel: np.ndarray  # float32 [n_mels, frames], new since the last part
-    alignment: np.ndarray  # float32 [steps, symbols], likewise
-    sentence: int  # of the text, from 0
-    symbols: list[str]  # that the network reads
-    stop_reason: str | None  # when the sentence has ended: "gate", "attention" or "max_decoder_steps"
-
-
-class VocoderStream(Protocol):
-    """A vocoder at work on one sentence."""
-
-    def push(self, mel: np.ndarray) -> np.ndarray:
-        """Take the next frames [n_mels, n]. Returns the samples that are ready, float32."""
-
-    def finish(self) -> np.ndarray:
-        """End the sentence. Returns the samples that are left."""
-
-
-class WholeMel:
-    """The `VocoderStream` of a vocoder that needs the whole mel of a sentence."""
-
-    def __init__(self, vocoder: Callable[[np.ndarray], np.ndarray]):
-        self.vocoder, self.pieces = vocoder, []
-
-    def push(self, mel: np.ndarray) -> np.ndarray:
-        """Keep the frames."""
-        self.pieces.append(mel)
-        return np.zeros(0, np.float32)
-
-    def finish(self) -> np.ndarray:
-        """Speak all frames."""
-        return self.vocoder(np.concatenate(self.pieces, 1))
-
-
-class _Request:
-    """A text on its way."""
-
-    def __init__(self, texts: list[str], seed: int, speaker: int | None, config: Config):
-        self.texts, self.seed, self.speaker, self.config = texts, seed, speaker, config
-        self.ids, self.lengths = encode_texts(texts, config)
-        self.parts: queue.SimpleQueue[Part | BaseException | None] = queue.SimpleQueue()
-        self.next = 0  # sentence
-        self.cancelled = False
-        self.lock = threading.Lock()
-        self.ahead = 0  # samples that nobody has taken yet
-        self.jobs: list[Callable[[], None]] = []  # of the vocoder, in order; the first one runs
-        self.sentence: Sentence | None = None  # in the batch
-        self.refiner: MelRefiner | None = None
-        self.vocoder: VocoderStream | None = None
-
-    @property
-    def waits(self) -> bool:
-        """Return whether a sentence may join the batch."""
-        is_ahead = self.ahead > MOST_AHEAD * self.config.audio.sample_rate
-        return self.sentence is None and self.next < len(self.texts) and not is_ahead
-
-    def symbols(self, sentence: int) -> list[str]:
-        table = self.config.text.symbols
-        return [table[symbol] for symbol in self.ids[sentence, : self.lengths[sentence]]]
 
 
 class Voice:
@@ -114,7 +47,7 @@ class Voice:
         self.speakers = speakers or []
         self._net, self._batch = net, SpeechBatch(net, n_places, BLOCK)
         self._pool = ThreadPoolExecutor(vocoder_threads, "vocoder") if vocoder_threads else None
-        self._requests: list[_Request] = []
+        self._requests: list[Request] = []
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="voice", daemon=True)
@@ -151,7 +84,7 @@ class Voice:
         pieces = speakable_sentences(text, self.config.text)
         if not pieces:
             raise InputError(f"nothing of {quote(text)} can be spoken")
-        request = _Request(pieces, seed, self._speaker(speaker), self.config)
+        request = Request(pieces, seed, self._speaker(speaker), self.config)
         with self._changed:
             if self._closed:
                 raise RuntimeError("the voice is closed")
@@ -233,7 +166,7 @@ class Voice:
             or any(request.waits or request.cancelled for request in self._requests)
         )
 
-    def _forget_if_done(self, request: _Request) -> None:
+    def _forget_if_done(self, request: Request) -> None:
         if request.cancelled and request.sentence:
             self._batch.leave(request.sentence)
             request.sentence = None
@@ -241,7 +174,7 @@ class Voice:
             with self._changed:
                 self._requests.remove(request)
 
-    def _guard(self, request: _Request, function: Callable[..., None], *arguments: object) -> None:
+    def _guard(self, request: Request, function: Callable[..., None], *arguments: object) -> None:
         """Call a function; an error ends the request."""
         try:
             function(*arguments)
@@ -249,7 +182,7 @@ class Voice:
             request.cancelled = True
             request.parts.put(error)
 
-    def _begin(self, request: _Request) -> None:
+    def _begin(self, request: Request) -> None:
         number = request.next
         request.next += 1
         if number:
@@ -260,7 +193,7 @@ class Voice:
         self._batch.join(sentence)
         request.sentence = sentence
 
-    def _pause(self, request: _Request, number: int) -> None:
+    def _pause(self, request: Request, number: int) -> None:
         audio = self.config.audio
         n_frames = round(self.config.text.sentence_pause * audio.sample_rate / audio.hop_length)
         silence, mel = np.zeros(n_frames * audio.hop_length, np.float32), silent_mel(n_frames, audio)
@@ -276,7 +209,7 @@ class Voice:
                 request.sentence = None
             self._guard(request, self._hand_on, request, request.next - 1, steps)
 
-    def _hand_on(self, request: _Request, number: int, steps: Steps) -> None:
+    def _hand_on(self, request: Request, number: int, steps: Steps) -> None:
         if not np.isfinite(steps.mel).all():
             raise diverged(f"the network's output for {quote(request.texts[number])} is not finite")
         mel = request.refiner.push(steps.mel, bool(steps.stop_reason))
@@ -295,12 +228,12 @@ class Voice:
 
         self._vocode(request, vocode)
 
-    def _put(self, request: _Request, part: Part) -> None:
+    def _put(self, request: Request, part: Part) -> None:
         with request.lock:
             request.ahead += len(part.wav)
         request.parts.put(part)
 
-    def _vocode(self, request: _Request, job: Callable[[], None]) -> None:
+    def _vocode(self, request: Request, job: Callable[[], None]) -> None:
         """Run a job of the vocoder after the earlier ones of its request, at once or in the pool."""
         if not self._pool:
             job()
@@ -311,7 +244,7 @@ class Voice:
         if is_first:
             self._pool.submit(self._run_jobs, request)
 
-    def _run_jobs(self, request: _Request) -> None:
+    def _run_jobs(self, request: Request) -> None:
         """Run the next job of a request in the pool, and come back for the one after it, so that all take turns."""
         if not request.cancelled:
             self._guard(request, request.jobs[0])

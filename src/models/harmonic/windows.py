@@ -16,7 +16,7 @@ CROSSFADE = 2  # frames before and behind the border of two windows, in which on
 
 
 class Window(NamedTuple):
-    """What a window is spoken from."""
+    """The inputs of a window."""
 
     mel: np.ndarray  # float32 (1, n_mels, WINDOW)
     noise: np.ndarray  # float32 (1, WINDOW * hop_length)

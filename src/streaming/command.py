@@ -1,0 +1,62 @@
+"""What eval.py's flags choose: the runtime of speech, and speech into one file."""
+
+import sys
+from argparse import Namespace
+from typing import Any
+
+from src.errors import InputError
+from src.export.inference import FREE
+from src.export.onnx.cached import runs_onnx
+from src.hub.card import choose_shipped
+from src.streaming.loading import load_voice
+from src.streaming.writing import chosen_format, speak_into
+from src.synthesis.synthesis import Line
+from src.synthesis.vocoder_flags import check_vocoder_flags
+from src.text import speakable_sentences
+
+
+def speaks_by_onnx(arguments: Namespace, overrides: dict[str, Any]) -> bool:
+    """Return whether ONNX Runtime is chosen for speech.
+
+    Raises:
+        InputError: --runtime onnx where that is not possible.
+    """
+    fixed = sorted(set(overrides) - FREE)
+    if arguments.runtime == "onnx" and fixed:
+        raise InputError(f"{', '.join(fixed)}: fixed in ONNX files; leave --runtime out")
+    if arguments.runtime == "onnx" and arguments.speaker is not None:
+        raise InputError("--speaker: ONNX files have one voice; leave --runtime out")
+    if arguments.runtime == "auto":
+        return runs_onnx() and not fixed and arguments.speaker is None
+    return arguments.runtime == "onnx"
+
+
+def speak_as_chosen(arguments: Namespace, overrides: dict[str, Any], lines: list[Line]) -> None:
+    """Speak lines into one file or to standard output, as the flags of eval.py say.
+
+    Raises:
+        InputError: flags that do not fit together, or as `load_voice` and `speak_into`.
+    """
+    if arguments.output_dir:
+        raise InputError("give --output, a file, or --output_dir, a folder")
+    others = {"data_path", "copy_synthesis", "mel", "metrics", "ids", "clips", "recogniser", "mel_scale"}
+    if wrong := [f"--{name}" for name in sorted(others) if getattr(arguments, name)]:
+        raise InputError(f"--output is of --text and --text_file; leave out {', '.join(wrong)}")
+    file_format, rate = chosen_format(arguments.output, arguments.format, arguments.sample_rate)
+    check_vocoder_flags(arguments)
+    choose_shipped(arguments)
+    voice = load_voice(
+        arguments.checkpoint,
+        arguments.waveglow_checkpoint,
+        arguments.vocoder,
+        batch_size=1,
+        warm=False,
+        runtime=arguments.runtime,
+        overrides=overrides,
+        sigma=arguments.sigma,
+        denoiser_strength=arguments.denoiser_strength or 0.0,
+    )
+    with voice:
+        texts = [line.text for line in lines if len(lines) == 1 or speakable_sentences(line.text, voice.config.text)]
+        seconds = speak_into(voice, texts, arguments.output, file_format, rate, arguments.seed, arguments.speaker)
+    print(f"{arguments.output}: {seconds:.1f} s of speech", file=sys.stderr)
