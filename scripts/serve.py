@@ -39,7 +39,7 @@ def command_line() -> CommandLine:
         type=Path,
         help=f"checkpoint of the vocoder's network: {' or '.join(vocoders)}",
     )
-    command.add_argument("--batch_size", type=positive, default=8, help="sentences spoken together (default: 8)")
+    command.add_argument("--batch_size", type=positive, default=4, help="sentences spoken together (default: 4)")
     command.add_argument(
         "--host", default=default.host, help=f"address to listen at; 0.0.0.0 lets others in (default: {default.host})"
     )

@@ -77,6 +77,9 @@ class Service:
             message = f"the voice is not ready yet ({self.stage})"
             raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, message, headers={"Retry-After": "5"})
 
+        if getattr(self.voice, "failed", False):
+            raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "the voice has failed; the server must be started again")
+
     def enter(self) -> "Place":
         """Take a place in the queue.
 

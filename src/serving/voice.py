@@ -1,4 +1,4 @@
-"""The voice of the server. MindSpore is imported only when the voice is loaded, after the address is taken."""
+"""The voice of the server. Runtimes are imported only when the voice is loaded, after the address is taken."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,5 +16,4 @@ def open_voice(options: dict[str, Any], report: Callable[[str], None]) -> Any:
     """
     from src.synthesis import load_voice  # noqa: PLC0415
 
-    report("importing MindSpore")
     return load_voice(**options, warm=True, report=report)

@@ -13,7 +13,8 @@ from src.errors import InputError
 from src.export.inference import FREE
 from src.export.onnx.cached import load_onnx, no_speech, runs_onnx
 from src.hub.card import choose_shipped
-from src.streaming.voice import BLOCK, VocoderStream, Voice, WholeMel
+from src.streaming.request import VocoderStream, WholeMel
+from src.streaming.voice import BLOCK, Voice
 from src.synthesis.vocoder import check_signature, neural_vocoder
 
 Runtime = Literal["auto", "onnx", "mindspore"]

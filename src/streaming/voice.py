@@ -49,7 +49,7 @@ class Voice:
         self._pool = ThreadPoolExecutor(vocoder_threads, "vocoder") if vocoder_threads else None
         self._requests: list[Request] = []
         self._changed = threading.Condition()
-        self._closed = False
+        self._closed = self._closing = False
         self._thread = threading.Thread(target=self._work, name="voice", daemon=True)
         self._thread.start()
 
@@ -105,10 +105,15 @@ class Voice:
             with self._changed:
                 self._changed.notify()
 
+    @property
+    def failed(self) -> bool:
+        """Return whether the runtime has failed, so that nothing can be spoken any more."""
+        return self._closed and not self._closing
+
     def close(self) -> None:
         """End the threads; texts that are being spoken end with an error."""
         with self._changed:
-            self._closed = True
+            self._closed = self._closing = True
             self._changed.notify()
         self._thread.join()
         if self._pool:
