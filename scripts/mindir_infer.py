@@ -14,14 +14,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from exported_voice import add_flags, check, speak_and_write
 
 from src.cli import CommandLine, run
-from src.export.mindir_inference import MindirTacotron2, MindirWaveGlow, open_in_lite, open_in_mindspore
+from src.export.mindir_inference import MindirTacotron2, mindir_vocoder, open_in_lite, open_in_mindspore
 
 
 def main() -> None:
     """Parse the command line, speak, write the files."""
     command = CommandLine(__doc__)
     files = "encoder, decoder_steps and postnet (.mindir, .mindir.json)"
-    add_flags(command, "--mindir_dir", files, "waveglow_frames.mindir")
+    add_flags(command, "--mindir_dir", files, "harmonic.mindir or waveglow_frames.mindir")
     command.add_argument(
         "--lite",
         metavar="DEVICE",
@@ -37,7 +37,7 @@ def main() -> None:
         runtime.setup()
         open_file = open_in_mindspore
     net = MindirTacotron2(arguments.folder, overrides, open_file)
-    waveglow = MindirWaveGlow(arguments.waveglow_dir, open_file) if arguments.waveglow_dir else None
+    waveglow = mindir_vocoder(arguments.waveglow_dir, open_file) if arguments.waveglow_dir else None
     speak_and_write(net, waveglow, arguments, overrides)
 
 

@@ -9,6 +9,7 @@ from src import create_model
 from src.checkpoint import save_checkpoint
 from src.config import load_config
 from src.errors import InputError
+from src.export.mindir_inference import MindirHarmonic, mindir_vocoder
 from src.export.writing import export
 
 pytest.importorskip("onnxruntime")
@@ -41,6 +42,17 @@ def test_it_speaks_as_the_network_does(exported):
     assert np.abs(vocoder.infer(mel, seed=6) - theirs).max() > 0.05 * np.abs(ours).max()
     with pytest.raises(InputError, match="1 frame"):
         vocoder.infer(mel[:, :, :1])
+
+
+def test_its_mindir_file_of_a_window_speaks_too(exported):
+    net, folder = exported
+    ((path, difference),) = export(folder / "harmonic.ckpt", "MINDIR", folder)
+    assert path.name == "harmonic.mindir" and difference < 5e-3
+    vocoder = mindir_vocoder(folder)
+    assert isinstance(vocoder, MindirHarmonic) and vocoder.config == net.config
+    mel = np.random.default_rng(1).standard_normal((1, 8, 130)).astype(np.float32) - 4
+    ours, theirs = net.infer(Tensor(mel), seed=5).asnumpy(), vocoder.infer(mel, seed=5)
+    assert np.abs(ours - theirs).max() < 5e-3 * np.abs(ours).max()
 
 
 def test_a_folder_without_its_file_is_one_of_waveglow(tmp_path):

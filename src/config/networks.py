@@ -121,7 +121,11 @@ register_network(
         check=check_harmonic,
         cell="src.models.harmonic.model:HarmonicVocoder",
         task="src.train.harmonic:HarmonicTask",
-        exporters={"ONNX": "src.export.onnx.artifacts:harmonic_artifacts"},
+        exporters={
+            "MINDIR": "src.export.mindir_harmonic:harmonic_artifacts",
+            "AIR": "src.export.mindir_harmonic:harmonic_artifacts",
+            "ONNX": "src.export.onnx.artifacts:harmonic_artifacts",
+        },
         card="hub_meta_harmonic.md",
     )
 )

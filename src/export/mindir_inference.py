@@ -12,7 +12,9 @@ import numpy as np
 
 from src.errors import InputError
 from src.export.artifact import Arrays
-from src.export.inference import OpenFile, Steps, Tacotron2Files, WaveGlowFiles, load_files
+from src.export.inference import HarmonicFiles, OpenFile, Steps, Tacotron2Files, WaveGlowFiles, load_files
+from src.models.harmonic.correction import MelCorrection
+from src.models.harmonic.windows import Window as HarmonicWindow
 
 
 def open_in_mindspore(path: Path, content: bytes, description: dict[str, Any]) -> Callable[[Arrays], Arrays]:
@@ -134,6 +136,24 @@ class MindirWaveGlow(WaveGlowFiles):
                 parts.append(audio[:, window.first * hop : window.end * hop])
             items.append(np.concatenate(parts, 1))
         return np.concatenate(items)
+
+
+class MindirHarmonic(HarmonicFiles):
+    """The harmonic vocoder from its file in a folder, for mels of any length."""
+
+    def __init__(self, folder: str | Path, open_file: OpenFile = open_in_mindspore):
+        (self.net,), _, self.config = load_files(Path(folder), ("harmonic",), "mindir", open_file, {})
+        self.correction = MelCorrection(self.config)
+
+    def window(self, window: HarmonicWindow) -> tuple[np.ndarray, np.ndarray]:
+        found = self.net(window._asdict())
+        return self.correction(found["audio"][0], found["bands"])[None], found["phase"]
+
+
+def mindir_vocoder(folder: str | Path, open_file: OpenFile = open_in_mindspore) -> MindirWaveGlow | MindirHarmonic:
+    """Load the vocoder whose file is in a folder: harmonic.mindir, or waveglow_frames.mindir."""
+    kind = MindirHarmonic if (Path(folder) / "harmonic.mindir").exists() else MindirWaveGlow
+    return kind(folder, open_file)
 
 
 class Window(NamedTuple):

@@ -128,7 +128,7 @@ def make_artifacts(
         options["max_symbols"] = max_symbols or net.config.text.max_sentence_length
     fixed = {} if file_format == "ONNX" else {"fixed": file_format == "AIR"}
     artifacts = imported(network.exporters[file_format])(net, **options, **fixed)
-    if fixed_frames:
+    if fixed_frames and f"{file_format} parts" in network.exporters:
         artifacts += imported(network.exporters[f"{file_format} parts"])(net, **options, frames=fixed_frames)
     return artifacts
 

@@ -14,6 +14,7 @@ from mindspore import Tensor, nn
 
 from src.config import Config
 from src.export.artifact import Arrays, Artifact, TensorSpec, noise_meaning
+from src.export.harmonic_specs import harmonic_inputs, harmonic_outputs
 from src.export.onnx import harmonic as onnx_harmonic
 from src.export.onnx import tacotron2 as onnx_tacotron2
 from src.export.onnx import waveglow as onnx_waveglow
@@ -120,15 +121,8 @@ def waveglow_artifacts(reference: WaveGlow) -> list[Artifact]:
 def harmonic_artifacts(reference: HarmonicVocoder) -> list[Artifact]:
     """The one file of a harmonic vocoder."""
     audio = reference.config.audio
-    mel = TensorSpec("float32", ("batch", audio.n_mels, "frames"), "mel spectrogram")
-    noise = TensorSpec("float32", ("batch", "samples"), f"normal values, {audio.hop_length} for each frame")
-    start = TensorSpec("float32", ("batch", 1), "phase of the pulses at the frame `anchor`, from 0 to 1")
-    inputs = {"mel": mel, "noise": noise, "start": start, "anchor": TensorSpec("int32", (1,), "a frame, from 0")}
-    outputs = {
-        "audio": noise._replace(meaning=f"{audio.hop_length} samples for each frame, before the correction to the mel"),
-        "bands": mel._replace(meaning="natural logarithms of magnitudes, for the correction"),
-        "phase": TensorSpec("float32", ("batch", "frames"), "phase of the pulses at each frame"),
-    }
+    inputs = harmonic_inputs(audio, "batch", "frames", "samples")
+    outputs = harmonic_outputs(audio, "batch", "frames", "samples")
     random = np.random.default_rng(0)
 
     def example(n_batch: int, n_frames: int) -> Arrays:
