@@ -10,7 +10,7 @@ from src.errors import InputError
 from src.text.sentences import find_sentences
 
 if TYPE_CHECKING:
-    from src.config import TextConfig
+    from src.config.schema import TextConfig
     from src.text.aligned import Aligned
 
 

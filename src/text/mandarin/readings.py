@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from src.text.mandarin.packages import needed
 from src.text.mandarin.phrases import CHARACTERS, FAMILIES, NEUTRAL, OWN_ER, OWN_ZI, WORDS
 from src.text.mandarin.sandhi import Syllable, Word
+from src.text.mandarin.segmenter import segmenter
 from src.text.mandarin.syllables import is_syllable
 
 UNKNOWN = ""  # the base of a character without a reading
@@ -42,12 +42,6 @@ def read_run(run: str, own: Readings) -> list[Word]:
     return words
 
 
-def is_one_and_two(word: str) -> bool:
-    """Return whether a word of three characters is made of one and two (小老虎), and not of two and one (展览馆)."""
-    frequency = _segmenter().FREQ
-    return (frequency.get(word[1:]) or 0) > (frequency.get(word[:2]) or 0)
-
-
 def _cut_at_own(run: str, own: Readings) -> list[tuple[str, tuple[str, ...]]]:
     """Cut a run at the words of `own`, the longest first."""
     if not own:
@@ -67,7 +61,7 @@ def _cut_at_own(run: str, own: Readings) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _read_words(run: str) -> list[Word]:
-    parts = _segmenter().lcut(run)
+    parts = segmenter().lcut(run)
     parts = _with_er(parts)
     readings: list[tuple[str, ...]] = []
     start = 0
@@ -184,16 +178,6 @@ def _in_phrase(word: str, index: int) -> bool:
         for length in range(2, len(word) + 1)
         for start in range(len(word) - length + 1)
     )
-
-
-@functools.cache
-def _segmenter() -> Any:
-    """Return a tokenizer of jieba."""
-    package = needed("jieba")
-    package.setLogLevel(60)
-    segmenter = package.Tokenizer()
-    segmenter.initialize()
-    return segmenter
 
 
 def _as_word(written: str, syllables: tuple[str, ...], fixed: bool = False) -> Word:

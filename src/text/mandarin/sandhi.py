@@ -6,6 +6,8 @@ The rules follow the textbooks of Standard Mandarin (普通话水平测试实施
 import itertools
 from dataclasses import dataclass
 
+from src.text.mandarin.segmenter import is_one_and_two
+
 _DIGITS = frozenset("零〇一二三四五六七八九幺")
 _NUMERALS = _DIGITS | frozenset("十百千万亿两几半数多整")
 _BEFORE_MEASURE = _NUMERALS | frozenset("这那哪每某各另了着过")
@@ -137,8 +139,6 @@ def _rise(one: Syllable, two: Syllable) -> None:
 def feet_of(word: Word) -> list[list[Syllable]]:
     """Cut a word into feet of one or two syllables."""
     if len(word) == 3:
-        from src.text.mandarin.readings import is_one_and_two  # noqa: PLC0415  (a word's parts need the dictionary)
-
         cut = 1 if is_one_and_two("".join(each.written for each in word)) else 2
         return [word[:cut], word[cut:]]
     return [word[start : start + 2] for start in range(0, len(word), 2)]
