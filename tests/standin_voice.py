@@ -44,8 +44,8 @@ class StandInVoice:
     def speak(self, text, seed=0, speaker=None):
         return np.concatenate(list(self.stream(text, seed, speaker))), RATE
 
-    def stream(self, text, seed=0, speaker=None):
-        parts = self.stream_parts(text, seed, speaker)
+    def stream(self, text, seed=0, speaker=None, cancel=None):
+        parts = self.stream_parts(text, seed, speaker, cancel)
         try:
             for part in parts:
                 if len(part.wav):
@@ -53,7 +53,7 @@ class StandInVoice:
         finally:
             parts.close()
 
-    def stream_parts(self, text, seed=0, speaker=None):
+    def stream_parts(self, text, seed=0, speaker=None, cancel=None):
         if "unspeakable" in text:
             raise InputError(f"nothing of {text!r} can be spoken; type some words")
         assert speaker in (None, *self.speakers)

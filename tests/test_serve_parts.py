@@ -101,7 +101,7 @@ def test_a_full_buffer_makes_its_thread_wait():
     made, closed, ended = [], threading.Event(), []
 
     async def take():
-        relay = Relay(lambda: counted(100, made, closed), 5.0, lambda: ended.append(True))
+        relay = Relay(lambda cancel: counted(100, made, closed), 5.0, lambda: ended.append(True))
         first = await relay.next()
         for _ in range(20):
             await asyncio.sleep(0.01)
@@ -122,12 +122,12 @@ def test_a_closed_relay_ends_its_thread():
     made, closed, ended = [], threading.Event(), []
 
     async def leave():
-        relay = Relay(lambda: counted(10**9, made, closed), 2.0, lambda: ended.append(True))
+        relay = Relay(lambda cancel: counted(10**9, made, closed), 2.0, lambda: ended.append(True))
         await relay.next()
         relay.close()
         assert await asyncio.to_thread(closed.wait, 10)
         await asyncio.sleep(0.05)
-        never = Relay(lambda: counted(1, made, closed), 2.0, lambda: ended.append(True))
+        never = Relay(lambda cancel: counted(1, made, closed), 2.0, lambda: ended.append(True))
         never.close()
 
     asyncio.run(leave())
@@ -135,7 +135,7 @@ def test_a_closed_relay_ends_its_thread():
 
 
 def test_an_error_comes_behind_the_pieces_before_it():
-    def broken():
+    def broken(cancel):
         yield Piece(b"a", 1.0)
         raise KeyError("x")
 

@@ -122,6 +122,38 @@ def test_a_text_that_nobody_wants_any_more_costs_nothing(voice):
     assert len(voice.speak("Still here.")[0]) > 0
 
 
+def test_a_text_is_cancelled_while_it_waits(nets):
+    cancel, released = threading.Event(), threading.Event()
+
+    def waiting(mel):
+        released.wait(60)
+        return vocoder(0).vocoder(mel)
+
+    with (
+        Voice(nets["onnx"], lambda seed: WholeMel(waiting), 1, vocoder_threads=1) as voice,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        text = pool.submit(lambda: list(voice.stream("One.", cancel=cancel)))
+        cancel.set()
+        assert text.result(10) == []
+        released.set()
+
+
+def test_texts_take_turns(nets):
+    with Voice(nets["onnx"], vocoder, n_places=1) as voice, ThreadPoolExecutor(3) as pool:
+        ends = {}
+
+        def speak(text):
+            for part in voice.stream_parts(text):
+                if part.stop_reason:
+                    ends.setdefault(text, []).append(time.monotonic())
+
+        list(pool.map(speak, ["One more of many. " * 8, "And one more. " * 8, "Short one."]))
+        first, second, short = ends.values() if len(ends) == 3 else ([], [], [])
+        assert max(first[0], second[0]) < min(first[-1], second[-1]) and min(map(len, (first, second))) == 8
+        assert len(short) == 1 and short[0] < min(first[-1], second[-1])
+
+
 def test_a_text_waits_while_nobody_takes_its_sound(voice, monkeypatch):
     monkeypatch.setattr("src.streaming.request.MOST_AHEAD", 0.5)
     stream = voice.stream_parts("One more of many. " * 30)

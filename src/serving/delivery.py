@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
@@ -23,7 +24,7 @@ class Delivery:
 
     Args:
         service: whose queue the request waits in.
-        make: called in the thread; gives the pieces. The voice's own errors (InputError) become 400.
+        make: as of `Relay`; gives the pieces. The voice's own errors (InputError) become 400.
         media_type: of the response.
         note: what the log says of the request.
         headers: of the response.
@@ -34,7 +35,7 @@ class Delivery:
     def __init__(
         self,
         service: Service,
-        make: Callable[[], Iterator[Piece]],
+        make: Callable[[threading.Event], Iterator[Piece]],
         media_type: str,
         note: str,
         headers: dict[str, str] | None = None,

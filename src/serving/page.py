@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,18 +62,20 @@ async def speak(request: Request) -> Delivery:
     voice = service.voice
     service.metrics.characters.inc(len(wish.text))
     note = f"{len(wish.text)} characters, page"
-    return Delivery(service, lambda: parts(voice, wish), "application/x-ndjson", note, last=lambda: line(done=True))
+    return Delivery(
+        service, lambda cancel: parts(voice, wish, cancel), "application/x-ndjson", note, last=lambda: line(done=True)
+    )
 
 
-def parts(voice: Any, wish: SpeechRequest) -> Iterator[Piece]:
-    """Speak, and write lines of JSON. Closing this ends the speaking.
+def parts(voice: Any, wish: SpeechRequest, cancel: threading.Event) -> Iterator[Piece]:
+    """Speak, and write lines of JSON. Closing this ends the speaking, and so does the event.
 
     A line has `pcm` (16 bit at the voice's rate), `mel` (bytes [frames, n_mels], of which 255 is the loudest and 0 is
     100 dB below), `alignment` (bytes [steps, symbols], of which 255 is all attention), each in base64, the `sentence`,
     its `symbols` when it begins, and `stop_reason` when it has ended.
     """
     stretcher, sentence = Stretcher(wish.speed, voice.sample_rate), -1
-    stream = voice.stream_parts(wish.text, seed=wish.seed, speaker=wish.speaker)
+    stream = voice.stream_parts(wish.text, seed=wish.seed, speaker=wish.speaker, cancel=cancel)
     try:
         for part in stream:
             wav = stretcher.push(part.wav)

@@ -21,13 +21,13 @@ class Relay:
     """Pieces that a thread makes, for one task of the event loop. The thread starts with the first `next`.
 
     Args:
-        make: called in the thread; gives the pieces. It is closed there as soon as it hands over a piece that nobody
-            wants any more.
+        make: called in the thread; gives the pieces. It is told by an event when nobody wants more, and is closed in
+            its thread as soon as it then hands over a piece.
         capacity: seconds of sound in the buffer.
         ended: called in the event loop once the thread has ended.
     """
 
-    def __init__(self, make: Callable[[], Iterator[Piece]], capacity: float, ended: Callable[[], None]):
+    def __init__(self, make: Callable[[threading.Event], Iterator[Piece]], capacity: float, ended: Callable[[], None]):
         self._make, self._capacity, self._ended = make, capacity, ended
         self._loop, self._arrived = asyncio.get_running_loop(), asyncio.Event()
         self._changed = threading.Condition()  # guards all that follows
@@ -35,6 +35,7 @@ class Relay:
         self._seconds = 0.0  # in the buffer
         self._closed = self._complete = False
         self._error: BaseException | None = None
+        self._cancel = threading.Event()
         self._thread: threading.Thread | None = None
 
     async def next(self) -> Piece | None:
@@ -61,7 +62,8 @@ class Relay:
             await self._arrived.wait()
 
     def close(self) -> None:
-        """Want no more pieces. The thread ends when it has its next one, at once if it waits for room."""
+        """Want no more pieces. The thread ends soon, at once if it waits for room."""
+        self._cancel.set()
         with self._changed:
             self._closed = True
             self._pieces.clear()
@@ -73,7 +75,7 @@ class Relay:
     def _work(self) -> None:
         error = None
         try:
-            pieces = self._make()
+            pieces = self._make(self._cancel)
             try:
                 for piece in pieces:
                     if not self._hand_over(piece):

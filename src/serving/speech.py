@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,10 +31,10 @@ async def speech(request: Request) -> Delivery:
     if wish.format == "pcm":
         media_type += f"; rate={wish.sample_rate}; channels=1"
     if not wish.by_events:
-        return Delivery(service, lambda: encoded(voice, wish), media_type, note, headers)
+        return Delivery(service, lambda cancel: encoded(voice, wish, cancel), media_type, note, headers)
     return Delivery(
         service,
-        lambda: encoded(voice, wish),
+        lambda cancel: encoded(voice, wish, cancel),
         "text/event-stream; charset=utf-8",
         note,
         headers,
@@ -42,10 +43,10 @@ async def speech(request: Request) -> Delivery:
     )
 
 
-def encoded(voice: Any, wish: SpeechRequest) -> Iterator[Piece]:
-    """Speak, and encode what is spoken. Closing this ends the speaking."""
+def encoded(voice: Any, wish: SpeechRequest, cancel: threading.Event) -> Iterator[Piece]:
+    """Speak, and encode what is spoken. Closing this ends the speaking, and so does the event."""
     encode = encoder(wish.format, wish.sample_rate)
-    chunks = voice.stream(wish.text, seed=wish.seed, speaker=wish.speaker)
+    chunks = voice.stream(wish.text, seed=wish.seed, speaker=wish.speaker, cancel=cancel)
     try:
         for wav in at_speed(chunks, wish.speed, voice.sample_rate, wish.sample_rate):
             if len(wav):

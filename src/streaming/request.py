@@ -12,6 +12,7 @@ from src.streaming.batch import Sentence
 from src.streaming.refining import MelRefiner
 from src.text import encode_texts
 
+PATIENCE = 0.05  # seconds between two looks at the event that cancels
 MOST_AHEAD = 30.0  # seconds of sound that nobody has taken yet; then a text waits
 
 
@@ -67,6 +68,16 @@ class Request:
         self.sentence: Sentence | None = None  # in the batch
         self.refiner: MelRefiner | None = None
         self.vocoder: VocoderStream | None = None
+
+    def take(self, cancel: threading.Event | None) -> Part | BaseException | None:
+        """Wait for the next part, an error, or None: no more will come, or `cancel` is set."""
+        while cancel is not None:
+            try:
+                return self.parts.get(timeout=PATIENCE)
+            except queue.Empty:
+                if cancel.is_set():
+                    return None
+        return self.parts.get()
 
     @property
     def waits(self) -> bool:

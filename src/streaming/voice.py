@@ -70,16 +70,21 @@ class Voice:
         """
         return np.concatenate(list(self.stream(text, seed, speaker))), self.sample_rate
 
-    def stream(self, text: str, seed: int = 0, speaker: str | int | None = None) -> Iterator[np.ndarray]:
+    def stream(
+        self, text: str, seed: int = 0, speaker: str | int | None = None, cancel: threading.Event | None = None
+    ) -> Iterator[np.ndarray]:
         """Speak a text in chunks, float32 [samples], which joined are what `speak` returns; arguments as there.
 
-        Closing the iterator ends the work on the text.
+        Closing the iterator ends the work on the text. So does `cancel`, which any thread may set, also while the
+        iterator waits.
         """
-        for part in self.stream_parts(text, seed, speaker):
+        for part in self.stream_parts(text, seed, speaker, cancel):
             if len(part.wav):
                 yield part.wav
 
-    def stream_parts(self, text: str, seed: int = 0, speaker: str | int | None = None) -> Iterator[Part]:
+    def stream_parts(
+        self, text: str, seed: int = 0, speaker: str | int | None = None, cancel: threading.Event | None = None
+    ) -> Iterator[Part]:
         """Speak a text as `stream` does, in chunks with their mel and alignment."""
         pieces = speakable_sentences(text, self.config.text)
         if not pieces:
@@ -91,7 +96,7 @@ class Voice:
             self._requests.append(request)
             self._changed.notify()
         try:
-            while (part := request.parts.get()) is not None:
+            while (part := request.take(cancel)) is not None:
                 if isinstance(part, BaseException):
                     raise part
                 with request.lock:
@@ -197,6 +202,9 @@ class Voice:
         sentence = Sentence(ids, item_seed(request.seed, number), request.speaker)
         self._batch.join(sentence)
         request.sentence = sentence
+        with self._changed:  # behind those that wait, so that all take turns
+            self._requests.remove(request)
+            self._requests.append(request)
 
     def _pause(self, request: Request, number: int) -> None:
         audio = self.config.audio
