@@ -30,8 +30,7 @@ from src.evaluation.recognition import RECOGNISERS, Recogniser, load_recogniser
 from src.export.onnx.cached import load_onnx, no_speech
 from src.files import make_folder, write_atomically, write_json
 from src.hub.card import choose_shipped
-from src.streaming.command import speak_as_chosen, speaks_by_onnx
-from src.streaming.encoding import FILE_FORMATS
+from src.streaming.command import add_output_flags, speak_as_chosen, speaks_by_onnx
 from src.synthesis.lines import speak_lines, with_sound
 from src.synthesis.synthesis import Line, read_lines
 from src.synthesis.vocoder import Vocoder
@@ -127,28 +126,8 @@ def command_line() -> CommandLine:
     )
     add_flags_of_a_vocoder_alone(command)
     command.add_argument("--output_dir", type=Path, help="folder for the results; those of an earlier run are replaced")
-    command.add_argument(
-        "--output",
-        metavar="FILE",
-        help="in place of --output_dir: one file for all of the text, which is replaced if it is there; -: standard "
-        "output, as the sound is made, by default as raw PCM (16 bit, little-endian)",
-    )
-    command.add_argument("--format", choices=sorted(FILE_FORMATS), help="of --output (default: by its suffix)")
-    command.add_argument(
-        "--sample_rate",
-        type=positive,
-        metavar="HZ",
-        help="of --output (default: that of the voice, if the format has it)",
-    )
+    add_output_flags(command)
     add_vocoder_flags(command)
-    command.add_argument(
-        "--runtime",
-        choices=["auto", "mindspore", "onnx"],
-        default="auto",
-        help="of --text and --text_file. onnx: ONNX Runtime, on a CPU, by files that are written at the first use of a "
-        "checkpoint and kept in the cache; auto (default): that where it is installed and DEVICE_TARGET names no other "
-        "device",
-    )
     command.add_argument("--seed", type=seed, default=0, help="seed of the prenet's dropout and of the vocoder")
     return command
 

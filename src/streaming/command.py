@@ -1,18 +1,45 @@
-"""What eval.py's flags choose: the runtime of speech, and speech into one file."""
+"""Flags of eval.py: the runtime of speech, and speech into one file."""
 
 import sys
 from argparse import Namespace
 from typing import Any
 
+from src.cli import CommandLine, positive
 from src.errors import InputError
 from src.export.inference import FREE
 from src.export.onnx.cached import runs_onnx
 from src.hub.card import choose_shipped
+from src.streaming.encoding import FILE_FORMATS
 from src.streaming.loading import load_voice
 from src.streaming.writing import chosen_format, speak_into
 from src.synthesis.synthesis import Line
 from src.synthesis.vocoder_flags import check_vocoder_flags
 from src.text import speakable_sentences
+
+
+def add_output_flags(command: CommandLine) -> None:
+    """Add `--output`, `--format`, `--sample_rate` and `--runtime`."""
+    command.add_argument(
+        "--output",
+        metavar="FILE",
+        help="in place of --output_dir: one file for all of the text, which is replaced if it is there; -: standard "
+        "output, as the sound is made, by default as raw PCM (16 bit, little-endian)",
+    )
+    command.add_argument("--format", choices=sorted(FILE_FORMATS), help="of --output (default: by its suffix)")
+    command.add_argument(
+        "--sample_rate",
+        type=positive,
+        metavar="HZ",
+        help="of --output (default: that of the voice, if the format has it)",
+    )
+    command.add_argument(
+        "--runtime",
+        choices=["auto", "mindspore", "onnx"],
+        default="auto",
+        help="of --text and --text_file. onnx: ONNX Runtime, on a CPU, by files that are written at the first use of a "
+        "checkpoint and kept in the cache; auto (default): that where it is installed and DEVICE_TARGET names no other "
+        "device",
+    )
 
 
 def speaks_by_onnx(arguments: Namespace, overrides: dict[str, Any]) -> bool:

@@ -100,7 +100,7 @@ class Utterance:
 
 
 def read_lines(path: str | Path) -> tuple[list[Line], list[int]]:
-    """Read the lines of a text file (`-`: standard input), numbered from 1, and the numbers of blank lines between them.
+    """Read the lines of a text file (`-`: standard input), numbered from 1, and those of blank lines between them.
 
     Raises:
         InputError: no such file, not UTF-8, no text in it.
