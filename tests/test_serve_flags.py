@@ -81,6 +81,6 @@ def test_flags_reach_the_server(script, monkeypatch):
         "checkpoint": None,
         "waveglow_checkpoint": None,
         "vocoder": "griffinlim",
-        "batch_size": 8,
+        "batch_size": 4,
     }
     assert pickle.loads(pickle.dumps(make_voice)).func is open_voice  # each worker gets it
