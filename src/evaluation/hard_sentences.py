@@ -12,7 +12,7 @@ import numpy as np
 from src.evaluation.metrics import find_runaways
 from src.models.tacotron2.stopping import STOP_REASONS, severity
 from src.synthesis.synthesis import Line
-from src.text import speakable_sentences
+from src.text import speakable_sentences, spoken_text
 
 if TYPE_CHECKING:
     from src.streaming.voice import Voice
@@ -25,6 +25,7 @@ class Spoken(NamedTuple):
 
     line: int  # number in the file, from 1
     text: str
+    spoken: str  # the text in words, with letters apart, as the network's cleaner gives it
     stop_reason: str  # "gate", "attention" or "max_decoder_steps"
     seconds: float  # of sound
     alignment_score: float  # mean over decoder steps of the largest attention weight
@@ -50,7 +51,7 @@ def report(sentences: Sequence[Spoken]) -> dict[str, Any]:
         sentences, lines, seconds: amount of speech.
         stop_reasons: number of sentences by reason.
         stopped_by_attention, cut_off: the sentences that did not end by their gate; `cut_off` by max_decoder_steps.
-        runaways: sentences of more than three times the median seconds per character, see `find_runaways`.
+        runaways: sentences of more than three times the median seconds per character as spoken, see `find_runaways`.
         unfinished: sentences that ended with more than three symbols unread.
         alignment_score: mean over sentences.
 
@@ -60,7 +61,7 @@ def report(sentences: Sequence[Spoken]) -> dict[str, Any]:
     if not sentences:
         raise ValueError("nothing was spoken")
     reasons = Counter(each.stop_reason for each in sentences)
-    slow = find_runaways([each.text for each in sentences], [each.seconds for each in sentences])
+    slow = find_runaways([each.spoken for each in sentences], [each.seconds for each in sentences])
     return {
         "lines": len({each.line for each in sentences}),
         "sentences": len(sentences),
@@ -85,6 +86,7 @@ def _speak(voice: Voice, line: Line, seed: int) -> list[Spoken]:
             Spoken(
                 line.number,
                 text,
+                spoken_text(text, voice.config),
                 next(part.stop_reason for part in own if part.stop_reason),
                 sum(len(part.wav) for part in own) / voice.sample_rate,
                 float(alignment.max(1).mean()),
