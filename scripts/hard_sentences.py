@@ -49,9 +49,9 @@ def main() -> None:
         raise InputError(f"{', '.join(overrides)}: the settings are those of the checkpoint here; leave them out")
     lines, _ = read_lines(arguments.text_file)
     voice = load_voice(
-        arguments.checkpoint,
-        arguments.waveglow_checkpoint,
-        arguments.vocoder,
+        checkpoint=arguments.checkpoint,
+        waveglow_checkpoint=arguments.waveglow_checkpoint,
+        vocoder=arguments.vocoder,
         batch_size=arguments.at_once,
         warm=False,
         report=lambda stage: print(stage, file=sys.stderr),
