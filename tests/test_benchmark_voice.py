@@ -4,10 +4,8 @@ import json
 import sys
 
 import benchmark_voice
-import numpy as np
 import pytest
 from benchmarks import voice
-from benchmarks.report import Row
 
 from src.errors import InputError
 from src.evaluation.recognition import words
@@ -93,8 +91,4 @@ def test_a_python_without_piper_says_so(tmp_path):
 def test_a_score_that_is_missing_is_said():
     side = {"wer": None, "wer_interval": (0, 0), "pesq_other_rendition": None, "mcd_dtw_db": 1.0}
     shown = voice.table({"sentences": 1, "words": 0, "ours": side, "Piper": side, "pesq_copy": None})
-    assert (
-        "word errors none" in shown
-        and "PESQ none" in shown
-        and not np.isnan(Row("a", "a", "s", {"x": [1], "y": [2]}).ratio)
-    )
+    assert "word errors none" in shown and "PESQ none" in shown
