@@ -195,7 +195,9 @@ def hard_section(found: dict[str, Any]) -> str:
             "|---|---|",
             *rows,
             "",
-            f"{counts[0].upper()}{counts[1:]}. `python scripts/hard_sentences.py --json hard_sentences.json` counts them.",
+            f"{counts[0].upper()}{counts[1:]}.",
+            "",
+            "`python scripts/hard_sentences.py --json hard_sentences.json` counts them.",
             *(["", *named] if named else []),
         ]
     )
@@ -208,15 +210,19 @@ def benchmark_section(found: dict[str, Any]) -> str:
         ours, theirs = (f"{row['sides'][side]['median']:.3g} {row['unit']}" for side in ("ours", "Piper"))
         rows.append(f"| {row['title']} | {ours} | {theirs} | {row['ratio']:.2f} |")
     ahead = [row["title"] for row in found["rows"] if row["ratio"] > 1]
+    listened = []
+    if quality := found.get("quality"):
+        listened = ["", "```", table(quality), "```"]
+        if (quality["ours"]["wer"] or 0) > (quality["Piper"]["wer"] or 0):
+            ahead.append("word errors")
     where = f"Piper is ahead in: {', '.join(ahead)}." if ahead else "Piper is ahead in none of these."
-    listened = ["", "```", table(found["quality"]), "```"] if "quality" in found else []
     return "\n".join(
         [
             "## Beside Piper",
             "",
             "Piper speaks with the voice that was the teacher, in a process of its own, in turn with ours, on the same CPU",
-            f"({machine['cpu']}, {machine['cores']} cores, load {machine['load_average_at_start']} at the start). Medians; a ratio",
-            f"below 1 means that ours needs less. {where}",
+            f"({machine['cpu']}; cores: {machine['cores']}, load at the start: {machine['load_average_at_start']}).",
+            f"Medians; a ratio below 1 means that ours needs less. {where}",
             "",
             *rows,
             *listened,
