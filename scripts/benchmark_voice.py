@@ -3,9 +3,9 @@
 Each side is a process of its own, with its usual number of threads; they speak the same held-out sentences in turn:
     python -m venv piper; piper/bin/pip install -r requirements-piper.txt
     python scripts/benchmark_voice.py --piper_python piper/bin/python --recogniser whisper --json voice.json
-A second of sound is the real-time factor. The time to first sound is the first chunk of a stream for ours, and the first
-sentence for Piper. Each number is the median of the counted rounds, with the smallest and the largest in brackets; a
-ratio is one of medians, below 1 where ours needs less.
+A second of sound is the real-time factor. The time to first sound is that of the first chunk of a stream for ours, and
+of the first sentence for Piper. Each number is the median of the counted rounds, with the smallest and the largest in
+brackets; a ratio is one of medians, below 1 where ours needs less.
 """
 
 import platform

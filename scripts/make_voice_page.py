@@ -143,9 +143,9 @@ def introduction(size: int, count: int) -> str:
 
 <!-- made by scripts/make_voice_page.py; edit that -->
 
-The voice in `checkpoints/` (`{shipped_voice().name}` with the vocoder `{shipped_vocoder().name}`) reads {count} sentences
-that neither network has learnt from. Beside it stand its teacher, the same mels by Griffin-Lim, and the voice that
-shipped before. All sounds are flac files, {size / 1e3:.0f} kB together; a click opens or downloads one.
+The voice in `checkpoints/` (`{shipped_voice().name}` with the vocoder `{shipped_vocoder().name}`)
+reads {count} sentences that neither network has learnt from. Beside it stand its teacher, the same mels by Griffin-Lim,
+and the voice that shipped before. All sounds are flac files, {size / 1e3:.0f} kB together; a click opens one.
 [demo_voice.md](demo_voice.md) says how the voice was trained, [vocoder.md](vocoder.md) describes the vocoder.
 
 The upper picture of each pair of mels is what Tacotron 2 made of the text, the lower one is the teacher's recording.
@@ -187,9 +187,9 @@ def hard_section(found: dict[str, Any]) -> str:
         [
             "## Hard sentences",
             "",
-            f"`demo_voice/hard_sentences.txt` has {found['lines']} texts that are hard to speak: single words, repetitions,",
-            "numbers, lists, questions, tongue twisters, initials, quotes, names, and very long ones. The voice reads",
-            f"{found['sentences']} sentences of them ({found['seconds'] / 60:.0f} minutes), which ended by",
+            f"`demo_voice/hard_sentences.txt` has {found['lines']} texts that are hard to speak: single words,",
+            "repetitions, numbers, lists, questions, tongue twisters, initials, quotes, names, and very long ones.",
+            f"{found['sentences']} sentences of them, {found['seconds'] / 60:.0f} minutes of speech, ended by",
             "",
             "| stop reason | sentences |",
             "|---|---|",
@@ -220,7 +220,7 @@ def benchmark_section(found: dict[str, Any]) -> str:
         [
             "## Beside Piper",
             "",
-            "Piper speaks with the voice that was the teacher, in a process of its own, in turn with ours, on the same CPU",
+            "Piper speaks with the voice that was the teacher, in a process of its own, in turn with ours, on one CPU",
             f"({machine['cpu']}; cores: {machine['cores']}, load at the start: {machine['load_average_at_start']}).",
             f"Medians; a ratio below 1 means that ours needs less. {where}",
             "",

@@ -139,7 +139,8 @@ def table(found: dict[str, Any]) -> str:
     lines += [
         f"PESQ of our vocoder's copy of Piper's sound: {score(found['pesq_copy'])}",
         "Piper is the teacher: ours learnt from its sound and cannot be expected to exceed it. PESQ supposes that both",
-        "sounds are in step, as only the vocoder's copy is; Piper's own row shows what two renditions by one voice get.",
+        "sounds are in step, as only the vocoder's copy is; Piper's own row shows what two renditions by one voice",
+        "get.",
     ]
     return "\n".join(lines)
 
