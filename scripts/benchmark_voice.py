@@ -25,6 +25,7 @@ from src.data.spoken_corpus import read_sentences
 from src.errors import InputError
 from src.evaluation.recognition import RECOGNISERS, load_recogniser
 from src.files import write_json
+from src.hub.card import shipped_voice
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).resolve().parent / "benchmarks"
@@ -86,6 +87,7 @@ def measure(sides: Commands, texts: list[str], arguments: Namespace) -> None:
     result = {
         "machine": describe_machine(),
         "versions": {"python": platform.python_version(), **versions},
+        "checkpoint": (arguments.checkpoint or shipped_voice()).name,
         "settings": {"repeats": arguments.repeats, "start_repeats": arguments.start_repeats, "texts": texts},
         "ratios": {},
         "rows": [],

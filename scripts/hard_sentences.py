@@ -19,6 +19,7 @@ from src.cli import CommandLine, positive, run, seed
 from src.errors import InputError
 from src.evaluation.hard_sentences import Spoken, report, speak_lines
 from src.files import write_json
+from src.hub.card import shipped_voice
 from src.synthesis import load_voice
 from src.synthesis.synthesis import read_lines
 
@@ -65,7 +66,7 @@ def main() -> None:
     if not spoken:
         raise InputError(f"{arguments.text_file}: nothing of it can be spoken")
     found = report(spoken)
-    facts = {"checkpoint": str(arguments.checkpoint or "shipped"), "text_file": str(arguments.text_file)}
+    facts = {"checkpoint": (arguments.checkpoint or shipped_voice()).name, "text_file": str(arguments.text_file)}
     facts |= {"seed": arguments.seed, "vocoder": arguments.vocoder}
     write_json(arguments.json, {**facts, **found, "spoken": [each._asdict() for each in spoken]})
     reasons = ", ".join(f"{reason} {count}" for reason, count in found["stop_reasons"].items())
