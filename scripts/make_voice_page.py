@@ -23,6 +23,7 @@ from src.audio import griffin_lim, limit_peaks, load_wav, mel_spectrogram, to_pc
 from src.cli import CommandLine, run, seed
 from src.data.spoken_corpus import read_sentences
 from src.errors import InputError
+from src.evaluation.metrics import analyse
 from src.files import make_folder, read_json, write_atomically
 from src.hub.card import shipped_vocoder, shipped_voice
 from src.plotting import save_alignment_and_mel
@@ -151,16 +152,19 @@ and the voice that shipped before. All sounds are flac files, {size / 1e3:.0f} k
 The upper picture of each pair of mels is what Tacotron 2 made of the text, the lower one is the teacher's recording.
 They need not agree in rhythm: nobody tells the network how long a sound of the teacher was. Sharper bands in the lower
 picture are what the network has not learnt. Below is the alignment: a line without gaps or jumps from the lower left
-to the upper right means that every sound is spoken once, in order."""
+to the upper right means that every sound is spoken once, in order. Voiced frames are those in which probabilistic YIN
+finds a pitch: a voice with far fewer than its teacher is hoarse or whispers."""
 
 
 def section(folder: Path, name: str, text: str, parts: list[Part]) -> str:
     """The section of a sentence."""
-    rows = ["| sound | seconds | |", "|---|---|---|"]
+    rows = ["| sound | seconds | voiced frames | |", "|---|---|---|---|"]
     for kind, meaning in KINDS.items():
         path = folder / f"{name}_{kind}.flac"
         if path.exists():
-            rows.append(f"| [{kind}]({folder.name}/{path.name}) | {soundfile.info(path).duration:.1f} | {meaning} |")
+            wav, rate = soundfile.read(path)
+            voiced = f"{100 * np.isfinite(analyse(wav, rate).f0).mean():.0f} %"
+            rows.append(f"| [{kind}]({folder.name}/{path.name}) | {len(wav) / rate:.1f} | {voiced} | {meaning} |")
     reasons = ", ".join(part.stop_reason for part in parts if part.stop_reason)
     table_of_sounds = "\n".join(rows)
     return f"""## "{text}"

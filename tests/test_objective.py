@@ -151,6 +151,7 @@ def test_what_is_measured(data, tmp_path, monkeypatch):
     assert metrics["duration_ratio"] == pytest.approx(2, rel=0.05)
     assert metrics["duration_spread_ratio"] == pytest.approx(2, rel=0.1) and metrics["duration_deviation"] < 0.05
     assert 1 < metrics["f0_spread_semitones_recording"] < 6  # of flite
+    assert 0.3 < metrics["voiced_share"] < metrics["voiced_share_recording"] < 1  # one of three is silent
     assert metrics["f0_spread_ratio"] == pytest.approx(1, abs=0.2)  # each frame twice has the same pitches
     assert metrics["f0_spread_ratio_copy_synthesis"] == pytest.approx(1, abs=0.2)
     rows = metrics["sentences"]

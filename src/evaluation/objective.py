@@ -124,6 +124,7 @@ def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
             over all pairs of frames. With the suffix _copy_synthesis: of copy synthesis. wer_recording: of recordings.
         wer_interval, wer_interval_copy_synthesis, wer_interval_recording: 95 % bootstrap interval of each error rate.
         pesq_copy_synthesis: mean over clips; the network's speech does not run in step with the recording.
+        voiced_share: of the frames, of each kind; the spread of F0 means nothing where hardly any are voiced.
         f0_spread_semitones: standard deviation of log F0 over all voiced frames, of each kind; None if there are none.
         f0_spread_ratio, f0_spread_ratio_copy_synthesis: that of the recordings is 1.
         duration_ratio: of speech to recordings, all sentences together. duration_spread_ratio, duration_deviation: see
@@ -178,6 +179,7 @@ def table(metrics: dict[str, Any]) -> str:
         "F0 error (cents, rms)": cells("f0_rmse_cents", ".0f"),
         "voicing error (%)": cells("voicing_error", ".1f", 100),
         "PESQ (wideband)": cells("pesq", ".2f"),
+        "voiced frames (%)": cells("voiced_share", ".0f", 100),
         "spread of F0 (semitones)": cells("f0_spread_semitones", ".2f"),
         "the same, over the recordings'": cells("f0_spread_ratio", ".2f"),
     }
@@ -254,6 +256,9 @@ def _row(result: Result, audio: AudioConfig) -> dict[str, Any]:
 def _f0_spreads(results: Sequence[Result]) -> dict[str, float | None]:
     spreads = {kind: f0_spread([each.f0[kind] for each in results]) for kind in KINDS}
     numbers = {f"f0_spread_semitones{SUFFIXES[kind]}": spread for kind, spread in spreads.items()}
+    for kind in KINDS:
+        voiced = np.isfinite(np.concatenate([each.f0[kind] for each in results]))
+        numbers[f"voiced_share{SUFFIXES[kind]}"] = float(voiced.mean())
     recorded = spreads["recording"]
     for kind in KINDS[:2]:
         known = recorded and spreads[kind] is not None
