@@ -34,6 +34,7 @@ def save_alignment_and_mel(
     title: str,
     audio: AudioConfig,
     target_mel: np.ndarray | None = None,
+    dpi: int = 100,
 ) -> None:
     """Draw a mel spectrogram, the target beneath it if given, and the alignment, as one PNG.
 
@@ -42,6 +43,7 @@ def save_alignment_and_mel(
         alignment: attention weights [decoder steps, text length].
         title: heading, such as the sentence; cut off at 100 characters.
         target_mel: mel spectrogram of the recording [n_mels, frames].
+        dpi: pixels per inch of 10 inches; fewer make a smaller file.
 
     Raises:
         InputError: the file cannot be written.
@@ -53,7 +55,7 @@ def save_alignment_and_mel(
     image = rows[-1].imshow(alignment.T, aspect="auto", origin="lower", interpolation="none", vmin=0, vmax=1)
     rows[-1].set(title="alignment", xlabel="decoder step", ylabel="symbol of the text")
     figure.colorbar(image, ax=rows[-1], label="attention weight")
-    _save(figure, path)
+    _save(figure, path, dpi)
 
 
 def save_mels(path: str | Path, mels: dict[str, np.ndarray], title: str, audio: AudioConfig) -> None:
@@ -213,7 +215,7 @@ def _draw_mels(figure: Figure, rows: Iterable[Axes], mels: dict[str, np.ndarray]
         figure.colorbar(image, ax=axes, label="ln magnitude" if audio.compression == "ln" else "log magnitude, 0 to 1")
 
 
-def _save(figure: Figure, path: str | Path) -> None:
+def _save(figure: Figure, path: str | Path, dpi: int = 100) -> None:
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=100)
+    figure.savefig(content, format="png", dpi=dpi)
     write_atomically(path, content.getvalue())

@@ -15,6 +15,8 @@ from src.evaluation.metrics import (
     analyse,
     compare,
     difference_numbers,
+    duration_spreads,
+    f0_spread,
     mel_cepstra,
     pesq_wideband,
 )
@@ -105,6 +107,23 @@ def test_numbers_are_of_all_frames_together():
     assert difference_numbers([one]) == {"mcd_dtw_db": 1, "f0_rmse_cents": None, "voicing_error": 1}
     rmse = pytest.approx(np.sqrt((30**2 + 40**2) / 2))
     assert difference_numbers([one, two]) == {"mcd_dtw_db": 3.25, "f0_rmse_cents": rmse, "voicing_error": 0.25}
+
+
+def test_spread_of_f0_in_semitones():
+    octave = np.array([100.0, 200.0, np.nan])  # 6 semitones on each side of the middle
+    assert f0_spread([octave]) == pytest.approx(6)
+    assert f0_spread([2 * octave, np.array([])]) == pytest.approx(6)
+    assert f0_spread([np.array([100.0]), np.array([200.0, np.nan])]) == pytest.approx(6)  # of all frames together
+    assert f0_spread([np.array([100.0, np.nan])]) is None
+    assert f0_spread([analyse(tone(120), RATE).f0, analyse(tone(240), RATE).f0]) == pytest.approx(6, abs=0.3)
+
+
+def test_spread_of_durations():
+    assert duration_spreads([2.0, 4.0, 6.0], [1.0, 2.0, 3.0]) == (pytest.approx(2), pytest.approx(0))
+    ratio, deviation = duration_spreads([1.0, 3.0], [1.0, 2.0])
+    assert ratio == pytest.approx(2) and deviation == pytest.approx(0.2)  # 1 and 1.5: 0.25 of 1.25
+    assert duration_spreads([1.0], [1.0]) == (None, None)
+    assert duration_spreads([1.0, 3.0], [2.0, 2.0])[0] is None
 
 
 def test_too_short_is_said():

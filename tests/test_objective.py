@@ -111,7 +111,7 @@ class Parrot:
         pass
 
     def generate(self, text, lengths, seeds):
-        which = [self.texts.index(length) for length in lengths.asnumpy()]
+        which = [self.texts.index(length) for length in np.asarray(lengths)]
         frames = np.array([self.mels[i].shape[1] for i in which], np.int32)
         mel = np.stack([np.pad(self.mels[i], ((0, 0), (0, frames.max() - self.mels[i].shape[1]))) for i in which])
         alignments = np.full((len(which), frames.max() // 3, text.shape[1]), 0.25, np.float32)
@@ -149,6 +149,11 @@ def test_what_is_measured(data, tmp_path, monkeypatch):
     assert metrics["alignment_score_free_running"] == pytest.approx(0.25) and metrics["rtf"] > 0
     assert metrics["seconds_of_speech"] == pytest.approx(2 * metrics["seconds_of_recordings"], rel=0.05)
     assert metrics["duration_ratio"] == pytest.approx(2, rel=0.05)
+    assert metrics["duration_spread_ratio"] == pytest.approx(2, rel=0.1) and metrics["duration_deviation"] < 0.05
+    assert 1 < metrics["f0_spread_semitones_recording"] < 6  # of flite
+    assert 0.3 < metrics["voiced_share"] < metrics["voiced_share_recording"] < 1  # one of three is silent
+    assert metrics["f0_spread_ratio"] == pytest.approx(1, abs=0.2)  # each frame twice has the same pitches
+    assert metrics["f0_spread_ratio_copy_synthesis"] == pytest.approx(1, abs=0.2)
     rows = metrics["sentences"]
     assert [row["id"] for row in rows] == chosen(clips)
     assert [row["word_errors"]["copy_synthesis"] for row in rows] == [1, 1, 1]
@@ -162,6 +167,7 @@ def test_what_is_measured(data, tmp_path, monkeypatch):
     first_row = [cell.strip() for cell in shown.splitlines()[2].split("|")]
     assert first_row[2:5] == ["100.0", f"{100 * 3 / total:.1f}", "0.0"] and "100.0 to 100.0" in shown
     assert "gate 2, attention 0, max_decoder_steps 1" in shown and "0.5123" in shown
+    assert f"{metrics['f0_spread_ratio']:.2f}" in shown and f"{metrics['duration_spread_ratio']:.2f}" in shown
     assert len({len(line) for line in shown.split("\n\n")[0].splitlines()}) == 1
 
 

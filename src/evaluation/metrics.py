@@ -95,6 +95,38 @@ def difference_numbers(differences: Sequence[Difference]) -> dict[str, float | N
     return {"mcd_dtw_db": float(decibels.mean()), "f0_rmse_cents": rmse, "voicing_error": float(voicing.mean())}
 
 
+def f0_spread(tracks: Sequence[np.ndarray]) -> float | None:
+    """Standard deviation of the logarithm of F0 over the voiced frames of all `tracks`, in semitones (12 to an octave).
+
+    A voice that speaks more evenly than another has less of it.
+
+    Args:
+        tracks: F0 in Hz [frames] as of `analyse`, NaN where voiceless.
+
+    Returns:
+        None where fewer than two frames are voiced.
+    """
+    f0 = np.concatenate([track[np.isfinite(track)] for track in tracks])
+    return float(np.std(12 * np.log2(f0))) if len(f0) > 1 else None
+
+
+def duration_spreads(seconds: Sequence[float], reference: Sequence[float]) -> tuple[float | None, float | None]:
+    """Spreads of the durations of sentences, beside those of a reference that speaks the same ones.
+
+    The first one is the ratio of their standard deviations; the length of the sentences makes most of it. The second is
+    the standard deviation of the ratio of both durations over the mean of that ratio: 0 where each sentence takes the
+    same multiple of the reference's time.
+
+    Returns:
+        None each for fewer than two sentences; the first one also where all of the reference's last equally long.
+    """
+    if len(seconds) < 2:
+        return None, None
+    ratios = np.divide(seconds, reference)
+    spread = float(np.std(reference))
+    return float(np.std(seconds)) / spread if spread else None, float(np.std(ratios) / ratios.mean())
+
+
 def resample(wav: np.ndarray, sample_rate: int) -> np.ndarray:
     """Resample `wav` to the sample rate of the metrics, float32."""
     wav = wav.astype(np.float32, copy=False)

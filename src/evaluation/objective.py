@@ -15,7 +15,15 @@ from src.config import AudioConfig
 from src.data.corpus import Corpus
 from src.data.file_list import Row, read_ids, rows_again
 from src.errors import InputError, some_of
-from src.evaluation.metrics import Difference, analyse, compare, difference_numbers, pesq_wideband
+from src.evaluation.metrics import (
+    Difference,
+    analyse,
+    compare,
+    difference_numbers,
+    duration_spreads,
+    f0_spread,
+    pesq_wideband,
+)
 from src.evaluation.recognition import Recogniser, error_rate_interval, word_errors, words
 from src.models.tacotron2.model import Tacotron2
 from src.models.tacotron2.stopping import STOP_REASONS, severity
@@ -38,12 +46,13 @@ class Clip:
 
 @dataclass
 class Result:
-    """Measurements of a clip; recognised text and difference from the recording by kind (`KINDS`)."""
+    """Measurements of a clip; recognised text, F0 and difference from the recording by kind (`KINDS`)."""
 
     clip: Clip
     utterance: Utterance
     recognised_text: dict[str, str]
     differences: dict[str, Difference]
+    f0: dict[str, np.ndarray]  # Hz [frames], NaN where voiceless
     pesq_copy_synthesis: float | None
     seconds: float  # of the recording
 
@@ -115,7 +124,11 @@ def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
             over all pairs of frames. With the suffix _copy_synthesis: of copy synthesis. wer_recording: of recordings.
         wer_interval, wer_interval_copy_synthesis, wer_interval_recording: 95 % bootstrap interval of each error rate.
         pesq_copy_synthesis: mean over clips; the network's speech does not run in step with the recording.
-        duration_ratio: of speech to recordings.
+        voiced_share: of the frames, of each kind; the spread of F0 means nothing where hardly any are voiced.
+        f0_spread_semitones: standard deviation of log F0 over all voiced frames, of each kind; None if there are none.
+        f0_spread_ratio, f0_spread_ratio_copy_synthesis: that of the recordings is 1.
+        duration_ratio: of speech to recordings, all sentences together. duration_spread_ratio, duration_deviation: see
+            `src.evaluation.metrics.duration_spreads`.
         max_step_hits, stop_reasons: numbers of clips. alignment_score_free_running: mean over clips.
         rtf: seconds of computing per second of speech, with the vocoder, without compilation.
         seconds_of_speech, seconds_of_recordings, sentences_measured, sentences_trained_on, words: amount of data.
@@ -129,14 +142,18 @@ def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
     for kind in KINDS[:2]:
         distances = difference_numbers([each.differences[kind] for each in results])
         numbers |= {name + SUFFIXES[kind]: value for name, value in distances.items()}
+    numbers |= _f0_spreads(results)
     reasons = Counter(each.utterance.stop_reason for each in results)
-    seconds = sum(len(each.utterance.wav) for each in results) / audio.sample_rate
-    recorded = sum(each.seconds for each in results)
+    durations = [len(each.utterance.wav) / audio.sample_rate for each in results]
+    seconds, recorded = sum(durations), sum(each.seconds for each in results)
+    spread_ratio, deviation = duration_spreads(durations, [each.seconds for each in results])
     scores = [each.pesq_copy_synthesis for each in results if each.pesq_copy_synthesis is not None]
     return {
         **numbers,
         "pesq_copy_synthesis": float(np.mean(scores)) if scores else None,
         "duration_ratio": seconds / recorded,
+        "duration_spread_ratio": spread_ratio,
+        "duration_deviation": deviation,
         "max_step_hits": reasons["max_decoder_steps"],
         "stop_reasons": {reason: reasons[reason] for reason in sorted(STOP_REASONS, key=severity)},
         "alignment_score_free_running": float(np.mean([each.utterance.alignment_score for each in results])),
@@ -153,8 +170,7 @@ def table(metrics: dict[str, Any]) -> str:
     """Format `summary` and the losses of `src.evaluation.validation.evaluate` as Markdown tables."""
 
     def cells(name: str, form: str, factor: float = 1) -> list[str]:
-        values = [metrics.get(name + SUFFIXES[kind]) for kind in KINDS]
-        return ["" if value is None else format(factor * value, form) for value in values]
+        return [_or_empty(metrics.get(name + SUFFIXES[kind]), form, factor) for kind in KINDS]
 
     compared = {
         f"word error rate (%, {metrics.get('recogniser', 'a recogniser')})": cells("wer", ".1f", 100),
@@ -163,10 +179,16 @@ def table(metrics: dict[str, Any]) -> str:
         "F0 error (cents, rms)": cells("f0_rmse_cents", ".0f"),
         "voicing error (%)": cells("voicing_error", ".1f", 100),
         "PESQ (wideband)": cells("pesq", ".2f"),
+        "voiced frames (%)": cells("voiced_share", ".0f", 100),
+        "spread of F0 (semitones)": cells("f0_spread_semitones", ".2f"),
+        "the same, over the recordings'": cells("f0_spread_ratio", ".2f"),
     }
     rest = {
         "sentences, words": f"{metrics['sentences_measured']}, {metrics['words']}",
         "speech, recordings (s)": f"{metrics['seconds_of_speech']:.1f}, {metrics['seconds_of_recordings']:.1f}",
+        "durations, over the recordings'": f"{metrics['duration_ratio']:.2f}",
+        "spread of durations, over the recordings'": _or_empty(metrics["duration_spread_ratio"], ".2f"),
+        "deviation from the recordings' rhythm (%)": _or_empty(metrics["duration_deviation"], ".1f", 100),
         "stopped by": ", ".join(f"{reason} {count}" for reason, count in metrics["stop_reasons"].items()),
         "alignment score, free running": f"{metrics['alignment_score_free_running']:.3f}",
         "alignment score, teacher forced": f"{metrics['alignment_score']:.3f}",
@@ -206,6 +228,7 @@ def _results(
             utterance,
             {kind: recogniser(wav, audio.sample_rate) for kind, wav in wavs.items()},
             {kind: compare(voices[kind], voices["recording"]) for kind in KINDS[:2]},
+            {kind: voice.f0 for kind, voice in voices.items()},
             pesq_wideband(wavs["copy_synthesis"], recording, audio.sample_rate),
             len(recording) / audio.sample_rate,
         )
@@ -228,6 +251,23 @@ def _row(result: Result, audio: AudioConfig) -> dict[str, Any]:
         "stop_reason": utterance.stop_reason,
         "alignment_score": utterance.alignment_score,
     }
+
+
+def _f0_spreads(results: Sequence[Result]) -> dict[str, float | None]:
+    spreads = {kind: f0_spread([each.f0[kind] for each in results]) for kind in KINDS}
+    numbers = {f"f0_spread_semitones{SUFFIXES[kind]}": spread for kind, spread in spreads.items()}
+    for kind in KINDS:
+        voiced = np.isfinite(np.concatenate([each.f0[kind] for each in results]))
+        numbers[f"voiced_share{SUFFIXES[kind]}"] = float(voiced.mean())
+    recorded = spreads["recording"]
+    for kind in KINDS[:2]:
+        known = recorded and spreads[kind] is not None
+        numbers[f"f0_spread_ratio{SUFFIXES[kind]}"] = spreads[kind] / recorded if known else None
+    return numbers
+
+
+def _or_empty(value: float | None, form: str, factor: float = 1) -> str:
+    return "" if value is None else format(factor * value, form)
 
 
 def _interval(bounds: Sequence[float] | None) -> str:
