@@ -27,7 +27,8 @@ from src.evaluation.metrics import analyse
 from src.files import make_folder, read_json, write_atomically
 from src.hub.card import shipped_vocoder, shipped_voice
 from src.plotting import save_alignment_and_mel
-from src.streaming.voice import Part, Voice
+from src.streaming.request import Part
+from src.streaming.voice import Voice
 from src.synthesis import load_voice
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -147,6 +147,29 @@ def test_the_correction_brings_the_mel_nearer():
     assert errors[1] < 0.6 * errors[0] and errors[5] < 0.5 * errors[1]
 
 
+def test_a_blurred_mel_does_not_turn_a_voice_into_a_whisper():
+    config = load_config("config/harmonic_ljspeech.yaml")
+    audio, correction = config.audio, MelCorrection(config)
+    n_samples = 60 * audio.hop_length
+    voice = sum(np.cos(2 * np.pi * 110 * k * np.arange(n_samples) / audio.sample_rate) for k in range(1, 60)) / 200
+    voice = (voice + 1e-3 * random(n_samples)).astype(np.float32)
+    mel = np.log(np.maximum(np.abs(correction.transform(voice)) @ correction.to_mel, 1e-5))
+    louder = mel + 0.5
+    blurred = louder - louder @ correction.fine
+
+    def harmonics(wav):  # power at multiples of 110 Hz below 1 kHz, beside that half-way between them
+        power = np.abs(np.fft.rfft(wav[10 * 256 : -10 * 256] * np.hanning(40 * 256))) ** 2
+        bins = np.arange(1, 9) * 110 * 40 * 256 / audio.sample_rate
+        return sum(power[np.rint(bins).astype(int)]) / sum(
+            power[np.rint(bins * (1 + 0.5 / np.arange(1, 9))).astype(int)]
+        )
+
+    for wanted in (louder, blurred):
+        made = correction(voice, wanted)
+        assert harmonics(made) > 1000 and np.std(made) / np.std(voice) == pytest.approx(np.exp(0.5), rel=0.1)
+    np.testing.assert_allclose(correction.sharpened(louder, mel), louder)  # sharp mels stay as they are
+
+
 @pytest.mark.parametrize(("n_fft", "hop_length", "win_length"), [(128, 32, 128), (64, 20, 50), (64, 32, 64)])
 def test_the_transforms_of_the_correction_are_those_of_the_graph(n_fft, hop_length, win_length):
     overrides = {"audio.n_fft": n_fft, "audio.hop_length": hop_length, "audio.win_length": win_length}

@@ -13,7 +13,7 @@ import soundfile
 from src.audio import save_wav
 from src.config import load_config
 from src.errors import InputError
-from src.streaming.voice import Part
+from src.streaming.request import Part
 
 RATE = 22050
 
