@@ -100,7 +100,9 @@ def test_ranks_find_each_other(tmp_path):
     assert first["dropped"] != second["dropped"]
 
 
-@pytest.mark.parametrize("train", [train_toy, train_waveglow, pytest.param(train_tacotron2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "train", [train_toy, *(pytest.param(train, marks=pytest.mark.slow) for train in (train_waveglow, train_tacotron2))]
+)
 def test_two_ranks_with_half_the_batch_do_what_one_does(train, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "create_model", loop.create_model)  # restored afterwards
     write = write_wav_corpus if train is train_waveglow else write_corpus

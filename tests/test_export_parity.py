@@ -16,6 +16,7 @@ DATA = Path(__file__).parent / "data"
 LIMITS = {"ONNX": 2e-5, "MINDIR": 1e-5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tacotron2", "waveglow"])
 def test_the_parity_networks_export(name, tmp_path):
     with np.load(DATA / f"tiny_{name}.npz") as file:

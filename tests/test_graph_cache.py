@@ -47,6 +47,7 @@ def graphs(folder):
     return {path.parent.parent.parent.name: path.stat().st_mtime_ns for path in folder.rglob("*.mindir")}
 
 
+@pytest.mark.slow
 def test_a_graph_is_kept_and_found_with_other_weights_and_no_other_shape(tmp_path, speak):
     config = load_config(overrides={key.replace("__", "."): value for key, value in TINY.items()})
     for name in ("first.ckpt", "second.ckpt"):
@@ -66,6 +67,7 @@ def test_a_graph_is_kept_and_found_with_other_weights_and_no_other_shape(tmp_pat
     assert [path.name for path in (tmp_path / "cache").iterdir() if path.name.startswith(".new")] == []
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made_is_done_without(tmp_path, speak):
     config = load_config(overrides={key.replace("__", "."): value for key, value in TINY.items()})
     save_checkpoint(tmp_path / "x.ckpt", create_model(config=config), config)

@@ -47,6 +47,7 @@ def test_each_weight_is_multiplied_once_per_position():
     assert twice == {name: 2 * count for name, count in counts.items()}
 
 
+@pytest.mark.slow
 def test_a_step_is_profiled(tmp_path, monkeypatch, capsys):
     path = tmp_path / "profile.json"
     flags = [f"--{key.replace('__', '.')}={value}" for key, value in TINY.items()]

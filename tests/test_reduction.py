@@ -53,6 +53,7 @@ def test_what_is_spoken_next_stays_the_same():
     assert with_reduction_factor(checkpoint, large.config) is checkpoint
 
 
+@pytest.mark.slow
 def test_a_run_goes_from_two_frames_a_step_to_one(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "create_model", create_model)
     monkeypatch.setattr(scan.Scan, "block", 2)  # short blocks compile in a fraction of the time

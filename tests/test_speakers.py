@@ -209,7 +209,9 @@ def test_the_command_line_chooses_a_voice(trained, monkeypatch, capsys):
         return exit.value.code, capsys.readouterr().err
 
     checkpoint = trained / "tacotron2-4.ckpt"
-    monkeypatch.setattr(script, "synthesise", lambda net, *_, **__: pytest.fail(f"voice {net.voice}"))  # spares a graph
+    monkeypatch.setattr(
+        "src.synthesis.lines.synthesise", lambda net, *_, **__: pytest.fail(f"voice {net.voice}")
+    )  # spares a graph
     for voice, number in (("bert", 1), ("2", 2)):
         with pytest.raises(pytest.fail.Exception, match=f"voice {number}"):
             speak("--checkpoint", checkpoint, "--speaker", voice)

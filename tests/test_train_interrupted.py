@@ -104,6 +104,7 @@ def test_a_run_killed_twenty_times_at_random_moments_ends_like_one_that_never_wa
     assert not list(killed.glob(".*.partial*"))
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_costs_nothing_before(toy_data, whole, tmp_path, monkeypatch, capsys):
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = 20_000  # bytes; less than a checkpoint, more than a log

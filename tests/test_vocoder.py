@@ -61,15 +61,15 @@ def evaluate(folder, networks, tmp_path, monkeypatch, capsys):
     Networks are cached, so that each is compiled once.
     """
 
-    def create_once(checkpoint, overrides):
-        key = (str(checkpoint), *overrides.items())
+    def create_once(checkpoint, overrides=None):
+        key = (str(checkpoint), *(overrides or {}).items())
         if key not in networks:
             networks[key] = create_model(checkpoint=checkpoint, overrides=overrides)
         return networks[key]
 
     def call(command):
         monkeypatch.chdir(folder)
-        monkeypatch.setattr(script, "create_model", create_once)
+        monkeypatch.setattr("src.models.factory.create_model", create_once)
         monkeypatch.setattr(sys, "argv", ["eval.py", "--output_dir", str(tmp_path), *command.split()])
         with pytest.raises(SystemExit) as end:
             run(script.main)

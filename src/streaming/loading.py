@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+import threadpoolctl
+
 from src.audio import griffin_lim
 from src.config import network_of
 from src.errors import InputError
@@ -60,6 +62,8 @@ def load_voice(
     if vocoder == "griffinlim":
         vocoder_path = None
     given = path, vocoder_path, vocoder, batch_size, report, overrides or {}, (sigma, denoiser_strength)
+    # Several threads speak; products of several threads each would keep each other from the cores.
+    threadpoolctl.threadpool_limits(1, "blas")
     voice = None
     if runtime == "onnx" or (runtime == "auto" and runs_onnx() and set(overrides or {}) <= FREE):
         voice = _by_onnx(*given)

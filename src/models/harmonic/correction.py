@@ -3,6 +3,8 @@
 Fast transforms take less than half of the time of products in a graph on a CPU, and no compilation for each length.
 """
 
+import functools
+
 import numpy as np
 import scipy
 import threadpoolctl
@@ -34,8 +36,6 @@ class MelCorrection:
     """
 
     def __init__(self, config: Config):
-        # These products are too small for several threads, which would only keep other work from the cores.
-        threadpoolctl.threadpool_limits(1, "blas")
         audio = config.audio
         self.n_fft, self.hop_length, self.win_length = audio.n_fft, audio.hop_length, audio.win_length
         self.floor = np.float32(audio.mel_floor)
@@ -55,6 +55,11 @@ class MelCorrection:
         Returns:
             float32 (T * hop_length,).
         """
+        # The products are too small for several threads, which would only keep other work from the cores.
+        with _blas().limit(limits=1, user_api="blas"):
+            return self._corrected(audio, wanted)
+
+    def _corrected(self, audio: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         before = self.transform(audio)
         if self.n_steps:
             wanted = self.sharpened(wanted, np.log(np.maximum(np.abs(before) @ self.to_mel, self.floor)))
@@ -74,7 +79,7 @@ class MelCorrection:
         return audio
 
     def sharpened(self, wanted: np.ndarray, found: np.ndarray) -> np.ndarray:
-        """Put the fine structure of a mel into another one, in frames where that is blurred, both float32 (T, n_mels)."""
+        """Put the fine structure of a mel into another one, where that is blurred; both float32 (T, n_mels)."""
         ours, theirs = wanted @ self.fine, found @ self.fine
         share = np.sqrt(_power(ours) / np.maximum(_power(theirs), 1e-6))
         return wanted + np.clip((SHARP - share) / (SHARP - BLURRED), 0, 1)[:, None] * (theirs - ours)
@@ -119,3 +124,8 @@ def _mean_of_neighbours(n_bands: int) -> np.ndarray:
 def _power(fine: np.ndarray) -> np.ndarray:
     """Mean power of a fine structure (T, n_mels) around each frame, float32 (T,)."""
     return scipy.ndimage.uniform_filter1d((fine**2).mean(1), FRAMES, mode="constant")
+
+
+@functools.cache
+def _blas() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController()
