@@ -199,7 +199,7 @@ def test_the_worst_stop_reason_speaks_for_the_line():
 
 def test_a_network_that_has_diverged_is_named_as_such(monkeypatch):
     net = FakeNetwork()
-    speech = net.generate(Tensor(np.ones((1, 3), np.int32)), Tensor(np.array([3], np.int32)), [(0, 0)])
+    speech = net.generate(np.ones((1, 3), np.int32), np.array([3], np.int32), [(0, 0)])
     broken = speech._replace(mel=Tensor(np.full(speech.mel.shape, np.nan, np.float32)))
     monkeypatch.setattr(net, "generate", lambda *_: broken)
     with pytest.raises(InputError, match=r"'abc' is not finite.* diverged"):
