@@ -70,8 +70,8 @@ def speak_as_chosen(arguments: Namespace, overrides: dict[str, Any], lines: list
     if wrong := [f"--{name}" for name in sorted(others) if getattr(arguments, name)]:
         raise InputError(f"--output is of --text and --text_file; leave out {', '.join(wrong)}")
     file_format, rate = chosen_format(arguments.output, arguments.format, arguments.sample_rate)
+    choose_shipped(arguments)  # names the vocoder's checkpoint too, which the flags need
     check_vocoder_flags(arguments)
-    choose_shipped(arguments)
     voice = load_voice(
         arguments.checkpoint,
         arguments.waveglow_checkpoint,

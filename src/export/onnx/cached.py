@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 KEPT = 8  # checkpoints, of up to 110 MB each; the least recently used are deleted
 ROOT = Path(__file__).resolve().parents[3]
-WRITES = "export.py", "src/export", "src/models", "src/checkpoint", "src/config"  # what the files depend on
+# What the files depend on.
+WRITES = "export.py", "src/audio.py", "src/export", "src/models", "src/checkpoint", "src/config"
 
 
 def runs_onnx() -> bool:
