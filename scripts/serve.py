@@ -15,11 +15,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.cli import CommandLine, amount, positive, run
-from src.config import NETWORKS
 from src.errors import InputError
 from src.serving.packages import check_packages
 from src.serving.settings import Settings
 from src.serving.voice import open_voice
+from src.synthesis.vocoder_flags import add_vocoder_checkpoint, networks
 
 KEY = "SERVE_API_KEY"
 
@@ -29,16 +29,8 @@ def command_line() -> CommandLine:
     default = Settings()
     command = CommandLine(__doc__)
     command.add_argument("--checkpoint", type=Path, help="the network (default: the voice that hub_meta.md names)")
-    vocoders = [name for name, network in NETWORKS.items() if network.kind == "vocoder"]
-    command.add_argument("--vocoder", choices=["griffinlim", *vocoders], help="as of eval.py")
-    command.add_argument(
-        "--vocoder_checkpoint",
-        "--waveglow_checkpoint",
-        dest="waveglow_checkpoint",
-        metavar="CKPT",
-        type=Path,
-        help=f"checkpoint of the vocoder's network: {' or '.join(vocoders)}",
-    )
+    command.add_argument("--vocoder", choices=["griffinlim", *networks()], help="as of eval.py")
+    add_vocoder_checkpoint(command)
     command.add_argument("--batch_size", type=positive, default=4, help="sentences spoken together (default: 4)")
     command.add_argument(
         "--host", default=default.host, help=f"address to listen at; 0.0.0.0 lets others in (default: {default.host})"

@@ -26,9 +26,13 @@ def prenet_dropout_mask(model: Tacotron2Config, seeds: Sequence[Seed], n_steps: 
 
     A longer mask begins with the shorter one of the same seeds.
     """
+    return np.stack([next_dropout_mask(model, np.random.default_rng(seed), n_steps) for seed in seeds], 1)
+
+
+def next_dropout_mask(model: Tacotron2Config, stream: np.random.Generator, n_steps: int) -> np.ndarray:
+    """The next steps of an item's dropout mask of the prenet, float32 (n_steps, 2 * prenet_dim), from its stream."""
     keep_probability = 1.0 - model.prenet_dropout
-    shape = n_steps, 2 * model.prenet_dim
-    drawn = np.stack([np.random.default_rng(seed).random(shape, np.float32) for seed in seeds], 1)
+    drawn = stream.random((n_steps, 2 * model.prenet_dim), np.float32)
     return (drawn < keep_probability).astype(np.float32) / np.float32(keep_probability)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from src.export.artifact import Arrays
 from src.export.inference import Tacotron2Files
-from src.models.sampling import Seed
+from src.models.sampling import Seed, next_dropout_mask
 from src.models.tacotron2.stopping import STOP_REASONS, StopRule
 
 TEXT_MULTIPLE = 64  # texts are padded to a multiple of this, so that few shapes occur
@@ -92,10 +92,8 @@ class SpeechBatch:
     def run(self) -> dict[Sentence, Steps]:
         """Run a block. Sentences that end leave."""
         masks = np.zeros((self.block, self.n_places, 2 * self.net.config.model.prenet_dim), np.float32)
-        keep = 1.0 - self.net.config.model.prenet_dropout
         for place, sentence in self._present():
-            drawn = sentence.random.random(masks.shape[::2], np.float32)
-            masks[:, place] = (drawn < keep).astype(np.float32) / np.float32(keep)
+            masks[:, place] = next_dropout_mask(self.net.config.model, sentence.random, self.block)
         frames, gates, weights = [], [], []
         for first in range(0, self.block, self.net.n_steps):
             found = self.net.decode(self.frame, masks[first : first + self.net.n_steps], self.state, self.encoded)

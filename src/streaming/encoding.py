@@ -5,7 +5,8 @@
 | pcm | at once | 16 bit, little-endian, mono |
 | wav | at once | the header declares an unknown length: 0xFFFFFFFF bytes, as ffmpeg and sox write to a pipe |
 | mp3 | at once | constant bit rate, as the header of a variable one holds counts that are known at the end |
-| opus | at once | in Ogg, pages of 60 ms |
+| opus, ogg | at once | in Ogg, opus in pages of 60 ms |
+| ulaw | at once | the telephone's 8 bits, without a header |
 | flac | at the end | its header holds counts and a checksum; libsndfile itself cannot read a file without them |
 """
 

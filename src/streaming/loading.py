@@ -12,7 +12,7 @@ import threadpoolctl
 from src.audio import griffin_lim
 from src.config import network_of
 from src.errors import InputError
-from src.export.inference import FREE
+from src.export.inference import FREE, Tacotron2Files
 from src.export.onnx.cached import load_onnx, no_speech, runs_onnx
 from src.hub.card import choose_shipped
 from src.streaming.request import VocoderStream, WholeMel
@@ -61,16 +61,16 @@ def load_voice(
         raise InputError(f"vocoder {vocoder} needs its checkpoint")
     if vocoder == "griffinlim":
         vocoder_path = None
-    given = path, vocoder_path, vocoder, batch_size, report, overrides or {}, (sigma, denoiser_strength)
     # Several threads speak; products of several threads each would keep each other from the cores.
     threadpoolctl.threadpool_limits(1, "blas")
-    voice = None
-    if runtime == "onnx" or (runtime == "auto" and runs_onnx() and set(overrides or {}) <= FREE):
-        voice = _by_onnx(*given)
-        if voice.config.model.n_speakers > 1 and runtime == "auto":
-            voice.close()
-            voice = None
-    voice = voice or _by_mindspore(*given)
+    net, loaded, by_onnx = _load(path, vocoder_path, runtime, overrides or {}, report)
+    if loaded:
+        _check(vocoder_path, loaded, vocoder, path, net)
+    streams = _streams(loaded, sigma, denoiser_strength) if loaded else _griffin_lim(net)
+    if by_onnx:
+        voice = Voice(net, streams, batch_size, os.cpu_count() or 1)
+    else:  # MindSpore runs in one thread; files have one voice
+        voice = Voice(net, streams, batch_size, 0, net.config.data.speakers)
     if warm:
         report("warming up")
         for text in WARMING_TEXTS:
@@ -79,47 +79,30 @@ def load_voice(
     return voice
 
 
-def _by_onnx(
-    path: Path,
-    vocoder_path: Path | None,
-    name: str | None,
-    batch_size: int,
-    report: Callable[[str], None],
-    overrides: dict[str, Any],
-    noise: tuple[float | None, float],
-) -> Voice:
-    report("loading, at the first time writing ONNX files")
-    net, vocoder = load_onnx(path, vocoder_path, overrides, threads=1)
-    if not vocoder:
-        return Voice(net, _griffin_lim(net), batch_size, os.cpu_count() or 1)
-    _check(vocoder_path, vocoder, name, path, net)
-    return Voice(net, _streams(vocoder, *noise), batch_size, os.cpu_count() or 1)
+def _load(
+    path: Path, vocoder_path: Path | None, runtime: Runtime, overrides: dict[str, Any], report: Callable[[str], None]
+) -> tuple[Tacotron2Files, Any, bool]:
+    """Load both networks by the runtime that is chosen, None for the vocoder if there is none; and whether by ONNX."""
+    if runtime == "onnx" or (runtime == "auto" and runs_onnx() and set(overrides) <= FREE):
+        report("loading, at the first time writing ONNX files")
+        net, vocoder = load_onnx(path, vocoder_path, overrides, threads=1)
+        if net.config.model.n_speakers == 1 or runtime == "onnx":
+            return net, vocoder, True
+    report(f"loading {path.name}")
+    return *_load_graphs(path, vocoder_path, overrides), False
 
 
-def _by_mindspore(
-    path: Path,
-    vocoder_path: Path | None,
-    name: str | None,
-    batch_size: int,
-    report: Callable[[str], None],
-    overrides: dict[str, Any],
-    noise: tuple[float | None, float],
-) -> Voice:
+def _load_graphs(path: Path, vocoder_path: Path | None, overrides: dict[str, Any]) -> tuple[Tacotron2Files, Any]:
+    """Load both networks into MindSpore; None for the vocoder if there is none."""
     from src import create_model, runtime  # noqa: PLC0415  (takes seconds)
     from src.streaming.graphs import Tacotron2Graphs  # noqa: PLC0415
 
-    report(f"loading {path.name}")
     runtime.setup()
     acoustic = create_model(checkpoint=path, overrides=overrides)
     if network_of(acoustic.config).kind != "acoustic":
         raise no_speech(path, acoustic.config.model.name)
-    net = Tacotron2Graphs(acoustic, BLOCK)
-    speakers = acoustic.config.data.speakers
-    if not vocoder_path:
-        return Voice(net, _griffin_lim(net), batch_size, 0, speakers)
-    vocoder = create_model(checkpoint=vocoder_path)
-    _check(vocoder_path, vocoder, name, path, net)
-    return Voice(net, _streams(vocoder, *noise), batch_size, 0, speakers)
+    vocoder = create_model(checkpoint=vocoder_path) if vocoder_path else None
+    return Tacotron2Graphs(acoustic, BLOCK), vocoder
 
 
 def _check(vocoder_path: Path, vocoder: object, name: str | None, path: Path, net: object) -> None:

@@ -31,14 +31,7 @@ def add_vocoder_flags(command: CommandLine) -> None:
         help="vocoder, mel spectrogram to sound (default: the network of --vocoder_checkpoint; for the voice that "
         "ships, the vocoder that ships; otherwise griffinlim)",
     )
-    command.add_argument(
-        "--vocoder_checkpoint",
-        "--waveglow_checkpoint",
-        dest="waveglow_checkpoint",
-        metavar="CKPT",
-        type=Path,
-        help=f"checkpoint of the vocoder's network: {' or '.join(networks())}",
-    )
+    add_vocoder_checkpoint(command)
     command.add_argument(
         "--sigma",
         type=amount,
@@ -48,6 +41,18 @@ def add_vocoder_flags(command: CommandLine) -> None:
         "--denoiser_strength",
         type=amount,
         help="WaveGlow: how much of its own hum is removed, such as 0.01 (default: 0)",
+    )
+
+
+def add_vocoder_checkpoint(command: CommandLine) -> None:
+    """Add `--vocoder_checkpoint`, whose older name is --waveglow_checkpoint."""
+    command.add_argument(
+        "--vocoder_checkpoint",
+        "--waveglow_checkpoint",
+        dest="waveglow_checkpoint",
+        metavar="CKPT",
+        type=Path,
+        help=f"checkpoint of the vocoder's network: {' or '.join(networks())}",
     )
 
 
