@@ -6,6 +6,7 @@ import yaml
 
 from src.cli import CommandLine
 from src.config import AudioConfig, Config, WaveGlowConfig, load_config, network_of
+from src.config.loading import typed
 from src.errors import InputError
 from src.models.factory import create_model
 
@@ -61,12 +62,12 @@ def test_unknown_key_names_the_nearest_one():
         ("audio.win_length", 2048, "n_fft"),
         ("audio.fmax", 12000.0, "half of"),
         ("model.name", "wavenet", "tacotron2"),
-        ("train.lr", "fast", "float"),
-        ("model.n_symbols", 1.5, "int"),
+        ("train.lr", "fast", "a finite number"),
+        ("model.n_symbols", 1.5, "a whole number"),
         ("model.n_symbols", 149, "n_symbols is 149, but text.symbols lists 148"),
         ("text.symbols", ["a", "b", "a"], "repeated symbols: 'a'"),
         ("text.symbols", ["a", ""], "empty or repeated symbols: ''"),
-        ("text.symbols", [1.5], "str"),
+        ("text.symbols", [1.5], "a list of texts"),
         ("text.end_symbol", "~", "'~' is none of"),
         ("audio.preemphasis", 1.0, "below 1"),
         ("train.anneal_steps", [200, 100], "ascending"),
@@ -162,6 +163,12 @@ def test_errors_say_where_a_value_comes_from(tmp_path):
         load_config(path, {"train.lr": -1})
     with pytest.raises(InputError, match=r"c.yaml with overrides: train.schedule step needs train.anneal_steps"):
         load_config(path, {"train.schedule": "step"})
+    for value in ("abc", "inf", "nan"):
+        with pytest.raises(InputError, match=rf"^flag: train.lr is '{value}', but must be a finite number$"):
+            typed({"train.lr": value})
+    for key, shown in (("train.anneal_steps", "list of whole numbers"), ("text.symbols", "list of texts")):
+        with pytest.raises(InputError, match=rf"flag: {key} is '5', but must be a {shown}, such as"):
+            typed({key: 5})
     path.write_text("train: {amp: O3}", encoding="utf-8")
     with pytest.raises(InputError, match=r"c.yaml: train.amp is 'O3', but must be one of O0, O1, O2$"):
         load_config(path)

@@ -13,12 +13,14 @@ from src.audio import mel_filters, mel_spectrogram
 from src.config import load_config
 from src.config.schema import AudioConfig
 from src.errors import InputError
-from src.models.harmonic.bases import minimum_phase_matrix, overlap_gain, spread_matrix
-from src.models.harmonic.correction import MelCorrection
-from src.models.harmonic.loss import HarmonicLoss, SpectralLoss, target_spectra
+from src.models.fourier_bases import overlap_gain
+from src.models.harmonic.bases import minimum_phase_matrix, spread_matrix
+from src.models.harmonic.correction import LOUDER, MelCorrection
+from src.models.harmonic.loss import SPREAD_WEIGHT, HarmonicLoss, pitch_error
 from src.models.harmonic.source import PulseTrain, frame_phase
-from src.models.harmonic.spectra import Spectra
 from src.models.sampling import noise_and_phase
+from src.models.spectra import Spectra
+from src.models.spectral_loss import SpectralLoss, target_spectra
 
 AUDIO = load_config(overrides=SETTINGS).audio
 
@@ -111,6 +113,22 @@ def test_the_loss_is_that_of_its_definition():
     assert found == pytest.approx(np.mean(expected), rel=1e-4)
 
 
+def test_the_error_of_pitch_counts_its_spread():
+    theirs, voiced = random(3, 400), np.ones((3, 400), np.float32)
+    voiced[0, 200:] = voiced[2] = 0
+    theirs[0, 200:] = 9  # where there is no voice
+
+    def error(ours):
+        return float(pitch_error(Tensor(ours), Tensor(theirs), Tensor(voiced)).asnumpy())
+
+    square = ((0.4 * theirs) ** 2 * voiced).sum() / voiced.sum()
+    spread = 0.16 * ((theirs[0, :200] ** 2).mean() + (theirs[1] ** 2).mean()) / 3
+    assert error(theirs) == pytest.approx(0, abs=1e-9)
+    assert error(0.6 * theirs) == pytest.approx(square + SPREAD_WEIGHT * spread, rel=1e-2)
+    hidden = theirs + random(3, 400, seed=1)  # the best guess at theirs from this is half of it, which is flat
+    assert error(0.7 * hidden) < min(error(0.5 * hidden), error(1.2 * hidden))
+
+
 def test_gradients_are_those_of_finite_differences():
     net = create_model("harmonic", load_config(overrides=SETTINGS)).set_train(True)
     mel, audio = random(2, AUDIO.n_mels, 32) - 5, 0.05 * random(2, 1024)
@@ -120,7 +138,8 @@ def test_gradients_are_those_of_finite_differences():
     inputs = [Tensor(array) for array in (mel, log_f0, voiced, noise, start, *target_spectra(audio, AUDIO))]
 
     def forward(mel, log_f0, voiced, noise, start, *targets):
-        parts = loss(net(mel, log_f0, voiced, noise, start), targets, log_f0, voiced, net.pitch_deviation)
+        statistics = net.pitch_mean, net.pitch_deviation
+        parts = loss(net(mel, log_f0, voiced, noise, start), targets, log_f0, voiced, *statistics)
         return parts[0] + parts[1] + parts[2]
 
     both = ms.jit(ms.value_and_grad(forward, None, parameters))
@@ -147,13 +166,35 @@ def test_the_correction_brings_the_mel_nearer():
     assert errors[1] < 0.6 * errors[0] and errors[5] < 0.5 * errors[1]
 
 
+def test_the_correction_is_steps_as_their_definition_has_them():
+    config = load_config(overrides={**SETTINGS, "model.mel_corrections": 3, "model.correction_momentum": 0.9})
+    correction, audio, wanted = MelCorrection(config), 0.1 * random(12 * 32), random(12, AUDIO.n_mels) - 3
+    filters, spread, weight = mel_filters(AUDIO).T, spread_matrix(AUDIO), overlap_gain(12, 128, 32, 128)
+
+    def log_mel(spectrum):
+        return np.log(np.maximum(np.abs(spectrum) @ filters, AUDIO.mel_floor))
+
+    before = spectrum = correction.transform(audio)
+    target = correction.sharpened(wanted, log_mel(before))
+    for _ in range(3):
+        gain = np.clip(target - log_mel(spectrum), -3, 3) @ spread
+        expected = correction.inverse(spectrum * np.exp(gain), weight)
+        found = correction.transform(expected)
+        spectrum, before = found + np.float32(0.9) * (found - before), found
+    np.testing.assert_allclose(correction(audio, wanted), expected, atol=2e-5 * np.abs(expected).max())
+    alone = correction(audio[4 * 32 : 9 * 32], wanted[4:9])
+    np.testing.assert_array_equal(
+        correction(audio, wanted, slice(4, 9)), np.concatenate((audio[: 4 * 32], alone, audio[9 * 32 :]))
+    )
+
+
 def test_a_blurred_mel_does_not_turn_a_voice_into_a_whisper():
     config = load_config("config/harmonic_ljspeech.yaml")
     audio, correction = config.audio, MelCorrection(config)
     n_samples = 60 * audio.hop_length
     voice = sum(np.cos(2 * np.pi * 110 * k * np.arange(n_samples) / audio.sample_rate) for k in range(1, 60)) / 200
     voice = (voice + 1e-3 * random(n_samples)).astype(np.float32)
-    mel = np.log(np.maximum(np.abs(correction.transform(voice)) @ correction.to_mel, 1e-5))
+    mel = correction.log_mel(correction.transform(voice))
     louder = mel + 0.5
     blurred = louder - louder @ correction.fine
 
@@ -164,10 +205,22 @@ def test_a_blurred_mel_does_not_turn_a_voice_into_a_whisper():
             power[np.rint(bins * (1 + 0.5 / np.arange(1, 9))).astype(int)]
         )
 
-    for wanted in (louder, blurred):
+    for wanted, level in ((louder, 0.5), (blurred, 0.5 - LOUDER)):
         made = correction(voice, wanted)
-        assert harmonics(made) > 1000 and np.std(made) / np.std(voice) == pytest.approx(np.exp(0.5), rel=0.1)
+        assert harmonics(made) > 1000 and np.std(made) / np.std(voice) == pytest.approx(np.exp(level), rel=0.1)
     np.testing.assert_allclose(correction.sharpened(louder, mel), louder)  # sharp mels stay as they are
+
+
+def test_a_blurred_mel_is_sharpened_in_time_and_not_moved():
+    correction = MelCorrection(load_config("config/harmonic_ljspeech.yaml"))
+    burst = np.float32([0, 0, 0, 0, 0, 1, 3, 1, 0, 0, 0, 0, 0, 0, 0, 0])[:, None] * np.ones(80, np.float32) - 5
+    fine = np.tile(np.float32([-1, 1]), 40) * np.ones((16, 1), np.float32)  # of harmonics, which the burst lacks
+    found = correction.sharpened(burst, burst + fine)
+    middle = (found - fine @ correction.fine)[:, 20:60].mean(1) + LOUDER
+    assert middle[6] > -2 + 0.5 and middle[4] < -5 - 0.2 and middle[8] < -5
+    steady = np.full((16, 80), -4, np.float32)
+    found = correction.sharpened(steady, steady + fine)
+    np.testing.assert_allclose(found, steady - LOUDER + fine @ correction.fine, atol=1e-5)
 
 
 @pytest.mark.parametrize(("n_fft", "hop_length", "win_length"), [(128, 32, 128), (64, 20, 50), (64, 32, 64)])

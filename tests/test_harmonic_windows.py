@@ -18,7 +18,7 @@ HOP = 4
 def shown(n_frames, pieces, record=None):
     """Samples of a window that are its mel's first band plus the noise of a frame, and a phase of 0.1 cycles a frame."""
 
-    def speak(window):
+    def speak(window, corrected):
         if record is not None:
             record.append(window)
         phase = window.start + 0.1 * (np.arange(WINDOW) - window.anchor)

@@ -35,6 +35,21 @@ SETTINGS = {
     "train.validate_every": 5,
     "train.checkpoint_every": 4,
 }
+# The same as a light network (config/waveglow_light.yaml).
+LIGHT = SETTINGS | {
+    "model.n_group": 16,
+    "model.n_flows": 3,
+    "model.n_early_every": 3,
+    "model.wn_dilation_base": 1,
+    "model.wn_separable": True,
+    "model.conditioning": "frames",
+    "model.log_scale_limit": 2.0,
+    "model.likelihood_weight": 0.5,
+    "model.spectral_weight": 2.0,
+    "model.spectral_from": 4,
+    "model.audio_noise": 1e-4,
+    "train.segment_length": 512,
+}
 
 
 def save_fresh(path: Path, overrides: dict[str, object]) -> None:

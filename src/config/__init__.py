@@ -7,13 +7,12 @@ from src.config.schema import (
     AudioConfig,
     Config,
     DataConfig,
-    HarmonicConfig,
     Tacotron2Config,
     TextConfig,
     TrainConfig,
-    WaveGlowConfig,
     setting,
 )
+from src.config.vocoders import HarmonicConfig, WaveGlowConfig
 
 __all__ = [
     "NETWORKS",

@@ -67,7 +67,7 @@ def check_tacotron2(config: Config, where: str) -> None:
     """Make sure that symbols, network and reduction factors of a Tacotron 2 fit together."""
     text, model, steps = config.text, config.model, config.train.reduction_steps
     if config.data.mels:
-        raise InputError(f"{where}: data.mels is for waveglow; model.name is tacotron2")
+        raise InputError(f"{where}: data.mels is for vocoders; model.name is tacotron2")
     symbols = [unicodedata.normalize("NFC", symbol) for symbol in text.symbols]  # as texts are read
     repeated = sorted({symbol for symbol in symbols if not symbol or symbols.count(symbol) > 1})
     if repeated:
@@ -97,15 +97,30 @@ def check_waveglow(config: Config, where: str) -> None:
         raise InputError(
             f"{where}: model.n_early_every lets {n_early} channels leave early, all of model.n_group ({model.n_group})"
         )
-    for name, length, unit, size in (
-        ("audio.hop_length", audio.hop_length, "model.n_group", model.n_group),
-        ("model.upsample_kernel_size", model.upsample_kernel_size, "audio.hop_length", audio.hop_length),
-    ):
+    hop = "audio.hop_length", audio.hop_length
+    if model.conditioning == "frames":
+        framed = "train.segment_length", train.segment_length
+    else:
+        framed = "model.upsample_kernel_size", model.upsample_kernel_size
+    for (name, length), (unit, size) in ((hop, ("model.n_group", model.n_group)), (framed, hop)):
         if length % size:
             raise InputError(f"{where}: {name} ({length}) must be a multiple of {unit} ({size})")
     if train.segment_length % model.n_group or train.segment_length <= audio.hop_length:
         must = f"a multiple of model.n_group ({model.n_group}) and more than audio.hop_length ({audio.hop_length})"
         raise InputError(f"{where}: train.segment_length ({train.segment_length}) must be {must}")
+    _check_waveglow_losses(config, where)
+
+
+def _check_waveglow_losses(config: Config, where: str) -> None:
+    audio, model, train = config.audio, config.model, config.train
+    if not model.spectral_weight:
+        if model.likelihood_weight != 1 or model.spectral_from:
+            given = f"{model.likelihood_weight:g} and model.spectral_from {model.spectral_from}"
+            raise InputError(f"{where}: model.likelihood_weight {given} need a model.spectral_weight above 0")
+    elif audio.n_fft % 4 or train.segment_length < 4 * audio.n_fft:
+        rule = "an audio.n_fft that is a multiple of 4, and a train.segment_length of at least 4 times that"
+        found = f"{audio.n_fft}, {train.segment_length}"
+        raise InputError(f"{where}: model.spectral_weight ({model.spectral_weight:g}) needs {rule}: {found}")
 
 
 def check_harmonic(config: Config, where: str) -> None:

@@ -115,12 +115,22 @@ def _type_complaint(error: ArgumentError, values: dict[str, Any]) -> str:
     if not named or named[1] not in values:
         return message
     kind = keys()[named[1]].type
-    wanted = f"one of {', '.join(get_args(kind))}" if get_origin(kind) is Literal else f"of type {_name_of(kind)}"
-    return f"{named[1]} is {quote(str(values[named[1]]))}, but must be {wanted}"
+    return f"{named[1]} is {quote(str(values[named[1]]))}, but must be {_in_words(kind)}"
 
 
-def _name_of(kind: Any) -> str:
-    return str(kind) if get_origin(kind) else kind.__name__
+def _in_words(kind: Any) -> str:
+    """Say what values of a type are, for people."""
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
+    return {
+        float: "a finite number",
+        int: "a whole number",
+        bool: "true or false",
+        str: "a text",
+        list[str]: "a list of texts, such as [one, two]",
+        list[int]: "a list of whole numbers, such as [1000, 2000]",
+        dict[int, int]: "whole numbers by whole numbers, such as {1000: 2}",
+    }[kind]
 
 
 def _as_list(key: str, value: Any, kind: Any, where: str) -> Any:

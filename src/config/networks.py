@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import Any, Literal
 
 from src.config.checks import check_harmonic, check_tacotron2, check_waveglow
-from src.config.schema import Config, HarmonicConfig, Tacotron2Config, WaveGlowConfig
+from src.config.schema import Config, Tacotron2Config
+from src.config.vocoders import HarmonicConfig, WaveGlowConfig
 
 Kind = Literal["acoustic", "vocoder"]  # text to mel spectrogram; mel spectrogram to sound
 

@@ -137,44 +137,6 @@ class Tacotron2Config:
 
 
 @dataclass
-class WaveGlowConfig:
-    """The network that turns mel spectrograms into sound. A mel frame becomes `audio.hop_length` samples."""
-
-    name: str = setting("waveglow", "which network")
-    n_flows: int = setting(12, "pairs of an invertible 1x1 convolution and an affine coupling", above=0, most=1000)
-    n_group: int = setting(8, "samples that make up the channels of one position", above=0, even=True, most=65536)
-    n_early_every: int = setting(4, "flows between two groups of channels that leave early", above=0)
-    n_early_size: int = setting(2, "channels that leave each time", above=0, even=True)
-    wn_layers: int = setting(8, "dilated convolutions of each coupling; layer i has dilation 2^i", above=0, most=30)
-    wn_channels: int = setting(256, "width of the couplings", above=0, most=65536)
-    wn_kernel_size: int = setting(3, "width of the dilated convolutions", above=0, odd=True, most=1001)
-    upsample_kernel_size: int = setting(
-        1024, "width in samples of the transposed convolution that upsamples the mel", above=0, most=1_000_000
-    )
-    sigma: float = setting(
-        0.8, "standard deviation of the noise that is turned into sound", free=True, least=0, most=100
-    )
-
-
-@dataclass
-class HarmonicConfig:
-    """The network that turns mel spectrograms into sound by filtering pulses and noise (docs/vocoder.md)."""
-
-    name: str = setting("harmonic", "which network")
-    kernel_size: int = setting(3, "width of all convolutions", above=0, odd=True, most=1001)
-    pitch_layers: int = setting(5, "residual blocks that read pitch and voicing", above=0, most=100)
-    pitch_channels: int = setting(128, "their width", above=0, most=65536)
-    filter_layers: int = setting(5, "residual blocks that predict the two filters", above=0, most=100)
-    filter_channels: int = setting(192, "their width", above=0, most=65536)
-    pitch_min: float = setting(50.0, "lowest pitch in Hz", above=0)
-    pitch_max: float = setting(400.0, "highest pitch in Hz", above=0)
-    mel_corrections: int = setting(30, "times that speech is corrected to the mel", least=0, most=1000)
-    correction_momentum: float = setting(
-        0.99, "how much further each of them goes, see docs/vocoder.md", least=0, below=1
-    )
-
-
-@dataclass
 class DataConfig:
     """How the recordings are split, stored and batched."""
 
@@ -187,7 +149,8 @@ class DataConfig:
         0.0, "cut silence this many dB below the loudest frame off both ends (40 is common); 0: off", least=0, most=120
     )
     max_seconds: float = setting(30.0, "longer clips are left out, as they decide a step's time; 0: no limit", least=0)
-    mels: str = setting("", "folder of scripts/align.py, whose mels replace those of the recordings (waveglow)")
+    mels: str = setting("", "folder of scripts/align.py, whose mels replace those of the recordings (vocoders)")
+    mels_share: float = setting(1.0, "share of the segments whose mels data.mels replaces", above=0, most=1)
     n_shards: int = setting(1, "MindRecord files per split", above=0, most=1000)
     n_buckets: int = setting(
         6, "largest number of batch shapes, each with a training graph of its own", above=0, most=1000

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from src.config import Config
+from src.config import Config, WaveGlowConfig
 from src.convert.mapping import Arrays, PublicLayout, TensorMapping, count_layers, same, shapes_of
 from src.errors import InputError
 
@@ -93,8 +93,15 @@ def waveglow_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def waveglow_mapping(config: Config) -> list[TensorMapping]:
-    """Return the mapping between our parameters and NVIDIA's tensors."""
+    """Return the mapping between our parameters and NVIDIA's tensors.
+
+    Raises:
+        InputError: the network is not one that the public implementation can be.
+    """
     model, n_mels = config.model, config.audio.n_mels
+    for key in ("conditioning", "wn_separable", "wn_dilation_base", "log_scale_limit"):
+        if getattr(model, key) != getattr(WaveGlowConfig(), key):
+            raise InputError(f"model.{key} is {getattr(model, key)}, which the public WaveGlow does not have")
     width = model.wn_channels
     mapping = [_upsample(config), same("upsample.bias", "upsample.bias", (n_mels,))]
     for k in range(model.n_flows):

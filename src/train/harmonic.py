@@ -14,8 +14,9 @@ from src.data.corpus import Corpus
 from src.data.mel_file import open_mels
 from src.data.pitch import PitchBatch, PitchRange, PitchSegments, continuous, keep_pitches, pitches
 from src.data.segments import decode
-from src.models.harmonic.loss import HarmonicLoss, target_spectra
+from src.models.harmonic.loss import HarmonicLoss
 from src.models.sampling import noise_and_phase
+from src.models.spectral_loss import target_spectra
 from src.train.mean_losses import mean_losses
 from src.train.sound import EXAMPLE_SECONDS, Example, save_sound
 
@@ -69,7 +70,7 @@ class HarmonicTask:
 
         def forward(mel: Tensor, log_f0: Tensor, voiced: Tensor, noise: Tensor, start: Tensor, *targets: Tensor):
             outputs = net(mel, log_f0, voiced, noise, start)
-            spectral, pitch, voicing = loss(outputs, targets, log_f0, voiced, net.pitch_deviation)
+            spectral, pitch, voicing = loss(outputs, targets, log_f0, voiced, net.pitch_mean, net.pitch_deviation)
             return spectral + PITCH_WEIGHT * (pitch + voicing), spectral, pitch, voicing
 
         return forward
@@ -91,12 +92,11 @@ class HarmonicTask:
             keep_pitches(corpus, self.config.audio, self.within, self.config.data.workers)
 
     def _segments(self, corpus: Corpus, batch_size: int, seed: int) -> PitchSegments:
+        mels = open_mels(self.config, corpus)  # first, as the pitch may take an hour
         self._measure_pitch(corpus)
         ranks = runtime.rank(), runtime.world_size()
         settings = batch_size, self.config.audio, self.config.train.segment_length, seed
-        return PitchSegments(
-            corpus, *settings, *ranks, self.config.data.workers, open_mels(self.config, corpus), within=self.within
-        )
+        return PitchSegments(corpus, *settings, *ranks, self.config.data.workers, mels, within=self.within)
 
 
 class Validation(NamedTuple):

@@ -1,9 +1,14 @@
-"""Training of WaveGlow: random segments, their negative log-likelihood, and validation on clips of their own."""
+"""Training of WaveGlow: random segments, their negative log-likelihood, and validation on clips of their own.
+
+The light network also has a spectral loss of the sound that it makes, as in WG-WaveNet (Hsu & Lee 2020, arXiv
+2005.07412).
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
@@ -14,6 +19,7 @@ from src.data.corpus import Corpus
 from src.data.mel_file import open_mels
 from src.data.segments import SegmentBatch, Segments, decode
 from src.errors import InputError
+from src.models.spectral_loss import SpectralLoss, target_spectra
 from src.models.waveglow.initialisation import fit_to_data
 from src.models.waveglow.loss import WaveGlowLoss
 from src.train.mean_losses import mean_losses
@@ -25,10 +31,10 @@ FITTED_CLIPS, FITTED_SECONDS = 64, 10  # at most, to initialise a fresh network 
 class WaveGlowTask:
     """WaveGlow as a `src.train.task.Task`."""
 
-    losses = ("loss", "z_loss", "log_s", "log_det")
-
     def __init__(self, config: Config):
         self.config = config
+        self.spectral = config.model.spectral_weight > 0
+        self.losses = ("loss", "z_loss", "log_s", "log_det") + ("spectral_loss",) * self.spectral
 
     def initialise(self, net: nn.Cell, corpus: Corpus) -> None:
         """Fit the scales and correlations of a fresh network to the beginnings of clips from all over the corpus."""
@@ -49,23 +55,53 @@ class WaveGlowTask:
         return Segments(corpus, *settings, *ranks, self.config.data.workers, open_mels(self.config, corpus))
 
     def inputs(self, batch: SegmentBatch, step: int) -> tuple[Tensor, ...]:
-        """Inputs of the function of `forward`; they do not depend on `step`."""
-        return Tensor(batch.mel), Tensor(batch.audio)
+        """Inputs of the function of `forward`. Noise and latents are drawn for the step, and losses weighted by it."""
+        model, shape = self.config.model, batch.audio.shape
+        number = step * runtime.world_size() + runtime.rank()
+        stream = np.random.default_rng((self.config.train.seed, number, 2))
+        audio = batch.audio
+        if model.audio_noise:
+            audio = audio + np.float32(model.audio_noise) * stream.standard_normal(shape, np.float32)
+        if not self.spectral:
+            return Tensor(batch.mel), Tensor(audio)
+        weights = (1.0, 0.0) if step < model.spectral_from else (model.likelihood_weight, model.spectral_weight)
+        latents = np.float32(model.sigma) * stream.standard_normal(
+            (len(audio), shape[1] // model.n_group, model.n_group), np.float32
+        )
+        targets = target_spectra(batch.audio, self.config.audio)
+        return (
+            *(Tensor(np.ascontiguousarray(array)) for array in (batch.mel, audio, latents, *targets)),
+            *(Tensor(weight, ms.float32) for weight in weights),
+        )
 
     def forward(self, net: nn.Cell) -> Callable[..., tuple[Tensor, ...]]:
-        """A function: mel, audio -> loss, z_loss, log_s, log_det, each per sample; loss = z_loss - log_s - log_det."""
-        loss = WaveGlowLoss(self.config.train.sigma)
+        """A function of the `inputs` -> the losses that `losses` names, each per sample.
 
-        def forward(mel: Tensor, audio: Tensor):
+        The loss is the negative log-likelihood, z_loss - log_s - log_det, or the weighted sum of it and the spectral
+        loss.
+        """
+        loss = WaveGlowLoss(self.config.train.sigma)
+        edge = self.config.audio.n_fft // 2  # samples at each end that lack their neighbours' share
+
+        def likelihood(mel: Tensor, audio: Tensor):
             z, log_s_sum, log_det_sum = net(mel, audio)
             value, log_s, log_det = loss(z, log_s_sum, log_det_sum), log_s_sum / z.size, log_det_sum / z.size
             return value, value + log_s + log_det, log_s, log_det
 
-        return forward
+        if not self.spectral:
+            return likelihood
+        spectral_loss = SpectralLoss(self.config.audio)
+
+        def both(mel: Tensor, audio: Tensor, latents: Tensor, *others: Tensor):
+            value, z_loss, log_s, log_det = likelihood(mel, audio)
+            distance = spectral_loss(net.generate(mel, latents)[:, edge:-edge], others[:-2])
+            return others[-2] * value + others[-1] * distance, z_loss, log_s, log_det, distance
+
+        return both
 
     def validator(self, net: nn.Cell, corpus: Corpus) -> "Validator":
         """The validator of `net` on `corpus`."""
-        return Validator(net, self.forward(net), corpus, self.config)
+        return Validator(net, self, corpus)
 
     def save_example(self, validation: "Validation", folder: Path, step: int | None = None) -> Path:
         """Write the sound of a clip, and a picture of its mel and the recording's, in files named after the step.
@@ -79,10 +115,8 @@ class WaveGlowTask:
 class Validation(NamedTuple):
     """Means over all samples of the validation segments."""
 
-    loss: float  # negative log-likelihood without its constant
-    z_loss: float
-    log_s: float
-    log_det: float
+    loss: float  # that training minimises in the end; without a spectral loss the negative log-likelihood
+    terms: dict[str, float]  # the others by their names
     example: Example  # always the same clip, from the same noise
     measured: dict[str, int]  # samples and clips
 
@@ -92,31 +126,33 @@ class Validation(NamedTuple):
     @property
     def numbers(self) -> dict[str, float]:
         """The means by their names in the log."""
-        return {f"val_{name}": getattr(self, name) for name in WaveGlowTask.losses}
+        return {f"val_{name}": value for name, value in {"loss": self.loss, **self.terms}.items()}
 
 
 class Validator:
     """Validates `net` on segments of the clips; see `mean_losses`."""
 
-    def __init__(self, net: nn.Cell, forward: Callable[..., tuple[Tensor, ...]], corpus: Corpus, config: Config):
-        self.net, self.corpus, self.config = net, corpus, config
+    def __init__(self, net: nn.Cell, task: WaveGlowTask, corpus: Corpus):
+        self.net, self.task, self.corpus, config = net, task, corpus, task.config
         ranks = runtime.rank(), runtime.world_size()
         settings = 1, config.audio, config.train.segment_length, 0
         self.segments = Segments(corpus, *settings, *ranks, config.data.workers, open_mels(config, corpus))
-        self._forward = runtime.jit(forward)
+        self._forward = runtime.jit(task.forward(net))
 
     def __call__(self) -> Validation:
         """Measure one pass over the corpus."""
         self.net.set_train(False)
 
         def losses(batch: SegmentBatch, number: int) -> tuple[Tensor, ...]:
-            return self._forward(Tensor(batch.mel), Tensor(batch.audio))
+            # As at the end of training, so that a loss of any step can be compared.
+            return self._forward(*self.task.inputs(batch, self.task.config.model.spectral_from + number))
 
-        means, measured = mean_losses(self.segments, losses, len(WaveGlowTask.losses))
-        return Validation(*means, self._example(), measured)
+        means, measured = mean_losses(self.segments, losses, len(self.task.losses))
+        terms = dict(zip(self.task.losses, means, strict=True))
+        return Validation(terms.pop("loss"), terms, self._example(), measured)
 
     def _example(self) -> Example:
-        audio = self.config.audio
+        audio = self.task.config.audio
         (wav,) = next(self.corpus.stream([0], 1, ["wav"]))
         wav = decode(wav)[: EXAMPLE_SECONDS * audio.sample_rate]
         mel = mel_spectrogram(wav, audio)

@@ -11,14 +11,19 @@ import threadpoolctl
 
 from src.audio import mel_filters
 from src.config import Config
-from src.models.harmonic.bases import hann, overlap_gain, spread_matrix
+from src.models.fourier_bases import hann, overlap_gain
+from src.models.harmonic.bases import spread_matrix
 
-LARGEST_GAIN = 3.0  # nats, of a band in one step
+LARGEST_GAIN = np.float32(3.0)  # nats, of a band in one step
 # Shares of the fine structure of the waveform's mel: a wanted mel that has less than the first lacks it, one that has
 # more than the second has it.
 BLURRED, SHARP = 0.6, 0.9
 NEIGHBOURS = np.float32([1, 2, 3, 2, 1]) / 9  # weights of bands whose mean is a mel without its fine structure
 FRAMES = 9  # over which fine structure is compared
+# A blurred mel is sharpened in time: each band less its smooth course, of a Gaussian of this deviation, this much more.
+COURSE, SHARPENING = 2.0, 0.6  # frames; share
+LOUDER = 0.17  # nats that this adds to the level of speech, on average, and that are taken off again
+BINS_OF_A_PART = 128  # products with parts of this size leave out most zeros
 
 
 class MelCorrection:
@@ -30,7 +35,7 @@ class MelCorrection:
 
     An acoustic network's mels are blurred: their bands lack the differences from one to the next by which a mel shows
     harmonics. Corrected to such a mel, a voice would become a whisper. There the wanted mel is given the fine structure
-    of the waveform.
+    of the waveform. It is blurred in time as well, which costs consonants, so there it is sharpened (unsharp masking).
 
     Frame t is centred at sample t * hop_length; the waveform is 0 beyond its ends.
     """
@@ -42,47 +47,82 @@ class MelCorrection:
         self.n_steps = config.model.mel_corrections
         self.momentum = np.float32(config.model.correction_momentum)
         self.window = hann(audio.n_fft, audio.win_length).astype(np.float32)
-        self.to_mel, self.spread = np.ascontiguousarray(mel_filters(audio).T), spread_matrix(audio)
+        self.n_blocks = -(-audio.n_fft // audio.hop_length)
+        filters, spread = mel_filters(audio).T, spread_matrix(audio)
+        self.n_bins = int(np.flatnonzero(filters.any(1))[-1]) + 1  # the others have the gain of the last one of these
+        self.to_mel, self.spread = _parts(filters[: self.n_bins]), _parts(spread[:, : self.n_bins].T)
         self.fine = np.eye(audio.n_mels, dtype=np.float32) - _mean_of_neighbours(audio.n_mels)
 
-    def __call__(self, audio: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    def __call__(self, audio: np.ndarray, wanted: np.ndarray, frames: slice = slice(None)) -> np.ndarray:
         """Correct a waveform.
 
         Args:
             audio: float32 (T * hop_length,).
             wanted: natural logarithm of the magnitudes of bands, float32 (T, n_mels).
+            frames: those that are corrected, as if there were no others.
 
         Returns:
             float32 (T * hop_length,).
         """
+        first, end, _ = frames.indices(len(wanted))
+        samples = slice(first * self.hop_length, end * self.hop_length)
+        whole = audio.copy()
         # The products are too small for several threads, which would only keep other work from the cores.
         with _blas().limit(limits=1, user_api="blas"):
-            return self._corrected(audio, wanted)
+            whole[samples] = self._corrected(audio[samples], wanted[first:end])
+        return whole
 
     def _corrected(self, audio: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        before = self.transform(audio)
-        if self.n_steps:
-            wanted = self.sharpened(wanted, np.log(np.maximum(np.abs(before) @ self.to_mel, self.floor)))
-        spectrum = before.copy()
-        weight = overlap_gain(len(spectrum), self.n_fft, self.hop_length, self.win_length)
-        for _ in range(self.n_steps):
-            mel = np.abs(spectrum) @ self.to_mel
-            lacking = wanted - np.log(np.maximum(mel, self.floor, out=mel), out=mel)
-            gain = np.clip(lacking, -LARGEST_GAIN, LARGEST_GAIN, out=lacking) @ self.spread
-            spectrum *= np.exp(gain, out=gain)
-            audio = self.inverse(spectrum, weight)
-            found = self.transform(audio)
-            spectrum = found - before
-            spectrum *= self.momentum
-            spectrum += found
-            before = found
+        n_frames, n_samples = len(wanted), len(audio)
+        weight = overlap_gain(n_frames, self.n_fft, self.hop_length, self.win_length)
+        gain = np.empty((n_frames, self.n_bins), np.float32)
+        begin = audio  # of a step
+        for step in range(self.n_steps):
+            spectrum = self.transform(begin)
+            mel = self.log_mel(spectrum, gain)
+            if step == 0:
+                wanted = self.sharpened(wanted, mel)
+            lacking = np.subtract(wanted, mel, out=mel)
+            np.minimum(lacking, LARGEST_GAIN, out=lacking)
+            np.maximum(lacking, -LARGEST_GAIN, out=lacking)
+            for bins, bands, part in self.spread:
+                np.matmul(lacking[:, bands], part.T, out=gain[:, bins])
+            np.exp(gain, out=gain)
+            spectrum[:, : self.n_bins] *= gain
+            spectrum[:, self.n_bins :] *= gain[:, -1:]
+            found = self.inverse(spectrum, weight)
+            # The transform is linear: further in the direction of the change of the waveform is so in its spectrum.
+            begin = np.subtract(found, audio, out=np.empty(n_samples, np.float32))
+            begin *= self.momentum
+            begin += found
+            audio = found
         return audio
 
+    def log_mel(self, spectrum: np.ndarray, magnitude: np.ndarray | None = None) -> np.ndarray:
+        """Natural logarithm of the magnitudes of bands, float32 (T, n_mels), of complex64 (T, bins).
+
+        Args:
+            magnitude: float32 (T, n_bins), which is written over.
+        """
+        magnitude = np.abs(spectrum[:, : self.n_bins], out=magnitude)
+        mel = np.zeros((len(spectrum), len(self.fine)), np.float32)
+        for bins, bands, part in self.to_mel:
+            mel[:, bands] += magnitude[:, bins] @ part
+        return np.log(np.maximum(mel, self.floor, out=mel), out=mel)
+
     def sharpened(self, wanted: np.ndarray, found: np.ndarray) -> np.ndarray:
-        """Put the fine structure of a mel into another one, where that is blurred; both float32 (T, n_mels)."""
+        """Sharpen a mel where it is blurred: its bands by the fine structure of another one; its course by itself.
+
+        Args:
+            wanted: float32 (T, n_mels).
+            found: float32 (T, n_mels), with the fine structure.
+        """
         ours, theirs = wanted @ self.fine, found @ self.fine
         share = np.sqrt(_power(ours) / np.maximum(_power(theirs), 1e-6))
-        return wanted + np.clip((SHARP - share) / (SHARP - BLURRED), 0, 1)[:, None] * (theirs - ours)
+        blurred = np.clip((SHARP - share) / (SHARP - BLURRED), 0, 1)[:, None]
+        course = scipy.ndimage.gaussian_filter1d(wanted, COURSE, axis=0, mode="nearest", truncate=3)
+        sharper = np.float32(SHARPENING) * (wanted - course) - np.float32(LOUDER)
+        return wanted + blurred * (theirs - ours + sharper)
 
     def transform(self, audio: np.ndarray) -> np.ndarray:
         """STFT complex64 (T, bins) of float32 (T * hop_length,)."""
@@ -103,7 +143,7 @@ class MelCorrection:
 
     def _overlapping(self, frames: np.ndarray) -> np.ndarray:
         """Add up frames (T, n_fft), a hop apart, and cut T * hop_length samples from the middle of the first one on."""
-        n_frames, n_blocks = len(frames), -(-self.n_fft // self.hop_length)
+        n_frames, n_blocks = len(frames), self.n_blocks
         if lacking := n_blocks * self.hop_length - self.n_fft:
             frames = np.pad(frames, ((0, 0), (0, lacking)))
         blocks = frames.reshape(n_frames, n_blocks, self.hop_length)
@@ -112,6 +152,17 @@ class MelCorrection:
             total[i : i + n_frames] += blocks[:, i]
         begin = self.n_fft // 2
         return total.reshape(-1)[begin : begin + n_frames * self.hop_length]
+
+
+def _parts(matrix: np.ndarray) -> list[tuple[slice, slice, np.ndarray]]:
+    """Pieces of a matrix [bins, bands] that hold all that is not 0: a bin belongs to few bands, and those are near."""
+    parts = []
+    for first in range(0, len(matrix), BINS_OF_A_PART):
+        part = matrix[first : first + BINS_OF_A_PART]
+        used = np.flatnonzero(part.any(0))
+        bands = slice(used[0], used[-1] + 1) if len(used) else slice(0, 0)
+        parts.append((slice(first, first + len(part)), bands, np.ascontiguousarray(part[:, bands])))
+    return parts
 
 
 def _mean_of_neighbours(n_bands: int) -> np.ndarray:

@@ -55,11 +55,11 @@ class HarmonicInference:
         self.hop_length = net.config.audio.hop_length
         self.graph, self.correction = WindowGraph(net), MelCorrection(net.config)
 
-    def stream(self, draw: Callable[[int], np.ndarray], start: float) -> HarmonicStream:
+    def stream(self, draw: Callable[[int], np.ndarray], start: float, sigma: float | None = None) -> HarmonicStream:
         """Begin to speak a mel; arguments as `HarmonicStream` has them."""
-        return HarmonicStream(self.window, draw, start, self.hop_length)
+        return HarmonicStream(self.window, draw, start, self.hop_length, sigma)
 
-    def window(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """Speak a window: (1, T * hop_length), and the phase of the pulses at each frame (1, T)."""
+    def window(self, window: Window, corrected: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Speak a window, as `src.models.harmonic.windows.SpeakWindow` says."""
         audio, wanted, phase = self.graph(*(Tensor(array) for array in window))
-        return self.correction(audio.asnumpy()[0], wanted.asnumpy())[None], phase.asnumpy()
+        return self.correction(audio.asnumpy()[0], wanted.asnumpy(), corrected)[None], phase.asnumpy()

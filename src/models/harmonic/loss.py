@@ -1,63 +1,12 @@
-"""The training losses of the harmonic vocoder: spectra at several resolutions, and the pitch."""
+"""The training losses of the harmonic vocoder: spectra, and the pitch."""
 
 import mindspore as ms
-import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.config import AudioConfig
-from src.models.harmonic.bases import hann
-from src.models.harmonic.spectra import Fourier, Spectrum
+from src.models.spectral_loss import SpectralLoss
 
-FLOOR = 1e-7  # power added before the logarithm: about that of the rounding of 16-bit samples
-
-
-def sizes(audio: AudioConfig) -> tuple[int, int, int]:
-    """The windows of the spectral loss in samples, every half of which a frame begins."""
-    return audio.n_fft // 2, audio.n_fft, 2 * audio.n_fft
-
-
-def target_spectra(audio: np.ndarray, settings: AudioConfig) -> list[np.ndarray]:
-    """Logarithms of the power spectrograms that `SpectralLoss` compares with, each float32 (B * T, bins).
-
-    They are computed on the host by fast transforms, since no gradient goes through them.
-
-    Args:
-        audio: the recordings (B, samples); half of n_fft is left out at both ends, as in `HarmonicLoss`.
-    """
-    edge, spectra = settings.n_fft // 2, []
-    for size in sizes(settings):
-        frames = np.lib.stride_tricks.sliding_window_view(audio[:, edge:-edge], size, 1)[:, :: size // 2]
-        spectrum = np.fft.rfft(frames * hann(size, size).astype(np.float32)).reshape(-1, size // 2 + 1)
-        spectra.append(np.log(spectrum.real**2 + spectrum.imag**2 + FLOOR).astype(np.float32))
-    return spectra
-
-
-class SpectralLoss(nn.Cell):
-    """Distance of waveforms from recordings by the magnitudes of three spectrograms (Yamamoto et al. 2020, eq. 4-6).
-
-    Each adds the spectral convergence, which sees what is loud, and the mean difference of logarithms, which sees what
-    is faint.
-    """
-
-    def __init__(self, audio: AudioConfig):
-        super().__init__()
-        self.transforms = nn.CellList([Fourier(size, size // 2, size) for size in sizes(audio)])
-
-    def construct(self, audio: Tensor, targets: tuple[Tensor, ...]) -> Tensor:
-        """audio (B, samples) and `target_spectra` -> scalar."""
-        n_batch, total = audio.shape[0], 0.0
-        for transform, theirs in zip(self.transforms, targets):  # noqa: B905  graph mode knows no strict
-            ours = log_power(transform(audio))
-            magnitude, wanted = ops.exp(0.5 * ours), ops.exp(0.5 * theirs)
-            difference = (magnitude - wanted).square().reshape(n_batch, -1).sum(1)
-            convergence = ops.sqrt(difference / wanted.square().reshape(n_batch, -1).sum(1) + 1e-8)
-            total = total + convergence.mean() + 0.5 * ops.abs(ours - theirs).mean()
-        return total / len(self.transforms)
-
-
-def log_power(spectrum: Spectrum) -> Tensor:
-    """Logarithm of the power (N, bins) of a spectrum."""
-    return ops.log(spectrum[0].square() + spectrum[1].square() + FLOOR)
+SPREAD_WEIGHT = 4.0  # of the error of the pitch's spread, beside the square error of the pitch
 
 
 class HarmonicLoss(nn.Cell):
@@ -74,6 +23,7 @@ class HarmonicLoss(nn.Cell):
         targets: tuple[Tensor, ...],
         log_f0: Tensor,
         voiced: Tensor,
+        pitch_mean: Tensor,
         pitch_deviation: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Compute the losses of a batch.
@@ -82,16 +32,37 @@ class HarmonicLoss(nn.Cell):
             outputs: of `HarmonicVocoder`.
             targets: `target_spectra` of the recordings.
             log_f0, voiced: their pitch and voicing (B, T).
-            pitch_deviation: of `log_f0` over the corpus (1,).
+            pitch_mean, pitch_deviation: of `log_f0` over the corpus (1,).
 
         Returns:
-            spectral loss; mean square error of the pitch in deviations, over voiced frames; binary cross-entropy of
-            voicing.
+            spectral loss; error of the pitch, see `pitch_error`; binary cross-entropy of voicing.
         """
         speech, predicted, logit = outputs
         spectral = self.spectral(speech[:, self.edge : -self.edge], targets)
-        square = ((predicted - log_f0) / pitch_deviation).square() * voiced
-        pitch = square.sum() / ops.maximum(voiced.sum(), Tensor(1.0, ms.float32))
+        pitch = pitch_error((predicted - pitch_mean) / pitch_deviation, (log_f0 - pitch_mean) / pitch_deviation, voiced)
         # max(z, 0) - z y + ln(1 + exp(-|z|)), which cannot overflow
         cross_entropy = ops.relu(logit) - logit * voiced + ops.log(1 + ops.exp(-ops.abs(logit)))
         return spectral, pitch, cross_entropy.mean()
+
+
+def pitch_error(ours: Tensor, theirs: Tensor, voiced: Tensor) -> Tensor:
+    """Error of a pitch over voiced frames: the mean square of its differences, and that of its spread.
+
+    Where a mel is blurred, the square error alone is least for a melody that is drawn towards the mean. So the spread
+    around the mean of the corpus is compared too, item by item, as global variance is in the training of other models
+    of speech (Toda & Young 2009).
+
+    Args:
+        ours, theirs: pitch in deviations from the mean of the corpus (B, T).
+        voiced: 1 at frames with a voice, else 0 (B, T).
+    """
+    n_voiced = voiced.sum(1)
+    square = (ours - theirs).square() * voiced
+    spread = (_deviation(ours, voiced) - _deviation(theirs, voiced)).square()
+    return square.sum() / ops.maximum(n_voiced.sum(), Tensor(1.0, ms.float32)) + SPREAD_WEIGHT * spread.mean()
+
+
+def _deviation(pitch: Tensor, voiced: Tensor) -> Tensor:
+    """Root mean square over voiced frames (B,); the same for all items without any."""
+    n_voiced = ops.maximum(voiced.sum(1), Tensor(1.0, ms.float32))
+    return ops.sqrt((pitch.square() * voiced).sum(1) / n_voiced + 1e-4)

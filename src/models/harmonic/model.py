@@ -15,15 +15,16 @@ from mindspore import Parameter, Tensor, nn, ops
 from src.audio import mel_filters
 from src.config import AudioConfig, Config
 from src.errors import InputError
-from src.models.harmonic.bases import hann, minimum_phase_matrix, spread_matrix
+from src.models.fourier_bases import hann
+from src.models.harmonic.bases import minimum_phase_matrix, spread_matrix
 from src.models.harmonic.inference import HarmonicInference
 from src.models.harmonic.source import PulseTrain
-from src.models.harmonic.spectra import Spectra, Spectrum
 from src.models.harmonic.windows import HarmonicStream, given_noise, speak_whole
 from src.models.inputs import check_inputs
 from src.models.layers import Conv1d, Linear
 from src.models.ops import add_bias, matmul
 from src.models.sampling import Seed, drawn_noise, item_seed
+from src.models.spectra import Spectra, Spectrum
 
 LOUDEST = 6.0  # log magnitude of a filter, so that its exponential stays finite
 QUIETEST_NOISE = 1.5  # nats below the mel, at which a fresh network's noise begins
@@ -173,11 +174,10 @@ class HarmonicVocoder(nn.Cell):
             noise: standard normal [F * hop_length], of a mel of F frames, in the place of the drawn one.
         """
         self.set_train(False)
-        sigma = np.float32(1.0 if sigma is None else sigma)
         draw, start = drawn_noise(seed)
         if noise is not None:
             draw = given_noise(noise, self.hop_length)
-        return self.synthesis.stream(lambda n_samples: sigma * draw(n_samples), start)
+        return self.synthesis.stream(draw, start, sigma)
 
     def remove_weight_norm(self) -> None:
         """Do nothing: this network has no weight norm. Programs call it on every vocoder."""

@@ -12,6 +12,7 @@ import numpy as np
 WINDOW = 64  # frames that are computed at once
 CONTEXT = 12  # of them on each side, that the network and the correction look at: their reach is up to 12
 FIRST = 20  # frames that the first window speaks, fewer than the others, so that speech begins early
+REACH = 4  # frames beside the sound that a window gives, over which it is corrected to the mel too
 CROSSFADE = 2  # frames before and behind the border of two windows, in which one fades into the other
 
 
@@ -24,8 +25,9 @@ class Window(NamedTuple):
     anchor: np.ndarray  # int32 (1,): a frame of the window
 
 
-# Speaks a window: float32 (1, WINDOW * hop_length), and the phase of the pulses at each frame (1, WINDOW).
-SpeakWindow = Callable[[Window], tuple[np.ndarray, np.ndarray]]
+# Speaks a window and corrects some of its frames: float32 (1, WINDOW * hop_length), and the phase of the pulses at each
+# frame (1, WINDOW).
+SpeakWindow = Callable[[Window, slice], tuple[np.ndarray, np.ndarray]]
 
 
 class HarmonicStream:
@@ -38,10 +40,19 @@ class HarmonicStream:
         speak: computes a window.
         draw: takes a number of samples, and returns as many of the noise, float32; each call goes on behind the last.
         start: phase of the pulses at the first frame, in cycles.
+        sigma: standard deviation of the noise; by default 1.
     """
 
-    def __init__(self, speak: SpeakWindow, draw: Callable[[int], np.ndarray], start: float, hop_length: int):
+    def __init__(
+        self,
+        speak: SpeakWindow,
+        draw: Callable[[int], np.ndarray],
+        start: float,
+        hop_length: int,
+        sigma: float | None = None,
+    ):
         self.speak, self.draw, self.hop_length = speak, draw, hop_length
+        self.sigma = np.float32(1.0 if sigma is None else sigma)
         self.mel: np.ndarray | None = None  # (n_mels, frames), from frame FIRST + CONTEXT - WINDOW on
         self.noise = np.zeros(0, np.float32)  # of the same frames
         self.first = FIRST + CONTEXT - WINDOW  # frame of the beginning of both
@@ -84,7 +95,7 @@ class HarmonicStream:
         hop, begin = self.hop_length, self.end
         low = max(end + CONTEXT - WINDOW, self.first)
         lacking = (low + WINDOW - self.first) * hop - len(self.noise)
-        self.noise = np.concatenate((self.noise, self.draw(lacking)))
+        self.noise = np.concatenate((self.noise, self.sigma * self.draw(lacking)))
         keep = low - self.first
         self.mel, self.noise, self.first = self.mel[:, keep:], self.noise[keep * hop :], low
         window = Window(
@@ -93,9 +104,10 @@ class HarmonicStream:
             self.phase.reshape(1, 1),
             np.array([begin - low], np.int32),
         )
-        audio, phase = self.speak(window)
-        first = begin - CROSSFADE if self.tail is not None else begin
-        wav = audio[0, (first - low) * hop : (end + (0 if last else CROSSFADE) - low) * hop].copy()
+        first = begin - low - (CROSSFADE if self.tail is not None else 0)
+        behind = end - low + (0 if last else CROSSFADE)
+        audio, phase = self.speak(window, slice(max(0, first - REACH), min(WINDOW, behind + REACH)))
+        wav = audio[0, first * hop : behind * hop].copy()
         if self.tail is not None:
             fading = len(self.rising)
             wav[:fading] = wav[:fading] * self.rising + self.tail

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from src.config import Tacotron2Config
+
 STOP_REASONS = ("max_decoder_steps", "gate", "attention")  # a graph's number is the index
 NOT_STOPPED, STOPPED_BY_GATE, STOPPED_BY_ATTENTION = range(len(STOP_REASONS))
 RESTING_WEIGHT = 0.5  # attention rests on the last symbol when that holds more than this weight
@@ -21,13 +23,13 @@ class StopRule:
     """The rule by which one sentence of a batch ends, on the host: called for each step, it returns why, or None.
 
     Args:
-        gate_threshold, attention_stop_frames, reduction_factor: of the configuration's `model`.
+        model: the configuration's `model`.
         n_symbols: length of the text.
     """
 
-    def __init__(self, gate_threshold: float, attention_stop_frames: int, reduction_factor: int, n_symbols: int):
-        self.gate_threshold, self.last_symbol = gate_threshold, n_symbols - 1
-        self.stop_steps = attention_stop_steps(attention_stop_frames, reduction_factor)
+    def __init__(self, model: Tacotron2Config, n_symbols: int):
+        self.gate_threshold, self.last_symbol = model.gate_threshold, n_symbols - 1
+        self.stop_steps = attention_stop_steps(model.attention_stop_frames, model.reduction_factor)
         self.resting_steps = 0
 
     def __call__(self, gate: float, weights: np.ndarray) -> str | None:

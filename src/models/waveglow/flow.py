@@ -1,4 +1,7 @@
-"""One step of flow: an invertible 1x1 convolution, then an affine coupling with scale and shift from a WaveNet."""
+"""One step of flow: an invertible 1x1 convolution, then an affine coupling with scale and shift from a WaveNet.
+
+The WaveNet's convolutions may be depthwise separable, as in SqueezeWave (Zhai et al. 2020, arXiv 2001.05685).
+"""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -8,8 +11,9 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from src.config import WaveGlowConfig
 from src.models.layers import AddBias, Convolution, Product, uniform
-from src.models.ops import broadcast_to, depend, parameter_view, tanh
+from src.models.ops import broadcast_to, depend, parameter_view, repeat_rows, tanh
 from src.models.precision import MixedPrecision, cast, to_float32
+from src.models.waveglow.depthwise import Depthwise
 
 Values = TypeVar("Values", Tensor, np.ndarray)
 
@@ -25,6 +29,19 @@ def couple(x: Values, log_scale: Values, shift: Values, exp: Callable[[Values], 
 def uncouple(y: Values, log_scale: Values, shift: Values, exp: Callable[[Values], Values] = ops.exp) -> Values:
     """The inverse of `couple`: (y - shift) exp(-log_scale)."""
     return (y - shift) * exp(-log_scale)
+
+
+def exact_tanh(x: Tensor) -> Tensor:
+    """Hyperbolic tangent of x."""
+    return tanh(x, True)
+
+
+def bound(log_scale: Values, limit: float, tanh: Callable[[Values], Values] = exact_tanh) -> Values:
+    """Keep log scales within plus and minus `limit`, smoothly; 0: leave them as they are.
+
+    Takes tensors, or arrays with `numpy.tanh` as `tanh`.
+    """
+    return limit * tanh(log_scale * (1 / limit)) if limit else log_scale
 
 
 class WeightNormConv(nn.Cell):
@@ -87,7 +104,7 @@ class GatedUnit(nn.Cell):
 
 
 class WN(nn.Cell):
-    """WaveNet of a coupling: dilated convolutions, not causal, conditioned on the mel spectrogram.
+    """WaveNet of a coupling: convolutions, dilated or separable, not causal, conditioned on the mel spectrogram.
 
     Half of the channels go in; log scale and shift of the other half come out.
     """
@@ -96,27 +113,44 @@ class WN(nn.Cell):
         super().__init__()
         width, n_layers = model.wn_channels, model.wn_layers
         self.n_half, self.n_layers = n_half, n_layers
+        self.separable, self.log_scale_limit = model.wn_separable, model.log_scale_limit
+        kernel_size, dilations = model.wn_kernel_size, [model.wn_dilation_base**i for i in range(n_layers)]
         self.start = WeightNormConv(n_half, width)
         self.cond_layer = WeightNormConv(n_condition, 2 * width * n_layers)  # all layers' side by side
-        self.in_layers = nn.CellList([WeightNormConv(width, 2 * width, model.wn_kernel_size) for _ in range(n_layers)])
+        if self.separable:
+            self.depthwise = nn.CellList([Depthwise(width, kernel_size, dilation) for dilation in dilations])
+        else:
+            self.convolutions = nn.CellList([Convolution(dilation) for dilation in dilations])
+        taps = 1 if self.separable else kernel_size
+        self.in_layers = nn.CellList([WeightNormConv(width, 2 * width, taps) for _ in range(n_layers)])
         widths = [2 * width] * (n_layers - 1) + [width]  # no residual from the last layer
         self.res_skip_layers = nn.CellList([WeightNormConv(width, n_out) for n_out in widths])
         self.end = ZeroLinear(width, 2 * n_half)
-        self.convolutions = nn.CellList([Convolution(2**i) for i in range(n_layers)])
         self.gate, self.product, self.add_bias = GatedUnit(), Product(), AddBias()
 
     def construct(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, T, n_half) and condition (B * T, n_condition) -> log scale and shift, each (B, T, n_half)."""
+        """Compute log scale and shift, each (B, T, n_half).
+
+        Args:
+            x: (B, T, n_half).
+            condition: (N, n_condition), a row for one position, or for several that follow each other; B * T in all.
+        """
         n_batch, n_time, _ = x.shape
         # (B * T, width)
         h = self.add_bias(self.product(x.reshape(-1, self.n_half), self.start()), parameter_view(self.start.bias))
-        conditions = ops.Split(1, self.n_layers)(
-            self.add_bias(self.product(condition, self.cond_layer()), parameter_view(self.cond_layer.bias))
-        )
+        conditions = self.add_bias(self.product(condition, self.cond_layer()), parameter_view(self.cond_layer.bias))
+        n_positions = h.shape[0] // condition.shape[0]
+        if n_positions > 1:
+            conditions = repeat_rows(conditions, n_positions)
+        conditions = ops.Split(1, self.n_layers)(conditions)
         skips = None
         for i in range(self.n_layers):
             layer, res_skip = self.in_layers[i], self.res_skip_layers[i]
-            convolved = self.convolutions[i](h.reshape(n_batch, n_time, -1), layer())
+            steps = h.reshape(n_batch, n_time, -1)
+            if self.separable:  # noqa: SIM108  a graph compiles the branch that exists, and both sides of an expression
+                convolved = self.product(self.depthwise[i](steps), layer())
+            else:
+                convolved = self.convolutions[i](steps, layer())
             gated = self.gate(self.add_bias(convolved, parameter_view(layer.bias)) + conditions[i])
             skip = self.add_bias(self.product(gated, res_skip()), parameter_view(res_skip.bias))
             if i < self.n_layers - 1:
@@ -124,7 +158,15 @@ class WN(nn.Cell):
                 h = h + residual
             skips = skip if i == 0 else skips + skip
         shift, log_scale = ops.Split(1, 2)(self.end(skips))
-        return log_scale.reshape(x.shape), shift.reshape(x.shape)
+        return bound(log_scale, self.log_scale_limit).reshape(x.shape), shift.reshape(x.shape)
+
+    def folded_taps(self, i: int) -> np.ndarray:
+        """The weight [kernel_size * width, 2 width] of layer i's convolution as a whole, in float64, on the host."""
+        weight = self.in_layers[i].folded()
+        if not self.separable:
+            return weight
+        taps = self.depthwise[i].weight.asnumpy().astype(np.float64)  # [kernel_size, width]
+        return (taps[:, :, None] * weight).reshape(-1, weight.shape[1])
 
 
 class ZeroLinear(MixedPrecision):
@@ -160,6 +202,10 @@ class InvertibleConv(MixedPrecision):
         mixed = ops.MatMul()(self.cast_operand(x.reshape(-1, x.shape[2])), self.cast_operand(self.weight))
         return to_float32(mixed).reshape(x.shape), ops.slogdet(self.weight)[1]
 
+    def inverse(self, x: Tensor) -> Tensor:
+        """Undo `construct`: x (B, T, C) -> (B, T, C). In float32, because small steps of x W may count much in x."""
+        return ops.MatMul()(x.reshape(-1, x.shape[2]), ops.inverse(self.weight)).reshape(x.shape)
+
 
 class Flow(nn.Cell):
     """One step towards noise: mix the channels, then couple: one half decides scale and shift of the other.
@@ -175,8 +221,14 @@ class Flow(nn.Cell):
         self.wn = WN(n_channels // 2, n_condition, model)
 
     def construct(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x (B, T, C), condition (B * T, n_condition) -> (B, T, C), log scale (B, T, C / 2), log |det W| (scalar)."""
+        """x (B, T, C), condition as `WN` takes it -> (B, T, C), log scale (B, T, C / 2), log |det W| (scalar)."""
         mixed, log_det = self.convinv(x)
         kept, changed = ops.Split(2, 2)(mixed)
         log_scale, shift = self.wn(kept, condition)
         return ops.Concat(2)((kept, couple(changed, log_scale, shift))), log_scale, log_det
+
+    def inverse(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Undo `construct`: x (B, T, C), condition as there -> (B, T, C)."""
+        kept, changed = ops.Split(2, 2)(x)
+        log_scale, shift = self.wn(kept, condition)
+        return self.convinv.inverse(ops.Concat(2)((kept, uncouple(changed, log_scale, shift))))

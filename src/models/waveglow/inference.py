@@ -15,8 +15,8 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.errors import diverged
-from src.models.ops import broadcast_last, unfold
-from src.models.waveglow.flow import WN, Flow, uncouple
+from src.models.ops import broadcast_last, repeat_rows, unfold
+from src.models.waveglow.flow import WN, Flow, bound, uncouple
 
 CHUNK = 512  # frames per chunk of a long mel spectrogram
 WINDOW_MULTIPLE = 16  # frames; window sizes are rounded up to this, and one graph is compiled per size
@@ -55,17 +55,20 @@ def convolve_in_pairs(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
 
 
 class Condition(nn.Cell):
-    """Upsampled frames of one window, the condition of all couplings: (1, n_frames - 1 + F, n_mels) -> (T, C + 1).
+    """Upsampled or repeated frames of one window, the condition of all couplings.
 
-    The last column is 1; it multiplies the biases.
+    (1, n_frames - 1 + F, n_mels) -> (T, C + 1). The last column is 1; it multiplies the biases.
     """
 
     def __init__(self, net: nn.Cell):
         super().__init__(auto_prefix=False)
         self.upsample = [net.upsample]  # in a list: the network owns it
+        self.n_repeats = net.hop_length // net.n_group if net.by_frames else 1
 
     def construct(self, frames: Tensor) -> Tensor:
         condition = self.upsample[0](frames)
+        if self.n_repeats > 1:
+            condition = repeat_rows(condition, self.n_repeats)
         return ops.Concat(1)((condition, ops.ones((condition.shape[0], 1), condition.dtype)))
 
 
@@ -79,10 +82,12 @@ class Coupling(nn.Cell):
 
     def __init__(self, net: nn.Cell):
         super().__init__(auto_prefix=False)
-        self.n_layers, self.kernel_size = net.config.model.wn_layers, net.config.model.wn_kernel_size
+        model = net.config.model
+        self.n_layers, self.kernel_size = model.wn_layers, model.wn_kernel_size
+        self.dilation_base = model.wn_dilation_base
 
     def construct(self, x: Tensor, condition: Tensor, *weights: Tensor) -> Tensor:
-        """x (T, n_half + 1) and `Condition` (T, C + 1) -> shift and log scale (T, 2 n_half).
+        """x (T, n_half + 1) and `Condition` (T, C + 1) -> shift and log scale before its bound (T, 2 n_half).
 
         The last column of x is 1 inside the audio. Beyond the ends of the audio x is 0, and every convolution must see
         0 there.
@@ -97,10 +102,11 @@ class Coupling(nn.Cell):
         result = None
         for i in range(self.n_layers):
             taps_weight, condition_weight, result_weight = weights[2 + 5 * i : 5 + 5 * i]
-            if i > 0 and self.kernel_size == 3 and h.shape[0] % 2 ** (i + 1) == 0:
-                convolved = convolve_in_pairs(h, taps_weight, 2**i)
+            dilation = self.dilation_base**i
+            if i > 0 and self.kernel_size == 3 and h.shape[0] % (2 * dilation) == 0:
+                convolved = convolve_in_pairs(h, taps_weight, dilation)
             else:
-                taps = unfold((x if i == 0 else h).expand_dims(0), self.kernel_size, 2**i)
+                taps = unfold((x if i == 0 else h).expand_dims(0), self.kernel_size, dilation)
                 convolved = ops.MatMul()(taps, taps_weight)
             signal, gate = ops.Split(1, 2)(ops.Sigmoid()(convolved + ops.MatMul()(condition, condition_weight)))
             units = (signal - 0.5) * gate
@@ -122,7 +128,9 @@ class WaveGlowInference:
         self.prepared: list[FoldedFlow] | None = None
         self.n_positions = hop_length // model.n_group  # per frame
         self.n_half = model.n_group // 2
-        self.halo = -(-(model.wn_kernel_size // 2 * (2**model.wn_layers - 1)) // self.n_positions)  # frames
+        reach = model.wn_kernel_size // 2 * sum(model.wn_dilation_base**i for i in range(model.wn_layers))
+        self.halo = -(-reach // self.n_positions)  # frames
+        self.log_scale_limit = model.log_scale_limit
         self.n_early_every, self.n_early_size = model.n_early_every, model.n_early_size
         n_joins = (model.n_flows - 1) // model.n_early_every
         self.latent_splits = [model.n_group - n_joins * model.n_early_size] + [model.n_early_size] * n_joins
@@ -180,7 +188,8 @@ class WaveGlowInference:
             result = self.coupling(Tensor(x_window), condition(first, first + size), *weights).asnumpy()
             results.append(result[(begin - first) * n_positions : (end - first) * n_positions])
         result = np.concatenate(results)
-        return result[:, :n_half], result[:, self.n_half : self.n_half + n_half]
+        log_scale = result[:, self.n_half : self.n_half + n_half]
+        return result[:, :n_half], bound(log_scale, self.log_scale_limit, np.tanh)
 
     def _fold(self, flow: Flow) -> FoldedFlow:
         """Fold a flow's weights, in float64.
@@ -207,7 +216,7 @@ class WaveGlowInference:
         layers: list[np.ndarray] = []
         for i in range(n_layers):
             res_skip, res_skip_bias = wn.res_skip_layers[i].folded(), wn.res_skip_layers[i].bias.asnumpy()
-            taps = wn.in_layers[i].folded()
+            taps = wn.folded_taps(i)
             if i == 0:
                 taps = (start @ taps.reshape(-1, width, 2 * width)).reshape(-1, 2 * width)
             units_bias = wn.in_layers[i].bias.asnumpy() + condition_biases[i]

@@ -48,6 +48,28 @@ class Upsample(MixedPrecision):
         return self.cast_output(upsampled).reshape(-1, self.n_mels * self.n_group)
 
 
+class FrameCondition(MixedPrecision):
+    """The frames themselves, through a linear layer, as the condition of all positions of a frame.
+
+    SqueezeWave (Zhai et al. 2020) has such coarse conditions, too, for positions of many samples.
+    """
+
+    n_frames = 1  # that a sample depends on
+
+    def __init__(self, n_mels: int):
+        super().__init__()
+        self.n_mels = n_mels
+        self.weight = Parameter(uniform((n_mels, n_mels), n_mels**-0.5), name="weight")
+        self.bias = Parameter(uniform((n_mels,), n_mels**-0.5), name="bias")
+
+    def construct(self, frames: Tensor) -> Tensor:
+        """Transform frames (B, F, n_mels) -> (B * F, n_mels)."""
+        rows = self.cast_operand(frames.reshape(-1, self.n_mels))
+        return self.cast_output(
+            ops.BiasAdd()(to_float32(ops.MatMul()(rows, self.cast_operand(self.weight))), self.bias)
+        )
+
+
 class WaveGlow(nn.Cell):
     """WaveGlow with the sizes in `config.model` and `config.audio`; `config` is an attribute."""
 
@@ -57,9 +79,14 @@ class WaveGlow(nn.Cell):
         self.config = config
         self.hop_length = audio.hop_length
         self.n_group, self.n_early_every, self.n_early_size = model.n_group, model.n_early_every, model.n_early_size
-        self.upsample = Upsample(audio.n_mels, audio.hop_length, model.upsample_kernel_size, model.n_group)
+        self.by_frames = model.conditioning == "frames"
+        if self.by_frames:
+            self.upsample, n_condition = FrameCondition(audio.n_mels), audio.n_mels
+        else:
+            self.upsample = Upsample(audio.n_mels, audio.hop_length, model.upsample_kernel_size, model.n_group)
+            n_condition = audio.n_mels * model.n_group
         widths = [model.n_group - k // model.n_early_every * model.n_early_size for k in range(model.n_flows)]
-        self.flows = nn.CellList([Flow(n_channels, audio.n_mels * model.n_group, model) for n_channels in widths])
+        self.flows = nn.CellList([Flow(n_channels, n_condition, model) for n_channels in widths])
         self.synthesis = WaveGlowInference(self)
 
     def construct(self, mel: Tensor, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -67,25 +94,25 @@ class WaveGlow(nn.Cell):
 
         Args:
             mel: float32 (B, n_mels, F).
-            audio: float32 (B, S), S at most F hops and a multiple of `n_group`.
+            audio: float32 (B, S), S at most F hops and a multiple of `n_group`; of a hop, with conditioning frames.
 
         Returns:
             z (B, n_group, S / n_group), early outputs first; log s and log |det W|, each summed over flows, batch,
             channels and time.
 
         Raises:
-            ValueError: S is too large or no multiple of `n_group`.
+            ValueError: S is too large or no such multiple.
         """
         n_batch, n_samples = audio.shape
-        if n_samples % self.n_group or n_samples > mel.shape[2] * self.hop_length:
+        unit = self.hop_length if self.by_frames else self.n_group
+        if n_samples % unit or n_samples > mel.shape[2] * self.hop_length:
             raise ValueError(
-                "the audio must have a multiple of n_group samples, and at most hop_length for each frame of the mel"
+                "the audio must have a multiple of n_group samples (of hop_length with conditioning frames), and at "
+                "most hop_length for each frame of the mel"
             )
         x = audio.reshape(n_batch, -1, self.n_group)
         n_time = x.shape[1]
-        before = ops.zeros((n_batch, self.upsample.n_frames - 1, mel.shape[1]), mel.dtype)
-        condition = self.upsample(ops.Concat(1)((before, mel.swapaxes(1, 2))))
-        condition = condition.reshape(n_batch, -1, condition.shape[1])[:, :n_time].reshape(n_batch * n_time, -1)
+        condition = self.condition(mel, n_time)
         outputs, log_s_sum, log_det_sum = (), 0.0, 0.0
         for k, flow in enumerate(self.flows):
             if k > 0 and k % self.n_early_every == 0:
@@ -95,6 +122,41 @@ class WaveGlow(nn.Cell):
             log_s_sum = log_s_sum + log_s.sum()
             log_det_sum = log_det_sum + n_batch * n_time * log_det
         return ops.Concat(2)((*outputs, x)).swapaxes(1, 2), log_s_sum, log_det_sum
+
+    def condition(self, mel: Tensor, n_time: int) -> Tensor:
+        """The couplings' condition for `n_time` positions of a mel (B, n_mels, F).
+
+        Returns:
+            (B * n_time, n_mels * n_group), or with conditioning frames (B * frames of these positions, n_mels).
+        """
+        n_batch, frames = mel.shape[0], mel.swapaxes(1, 2)
+        if self.by_frames:
+            return self.upsample(frames[:, : n_time * self.n_group // self.hop_length])
+        before = ops.zeros((n_batch, self.upsample.n_frames - 1, mel.shape[1]), mel.dtype)
+        condition = self.upsample(ops.Concat(1)((before, frames)))
+        return condition.reshape(n_batch, -1, condition.shape[1])[:, :n_time].reshape(n_batch * n_time, -1)
+
+    def generate(self, mel: Tensor, z: Tensor) -> Tensor:
+        """Run from latents to audio in the graph of a training step; `infer` is for speech.
+
+        Args:
+            mel: float32 (B, n_mels, F).
+            z: latents (B, T, n_group), channels in order of use, T positions of at most F hops.
+
+        Returns:
+            float32 (B, T * n_group).
+        """
+        n_batch, n_time, _ = z.shape
+        condition, n_flows = self.condition(mel, n_time), len(self.flows)
+        used = self.n_group - (n_flows - 1) // self.n_early_every * self.n_early_size
+        x = z[:, :, :used]
+        for i in range(n_flows):
+            k = n_flows - 1 - i
+            x = self.flows[k].inverse(x, condition)
+            if k > 0 and k % self.n_early_every == 0:
+                x = ops.Concat(2)((z[:, :, used : used + self.n_early_size], x))
+                used = used + self.n_early_size
+        return x.reshape(n_batch, -1)
 
     def infer(
         self, mel: Tensor, sigma: float | None = None, noise: Sequence[Tensor] | None = None, seed: int = 0

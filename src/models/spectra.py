@@ -10,7 +10,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.config import AudioConfig
-from src.models.harmonic.bases import half_basis, overlap_gain
+from src.models.fourier_bases import half_basis, overlap_gain
 from src.models.ops import matmul
 
 Spectrum = tuple[Tensor, Tensor]
