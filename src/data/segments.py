@@ -50,7 +50,8 @@ class Segments:
         seed: decides order and places, together with the number of the epoch.
         rank, world_size: this process among those that share the epoch.
         workers: threads that read waveforms and compute mel spectrograms.
-        mels: mel spectrograms in place of those of the waveforms; segments then start where a frame does.
+        mels: mel spectrograms in place of those of the waveforms, in the share of the segments that `mels.share` says;
+            these start where a frame does.
 
     Attributes:
         clips: positions in the corpus of the clips that are long enough.
@@ -115,6 +116,13 @@ class Segments:
         clips = self.clips[np.concatenate(rounds)[: steps * places].reshape(steps, places)]
         return clips, random.random((steps, places))
 
+    def given(self, epoch: int) -> np.ndarray:
+        """Return whether each segment of an epoch takes its mel from `mels`, bool [steps, batch_size * world_size]."""
+        shape = len(self), self.batch_size * self.world_size
+        if self.mels is None:
+            return np.zeros(shape, bool)
+        return np.random.default_rng((self.seed, epoch, 1)).random(shape) < self.mels.share
+
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[SegmentBatch]:
         """Yield this rank's batches of an epoch from position `first_batch` on, as in an epoch read from its start.
 
@@ -124,14 +132,15 @@ class Segments:
         clips, places = (values[first_batch:, self.rank :: self.world_size] for values in self.plan(epoch))
         if not len(clips):
             return
+        given = self.given(epoch)[first_batch:, self.rank :: self.world_size]
         failures: list[InputError] = []
 
         def cut_batch(wavs: list[np.ndarray], info: Any) -> tuple[np.ndarray, np.ndarray]:
             step = info.get_batch_num()
             try:
                 segments = [
-                    self.cut(decode(wav), place) if self.mels is None else self.cut_given(decode(wav), place, clip)
-                    for wav, place, clip in zip(wavs, places[step], clips[step], strict=True)
+                    self.cut_given(decode(wav), place, clip) if takes_given else self.cut(decode(wav), place)
+                    for wav, place, clip, takes_given in zip(wavs, places[step], clips[step], given[step], strict=True)
                 ]
             except InputError as error:
                 failures.append(error)

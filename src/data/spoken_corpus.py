@@ -15,7 +15,8 @@ from src.errors import InputError
 from src.files import read_text
 
 SILENCE_DB = 50  # ends of a clip that are this far below its loudest frame are trimmed
-_MADE = {"metadata.csv", "sentences.txt", "wavs"}
+SPOKEN_BY = "spoken_by.txt"  # program, voice and sample rate
+_MADE = {"metadata.csv", "sentences.txt", SPOKEN_BY, "wavs"}
 
 
 class Sentence(NamedTuple):
@@ -68,9 +69,9 @@ def make_corpus(
 ) -> float:
     """Have a program speak every sentence. The folder appears complete or not at all.
 
-    The sentences are kept in it as `sentences.txt`, beside `metadata.csv` and `wavs/`. A corpus made before is
-    replaced. If this is interrupted, the folder `.NAME.partial` beside it has what was spoken, and the next call goes
-    on from there.
+    The sentences are kept in it as `sentences.txt`, beside `metadata.csv` and `wavs/`. If this is interrupted, the
+    folder `.NAME.partial` beside it has what was spoken. Clips of that folder and of a corpus made before are kept
+    where program, voice, rate and sentence are the same, so that a list can grow; what else was there is replaced.
 
     Args:
         workers: texts that are spoken at a time.
@@ -89,13 +90,9 @@ def make_corpus(
                 f"{output_dir}: holds something other than a corpus made by this script; choose another --output_dir"
             )
     stage = output_dir.with_name(f".{output_dir.name}.partial")
-    made_of = "".join("|".join(sentence[1 : 3 + (sentence.text != sentence.spoken)]) + "\n" for sentence in sentences)
-    key = f"{type(program).__name__} {sample_rate}\n{made_of}"
+    spoken_by = f"{type(program).__name__} {program.voice}, {sample_rate} Hz\n"
     try:
-        if not (stage / "key").is_file() or (stage / "key").read_text(encoding="utf-8") != key:
-            shutil.rmtree(stage, ignore_errors=True)
-            (stage / "wavs").mkdir(parents=True)
-            (stage / "key").write_text(key, encoding="utf-8")
+        _begin(stage, output_dir, sentences, spoken_by)
         with ThreadPoolExecutor(workers) as pool:  # threads that wait for processes
             lengths = pool.map(lambda sentence: _speak(sentence, stage / "wavs", sample_rate, program), sentences)
             try:
@@ -106,13 +103,35 @@ def make_corpus(
         (stage / "metadata.csv").write_text(
             "".join("|".join(sentence[1:]) + "\n" for sentence in sentences), encoding="utf-8"
         )
-        (stage / "sentences.txt").write_text(made_of, encoding="utf-8")
-        (stage / "key").unlink()
         shutil.rmtree(output_dir, ignore_errors=True)
         stage.rename(output_dir)
     except OSError as error:
         raise InputError(f"{output_dir}: cannot be written ({error.strerror})") from error
     return samples / sample_rate
+
+
+def _begin(stage: Path, before: Path, sentences: list[Sentence], spoken_by: str) -> None:
+    """Prepare the folder `stage`, with the clips of it and of the corpus `before` that need not be spoken again."""
+    lines = {each.id: "|".join(each[1 : 3 + (each.text != each.spoken)]) + "\n" for each in sentences}
+
+    def unchanged(folder: Path) -> set[str]:
+        facts = folder / SPOKEN_BY, folder / "sentences.txt"
+        if not all(path.is_file() for path in facts) or read_text(facts[0]) != spoken_by:
+            return set()
+        spoken = set(read_text(facts[1]).splitlines(keepends=True))
+        return {name for name, line in lines.items() if line in spoken}
+
+    (stage / "wavs").mkdir(parents=True, exist_ok=True)
+    kept = unchanged(stage)
+    for path in (stage / "wavs").iterdir():
+        if path.stem not in kept:
+            path.unlink()
+    for name in unchanged(before):
+        old, new = (folder / "wavs" / f"{name}.wav" for folder in (before, stage))
+        if old.is_file() and not new.exists():
+            shutil.copyfile(old, new)
+    (stage / SPOKEN_BY).write_text(spoken_by, encoding="utf-8")
+    (stage / "sentences.txt").write_text("".join(lines.values()), encoding="utf-8")
 
 
 def _speak(sentence: Sentence, folder: Path, sample_rate: int, program: SpeechProgram) -> int:

@@ -24,7 +24,7 @@ def add_flags_of_a_vocoder_alone(command: ArgumentParser) -> None:
         type=Path,
         metavar="WAV",
         help="turn this recording into its mel spectrogram and back instead of speaking, to judge the vocoder alone; "
-        "audio settings are those of --waveglow_checkpoint or --checkpoint",
+        "audio settings are those of --vocoder_checkpoint or --checkpoint",
     )
     command.add_argument(
         "--mel",

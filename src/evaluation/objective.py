@@ -24,6 +24,7 @@ from src.evaluation.metrics import (
     f0_spread,
     pesq_wideband,
 )
+from src.evaluation.opinion import predicted_opinion
 from src.evaluation.recognition import Recogniser, error_rate_interval, word_errors, words
 from src.models.tacotron2.model import Tacotron2
 from src.models.tacotron2.stopping import STOP_REASONS, severity
@@ -53,6 +54,7 @@ class Result:
     recognised_text: dict[str, str]
     differences: dict[str, Difference]
     f0: dict[str, np.ndarray]  # Hz [frames], NaN where voiceless
+    opinion: dict[str, float | None]  # predicted, by kind
     pesq_copy_synthesis: float | None
     seconds: float  # of the recording
 
@@ -123,6 +125,7 @@ def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
         wer, mcd_dtw_db, f0_rmse_cents, voicing_error: of the network's speech; error rates over all words, distances
             over all pairs of frames. With the suffix _copy_synthesis: of copy synthesis. wer_recording: of recordings.
         wer_interval, wer_interval_copy_synthesis, wer_interval_recording: 95 % bootstrap interval of each error rate.
+        opinion: mean of `src.evaluation.opinion.predicted_opinion`, of each kind.
         pesq_copy_synthesis: mean over clips; the network's speech does not run in step with the recording.
         voiced_share: of the frames, of each kind; the spread of F0 means nothing where hardly any are voiced.
         f0_spread_semitones: standard deviation of log F0 over all voiced frames, of each kind; None if there are none.
@@ -139,6 +142,7 @@ def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
         wrong, total = np.sum(counts, 0).tolist()
         numbers[f"wer{SUFFIXES[kind]}"] = wrong / total if total else None
         numbers[f"wer_interval{SUFFIXES[kind]}"] = error_rate_interval(counts) if total else None
+        numbers[f"opinion{SUFFIXES[kind]}"] = _mean([each.opinion[kind] for each in results])
     for kind in KINDS[:2]:
         distances = difference_numbers([each.differences[kind] for each in results])
         numbers |= {name + SUFFIXES[kind]: value for name, value in distances.items()}
@@ -147,10 +151,9 @@ def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
     durations = [len(each.utterance.wav) / audio.sample_rate for each in results]
     seconds, recorded = sum(durations), sum(each.seconds for each in results)
     spread_ratio, deviation = duration_spreads(durations, [each.seconds for each in results])
-    scores = [each.pesq_copy_synthesis for each in results if each.pesq_copy_synthesis is not None]
     return {
         **numbers,
-        "pesq_copy_synthesis": float(np.mean(scores)) if scores else None,
+        "pesq_copy_synthesis": _mean([each.pesq_copy_synthesis for each in results]),
         "duration_ratio": seconds / recorded,
         "duration_spread_ratio": spread_ratio,
         "duration_deviation": deviation,
@@ -164,44 +167,6 @@ def summary(results: Sequence[Result], audio: AudioConfig) -> dict[str, Any]:
         "sentences_trained_on": sum(each.clip.trained_on for each in results),
         "words": total,
     }
-
-
-def table(metrics: dict[str, Any]) -> str:
-    """Format `summary` and the losses of `src.evaluation.validation.evaluate` as Markdown tables."""
-
-    def cells(name: str, form: str, factor: float = 1) -> list[str]:
-        return [_or_empty(metrics.get(name + SUFFIXES[kind]), form, factor) for kind in KINDS]
-
-    compared = {
-        f"word error rate (%, {metrics.get('recogniser', 'a recogniser')})": cells("wer", ".1f", 100),
-        "its 95 % interval": [_interval(metrics.get(f"wer_interval{SUFFIXES[kind]}")) for kind in KINDS],
-        "mel-cepstral distortion (dB)": cells("mcd_dtw_db", ".2f"),
-        "F0 error (cents, rms)": cells("f0_rmse_cents", ".0f"),
-        "voicing error (%)": cells("voicing_error", ".1f", 100),
-        "PESQ (wideband)": cells("pesq", ".2f"),
-        "voiced frames (%)": cells("voiced_share", ".0f", 100),
-        "spread of F0 (semitones)": cells("f0_spread_semitones", ".2f"),
-        "the same, over the recordings'": cells("f0_spread_ratio", ".2f"),
-    }
-    rest = {
-        "sentences, words": f"{metrics['sentences_measured']}, {metrics['words']}",
-        "speech, recordings (s)": f"{metrics['seconds_of_speech']:.1f}, {metrics['seconds_of_recordings']:.1f}",
-        "durations, over the recordings'": f"{metrics['duration_ratio']:.2f}",
-        "spread of durations, over the recordings'": _or_empty(metrics["duration_spread_ratio"], ".2f"),
-        "deviation from the recordings' rhythm (%)": _or_empty(metrics["duration_deviation"], ".1f", 100),
-        "stopped by": ", ".join(f"{reason} {count}" for reason, count in metrics["stop_reasons"].items()),
-        "alignment score, free running": f"{metrics['alignment_score_free_running']:.3f}",
-        "alignment score, teacher forced": f"{metrics['alignment_score']:.3f}",
-        "validation loss": f"{metrics['val_loss']:.4f}",
-        "real-time factor": f"{metrics['rtf']:.2f}",
-    }
-    head = ["", "synthesis", "copy synthesis", "recording"]
-    return "\n\n".join(
-        (
-            _markdown([head, *([name, *row] for name, row in compared.items())]),
-            _markdown([["", ""], *map(list, rest.items())]),
-        )
-    )
 
 
 def _results(
@@ -229,6 +194,7 @@ def _results(
             {kind: recogniser(wav, audio.sample_rate) for kind, wav in wavs.items()},
             {kind: compare(voices[kind], voices["recording"]) for kind in KINDS[:2]},
             {kind: voice.f0 for kind, voice in voices.items()},
+            {kind: predicted_opinion(wav, audio.sample_rate) for kind, wav in wavs.items()},
             pesq_wideband(wavs["copy_synthesis"], recording, audio.sample_rate),
             len(recording) / audio.sample_rate,
         )
@@ -266,26 +232,10 @@ def _f0_spreads(results: Sequence[Result]) -> dict[str, float | None]:
     return numbers
 
 
-def _or_empty(value: float | None, form: str, factor: float = 1) -> str:
-    return "" if value is None else format(factor * value, form)
-
-
-def _interval(bounds: Sequence[float] | None) -> str:
-    return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}" if bounds else ""
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _file_name(clip: Clip) -> str:
     return clip.row.id.replace("/", "_")
-
-
-def _markdown(rows: list[list[str]]) -> str:
-    widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        " | ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    rule = " | ".join("-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths))
-    return "\n".join(f"| {line} |" for line in (lines[0], rule, *lines[1:]))

@@ -86,9 +86,8 @@ def settle_scripts(text: str, own: Collection[str], symbols: Collection[str], po
     if not foreign:
         return text, []
     if policy != "transliterate":
-        names = " and ".join(
-            dict.fromkeys(script(letter).capitalize() for word in foreign for letter in word if script(letter))
-        )
+        scripts = dict.fromkeys(script(letter) for word in foreign for letter in word if script(letter))
+        names = " and ".join("Chinese characters" if name == "CJK" else name.capitalize() for name in scripts)
         raise InputError(
             f"{quote(foreign[0])} is written in {names}, which this voice does not read; "
             "text.foreign_script transliterate has it spoken in Latin letters"

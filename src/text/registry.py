@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from src.errors import InputError
@@ -38,6 +38,8 @@ class Cleaner:
             symbols do, and what stands beside braces depends on them; otherwise they are given what lies between.
         optional: phonemes that are left out, without a word, for a network that has no symbol for them.
         configure: returns the cleaner with the settings of a configuration; None if it has none.
+        nearest: for symbols of its table, symbols of another cleaner's that sound alike. A warm start from a network of
+            another cleaner begins with their rows.
         align: joins a text with the readings that its list carries; None if it cannot use any.
     """
 
@@ -54,6 +56,7 @@ class Cleaner:
     symbols: str = ""
     reads_braces: bool = False
     optional: frozenset[str] = frozenset()
+    nearest: Mapping[str, str] = field(default_factory=dict)
     configure: Callable[[TextConfig], Cleaner] | None = None
     align: Callable[[str, str], Aligned] | None = None
 

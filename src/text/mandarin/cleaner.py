@@ -14,7 +14,7 @@ from src.text.mandarin.normalise import SILENT, normalise
 from src.text.mandarin.readings import Readings
 from src.text.mandarin.sentences import find_sentences
 from src.text.mandarin.syllables import symbols_of
-from src.text.mandarin.symbols import PROSODY_MARKS
+from src.text.mandarin.symbols import NEAREST, PROSODY_MARKS
 from src.text.pronunciation import pronounce_spoken
 from src.text.registry import Cleaner
 
@@ -73,6 +73,7 @@ MANDARIN = Cleaner(
     symbols="mandarin",
     reads_braces=True,
     optional=frozenset(PROSODY_MARKS),
+    nearest=NEAREST,
     configure=_configure,
     align=align,
 )

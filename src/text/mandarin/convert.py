@@ -28,11 +28,13 @@ class Token(NamedTuple):
             "other" (punctuation and space).
         text: as spoken or written: hao3, HH AH0, #1, GPU.
         syllable: of a syllable, with what it reads.
+        begins: whether it is the first of its word.
     """
 
     kind: str
     text: str
     syllable: Syllable | None = None
+    begins: bool = True
 
 
 def to_pinyin(text: str, readings: Readings | None = None, traditional: str = CONVERT) -> list[str]:
@@ -58,8 +60,11 @@ def to_pinyin(text: str, readings: Readings | None = None, traditional: str = CO
     return spoken
 
 
-def pinyin_text(text: str) -> str:
+def pinyin_text(text: str, join_words: bool = False) -> str:
     """Return a text as its spoken syllables with its punctuation between them, for programs that read pinyin.
+
+    Args:
+        join_words: write the syllables of a word without a space: yin2hang2.
 
     Raises:
         InputError: Latin words or ARPAbet, which are no pinyin; and as `to_pinyin`.
@@ -69,7 +74,7 @@ def pinyin_text(text: str) -> str:
         if token.kind in ("latin", "phonemes"):
             raise InputError(f"{quote(token.text)} cannot be written in pinyin")
         if token.kind == "syllable":
-            written += f" {token.text}"
+            written += token.text if join_words and not token.begins else f" {token.text}"
         elif token.kind == "other" and token.text in ",.;:!?":
             written += token.text
     return written.strip()
@@ -88,7 +93,7 @@ def tokens_of(spoken: str, readings: Readings) -> list[Token]:
         if kind == "han":
             words = read_run(text, readings)
             phrase += words
-            tokens += [_token_of(syllable) for word in words for syllable in word]
+            tokens += [_token_of(syllable, index == 0) for word in words for index, syllable in enumerate(word)]
         elif kind == "forced":
             forced = _forced(text)
             phrase += [[token.syllable] for token in forced if token.syllable]
@@ -102,8 +107,10 @@ def tokens_of(spoken: str, readings: Readings) -> list[Token]:
     return [token._replace(text=str(token.syllable)) if token.kind == "syllable" else token for token in tokens]
 
 
-def _token_of(syllable: Syllable) -> Token:
-    return Token("unknown", syllable.written) if syllable.base == UNKNOWN else Token("syllable", "", syllable)
+def _token_of(syllable: Syllable, begins: bool) -> Token:
+    if syllable.base == UNKNOWN:
+        return Token("unknown", syllable.written)
+    return Token("syllable", "", syllable, begins)
 
 
 def _forced(content: str) -> list[Token]:

@@ -19,5 +19,20 @@ _MANDARIN = (
     ERHUA,
     *(f"@{phoneme}" for phoneme in ARPABET),
 )
+# The phoneme of English that sounds nearest, at which a network that spoke English may begin: initials, and the vowel
+# of finals, whose tone is to be learnt.
+_NEAREST = {
+    "B": "b", "P": "p", "M": "m", "F": "f", "D": "d", "T": "t", "N": "n", "L": "l", "G": "g", "K": "k", "HH": "h",
+    "JH": "j zh", "CH": "q ch", "SH": "x sh", "R": "r rr", "Z": "z", "S": "c s",
+    "AA": "a an ang ia iang ua uan uang", "AO": "o uo io", "AH": "e en eng uen ueng", "AY": "ai uai", "EY": "ei uei",
+    "AW": "ao iao", "OW": "ou iou ong", "UH": "iong", "ER": "er iii", "IY": "i v", "EH": "ie ian ve van",
+    "IH": "in ing vn ii", "UW": "u",
+}  # fmt: skip
+NEAREST = {
+    f"{symbol}{tone}": f"@{phoneme}{('0' if tone == '5' else '1') if tone else ''}"
+    for phoneme, symbols in _NEAREST.items()
+    for symbol in symbols.split()
+    for tone in (TONES if symbol in FINALS else ("",))
+}
 register_symbol_table("mandarin", _MANDARIN)
 register_symbol_table("mandarin_prosody", (*_MANDARIN, *PROSODY_MARKS))
