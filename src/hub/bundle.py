@@ -23,19 +23,25 @@ ASSET = """asset:
 """
 
 
-def make_bundle(checkpoint: str | Path, output_dir: str | Path, overrides: dict[str, Any] | None = None) -> Path:
+def make_bundle(
+    checkpoint: str | Path,
+    output_dir: str | Path,
+    overrides: dict[str, Any] | None = None,
+    template: str | Path | None = None,
+) -> Path:
     """Write the card of a checkpoint's network, the checkpoint and the code folder into `output_dir`.
 
     The folder may already hold the bundle of another network. An earlier bundle of the same network is replaced, with
     its checkpoint unless that is the one to publish.
 
-    The card is the repository's, with date and asset filled in. Its asset-link keeps the folder of the one it had;
-    without one it points to `checkpoints/` of the repository that repo-link names. The file's name ends in the first
-    eight digits of its hash. A checkpoint from training is rewritten without the optimiser's state and the position in
-    the data; any other is copied byte for byte.
+    The card is `template`, by default the repository's, with date and asset filled in. Its asset-link keeps the folder
+    of the one it had; without one it points to `checkpoints/` of the repository that repo-link names. The file's name
+    ends in the first eight digits of its hash. A checkpoint from training is rewritten without the optimiser's state
+    and the position in the data; any other is copied byte for byte.
 
     Args:
         overrides: configuration values by dotted key that replace those in the published checkpoint.
+        template: card of the same network, such as that of a voice of another language.
 
     Returns:
         The card.
@@ -49,8 +55,11 @@ def make_bundle(checkpoint: str | Path, output_dir: str | Path, overrides: dict[
     checked = sha256_of(checkpoint)
     loaded = load_checkpoint(checkpoint)
     net = create_model(checkpoint=loaded, overrides=overrides)
-    template = ROOT / cards()[loaded.config.model.name]
+    network = loaded.config.model.name
+    template = Path(template or ROOT / cards()[network])
     header = check_card(template)
+    if header["model-name"] != network:
+        raise InputError(f"{template}: is a card of {header['model-name']}, but {checkpoint} is a {network}")
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=output_dir, prefix=".bundle") as temporary:
@@ -70,9 +79,17 @@ def make_bundle(checkpoint: str | Path, output_dir: str | Path, overrides: dict[
             card.write_text(text, encoding="utf-8")
             check_card(card)
             shutil.copytree(ROOT / CODE, scratch / CODE, ignore=shutil.ignore_patterns("__pycache__"))
+            _copy_requirements(loaded.config.text.cleaner, scratch)
             return _put_in_place(scratch, output_dir, card, name, checkpoint)
     except OSError as error:
         raise InputError(f"{output_dir}: the bundle cannot be written ({error})") from error
+
+
+def _copy_requirements(cleaner: str, scratch: Path) -> None:
+    """Copy the licence and the packages that are needed, also those of a language."""
+    for file in ("LICENSE", "requirements.txt", f"requirements-{cleaner}.txt"):
+        if (ROOT / file).is_file():
+            shutil.copyfile(ROOT / file, scratch / file)
 
 
 def _put_in_place(scratch: Path, output_dir: Path, card: Path, name: str, checkpoint: Path) -> Path:
@@ -82,8 +99,8 @@ def _put_in_place(scratch: Path, output_dir: Path, card: Path, name: str, checkp
     if (output_dir / CODE).exists():
         (output_dir / CODE).rename(scratch / "former")
     (scratch / CODE).rename(output_dir / CODE)
-    for file in ("LICENSE", "requirements.txt"):
-        shutil.copyfile(ROOT / file, output_dir / file)
+    for file in (scratch / "LICENSE", *scratch.glob("requirements*.txt")):
+        file.replace(output_dir / file.name)
     card = card.replace(output_dir / card.name)
     if former and former.is_file() and former.name != name and not former.samefile(checkpoint):
         former.unlink()

@@ -184,12 +184,12 @@ def choose_shipped(arguments: Namespace) -> None:
     Another voice is spoken by Griffin-Lim unless its vocoder is named: that of the shipped voice knows no other.
 
     Args:
-        arguments: with `checkpoint`, `vocoder` and `waveglow_checkpoint`, None where not given.
+        arguments: with `checkpoint`, `vocoder` and `vocoder_checkpoint`, None where not given.
     """
     if arguments.checkpoint is None:
         arguments.checkpoint = shipped_voice()
-        if arguments.vocoder in (None, "harmonic") and arguments.waveglow_checkpoint is None:
-            arguments.waveglow_checkpoint = shipped_vocoder()
+        if arguments.vocoder in (None, "harmonic") and arguments.vocoder_checkpoint is None:
+            arguments.vocoder_checkpoint = shipped_vocoder()
 
 
 def _verify(content: bytes, sha256: str, where: str | Path, card: Path) -> None:
