@@ -1,6 +1,5 @@
 """Audio files, mel spectrograms, and Griffin-Lim, which turns mel spectrograms back into waveforms."""
 
-import functools
 import io
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ import soundfile
 from src.config import AudioConfig
 from src.errors import InputError
 from src.files import write_atomically
+from src.mel_filters import slaney_filters
 
 KNEE = 0.95  # samples of synthetic speech up to this are never changed by `limit_peaks`
 LOUDEST = 10.0  # ln mel: no recording within [-1, 1] comes near it, and the squares of its exponential cannot overflow
@@ -263,12 +263,8 @@ def mel_filters(audio: AudioConfig) -> np.ndarray:
     Raises:
         InputError: `audio.fmax` is above half of the sample rate.
     """
-    return _mel_filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin, audio.fmax)
-
-
-@functools.lru_cache
-def _mel_filters(sample_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> np.ndarray:
-    if fmax > sample_rate / 2:
-        raise InputError(f"audio.fmax ({fmax:g} Hz) must not be above half of audio.sample_rate ({sample_rate} Hz)")
-    # [n_mels, n_fft // 2 + 1]
-    return librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
+    if audio.fmax > audio.sample_rate / 2:
+        raise InputError(
+            f"audio.fmax ({audio.fmax:g} Hz) must not be above half of audio.sample_rate ({audio.sample_rate} Hz)"
+        )
+    return slaney_filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin, audio.fmax)

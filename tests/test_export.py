@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import runpy
 import shutil
 import subprocess
 import sys
@@ -12,16 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mindspore import Tensor
-from toy_training import TINY
-from toy_waveglow import SETTINGS, save_fresh
+from toy_export import LOOP, SENTENCE, close, export, fresh_checkpoints
 
-import export as script
 from src.audio import load_wav, mel_signature
-from src.cli import run
 from src.config import load_config
 from src.errors import InputError
 from src.export import writing
-from src.export.artifact import Artifact, TensorSpec, description_of, relative_difference
+from src.export.artifact import Artifact, TensorSpec, description_of
 from src.export.mindir import load_mindir
 from src.export.onnx.inference import OnnxTacotron2, OnnxWaveGlow
 from src.models.factory import create_model
@@ -31,30 +27,12 @@ from src.models.waveglow.denoiser import Denoiser
 from src.text import encode_texts
 
 ROOT = Path(__file__).resolve().parents[1]
-AUDIO = {key: value for key, value in SETTINGS.items() if key.startswith("audio.")}
-SIZES = {
-    "model.encoder_layers": 1,
-    "model.postnet_layers": 2,
-    "model.reduction_factor": 2,
-    "text.max_sentence_length": 30,
-}
-# The gate never stops it.
-ENDS = {"model.max_decoder_steps": 13, "model.gate_threshold": 1.0, "model.attention_stop_frames": 6}
-TACOTRON2 = {key.replace("__", "."): value for key, value in TINY.items()} | AUDIO | SIZES | ENDS
-TACOTRON2 |= {"model.prenet_dropout": 0.5}
 OFF = {"model.prenet_dropout": 0.0}
-SENTENCE = "Two words, or three."
-LOOP = b"Switch"  # in a MINDIR file with a `while`
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Checkpoints of fresh networks, WaveGlow's with a little noise where it begins with zeros."""
-    np.random.seed(1)
-    folder = tmp_path_factory.mktemp("export")
-    for name, overrides in {"tacotron2": TACOTRON2, "waveglow": SETTINGS | {"model.n_flows": 3}}.items():
-        save_fresh(folder / f"{name}.ckpt", overrides)
-    return folder
+    return fresh_checkpoints(tmp_path_factory.mktemp("export"))
 
 
 @pytest.fixture(scope="module")
@@ -84,20 +62,8 @@ def exported(folder):
     return once
 
 
-def export(monkeypatch, capsys, *flags):
-    """Runs export.py. Returns exit code, stdout and stderr; the message of a failure may be in the exit code."""
-    monkeypatch.setattr(sys, "argv", ["export.py", *map(str, flags)])
-    with pytest.raises(SystemExit) as end:
-        run(script.main)
-    return end.value.code, *capsys.readouterr()
-
-
 def load(path):
     return load_mindir(path), json.loads(description_of(path).read_text())
-
-
-def close(found, expected, limit):
-    return relative_difference({"": np.asarray(found)}, {"": np.asarray(expected)}) < limit
 
 
 def test_mindir_of_tacotron2_speaks_texts_of_any_length(exported, tacotron2):
@@ -266,73 +232,6 @@ def test_a_file_that_differs_is_not_put_in_place(folder, tmp_path, monkeypatch, 
     assert json.loads((tmp_path / "bad.mindir.json").read_text())["largest_relative_difference"] is None
 
 
-@pytest.mark.parametrize(
-    ("flags", "complaint"),
-    [
-        (
-            ["--checkpoint", "tacotron2.ckpt", "--file_format", "AIR"],
-            "error: AIR, deprecated by MindSpore (take MINDIR), can only be written on Ascend, but this is ",
-        ),
-        (
-            ["--checkpoint", "none.ckpt", "--file_format", "MINDIR"],
-            "error: none.ckpt: cannot be read (No such file or directory)",
-        ),
-        (
-            ["--checkpoint", "waveglow.ckpt", "--file_format", "ONNX", "--max_symbols", "9"],
-            "error: --max_symbols is for MINDIR",
-        ),
-        (
-            ["--checkpoint", "tacotron2.ckpt", "--file_format", "ONNX", "--audio.n_mels", "9"],
-            "error: tacotron2.ckpt: its mel spectrograms",
-        ),
-        (
-            ["--checkpoint", "tacotron2.ckpt", "--file_format", "TORCH"],
-            "export.py: argument --file_format: invalid choice",
-        ),
-    ],
-)
-def test_bad_input_is_one_line(folder, monkeypatch, capsys, flags, complaint):
-    monkeypatch.chdir(folder)
-    code, output, complaints = export(monkeypatch, capsys, *flags, "--output_dir", "nothing")
-    assert (code, output, complaints.count("\n")) == (2, "", 1)
-    assert complaints.startswith(complaint)
-    assert not (folder / "nothing").exists()
-
-
-def forget(monkeypatch, ours, package):
-    """Makes modules of ours, by a prefix of their names, be imported anew, and the import of a package fail."""
-    for name in sorted((name for name in sys.modules if name.startswith(ours)), reverse=True):  # a package last
-        monkeypatch.delitem(sys.modules, name)
-        parent, _, attribute = name.rpartition(".")
-        monkeypatch.delattr(sys.modules[parent], attribute, raising=False)
-    monkeypatch.setitem(sys.modules, package, None)
-
-
-def test_a_missing_onnxruntime_is_one_line(monkeypatch, capsys, tmp_path):
-    forget(monkeypatch, "src.export.onnx.inference", "onnxruntime")
-    monkeypatch.setattr(
-        sys, "argv", ["onnx_infer.py", "--onnx_dir", str(tmp_path), "--text", "Hello.", "--output_dir", str(tmp_path)]
-    )
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(ROOT / "scripts" / "onnx_infer.py"), run_name="__main__")
-    assert (end.value.code, capsys.readouterr().err) == (
-        2,
-        "error: speaking with ONNX files takes onnxruntime: pip install onnxruntime\n",
-    )
-
-
-def test_a_missing_package_is_one_line(folder, monkeypatch, capsys, tmp_path):
-    forget(monkeypatch, "src.export.onnx", "onnx")
-    code, _, complaints = export(
-        monkeypatch, capsys, "--checkpoint", folder / "waveglow.ckpt", "--file_format", "ONNX", "--output_dir", tmp_path
-    )
-    assert code == 2
-    assert (
-        complaints
-        == "error: ONNX export needs packages that are missing (onnx): pip install -r requirements-onnx.txt\n"
-    )
-
-
 def test_onnx_files_that_do_not_belong_together_are_refused(exported, tmp_path):
     for path in exported("ONNX").iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -348,14 +247,6 @@ def test_onnx_files_that_do_not_belong_together_are_refused(exported, tmp_path):
         OnnxTacotron2(tmp_path)
     with pytest.raises(InputError, match=r"encoder.onnx.json: cannot be read"):
         OnnxTacotron2(tmp_path / "nowhere")
-
-
-def test_a_checkpoint_that_changes_while_it_is_exported_is_refused(folder, tmp_path, monkeypatch):
-    path = Path(shutil.copy(folder / "waveglow.ckpt", tmp_path))
-    monkeypatch.setattr(writing, "make_artifacts", lambda *_: shutil.copy(folder / "tacotron2.ckpt", path) and [])
-    with pytest.raises(InputError, match=r"waveglow.ckpt: has changed while it was exported"):
-        writing.export(path, "MINDIR", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
 
 
 def test_formats_share_a_folder(folder, tmp_path):

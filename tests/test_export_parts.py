@@ -9,7 +9,7 @@ import mindir_infer
 import numpy as np
 import pytest
 from mindspore import Tensor
-from test_export import LOOP, SENTENCE, TACOTRON2, close
+from toy_export import LOOP, SENTENCE, TACOTRON2, close
 from toy_waveglow import SETTINGS, save_fresh
 
 from src.audio import load_wav

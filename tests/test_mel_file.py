@@ -196,6 +196,22 @@ def test_segments_of_given_mels_begin_at_frames(data, aligned):
     assert mel.shape == (8, 8) and not audio[100:].any()
 
 
+def test_a_share_of_the_segments_takes_given_mels(data, aligned):
+    corpus = Corpus(data)
+    segments = Segments(corpus, 3, AUDIO, 256, 1, mels=MelFolder(aligned, corpus, AUDIO, share=0.5))
+    counts = {True: 0, False: 0}
+    for epoch in range(4):
+        for batch, flags in zip(segments.epoch(epoch), segments.given(epoch), strict=True):
+            for clip, mel, is_given in zip(batch.indices, batch.mel, flags, strict=True):
+                given = segments.mels.read(clip)
+                found = any(np.array_equal(given[:, k : k + 8], mel) for k in range(given.shape[1] - 7))
+                assert found == is_given
+                counts[found] += 1
+    assert min(counts.values()) > 5
+    again = [batch.mel for batch in segments.epoch(3, first_batch=1)]
+    np.testing.assert_array_equal(again, [batch.mel for batch in segments.epoch(3)][1:])
+
+
 def test_a_mel_that_is_damaged_later_is_one_line(data, aligned, tmp_path):
     shutil.copytree(aligned, tmp_path / "mels")
     corpus = Corpus(data)
@@ -213,8 +229,10 @@ def test_a_vocoder_trains_on_the_mels_of_the_setting(data, aligned):
     given = open_mels(config, corpus).read(int(batch.indices[0]))
     assert any(np.array_equal(given[:, k : k + 8], batch.mel[0]) for k in range(given.shape[1]))
     assert open_mels(CONFIG, corpus) is None
-    with pytest.raises(InputError, match=r"data\.mels is for waveglow"):
+    with pytest.raises(InputError, match=r"data\.mels is for vocoders"):
         load_config(overrides={"data.mels": str(aligned)})
+    with pytest.raises(InputError, match=r"data\.mels_share \(0\.5\) needs data\.mels"):
+        open_mels(load_config(overrides=SETTINGS | {"data.mels_share": 0.5}), corpus)
 
 
 def test_mels_of_another_program(data, tmp_path):

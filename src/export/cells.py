@@ -5,11 +5,12 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
+from src.config import WaveGlowConfig
 from src.models.constants import positions
 from src.models.ops import broadcast_last, length_mask
 from src.models.tacotron2.model import TEXT_MULTIPLE, Tacotron2
 from src.models.waveglow.denoiser import Denoiser
-from src.models.waveglow.flow import uncouple
+from src.models.waveglow.flow import bound, uncouple
 from src.models.waveglow.inference import FoldedFlow
 from src.models.waveglow.model import WaveGlow
 
@@ -58,12 +59,13 @@ class Tacotron2Export(nn.Cell):
 class FoldedCoupling(nn.Cell):
     """`src.models.waveglow.inference.Coupling` with its own weights, over a whole item of any length."""
 
-    def __init__(self, flow: FoldedFlow, name: str, n_layers: int, kernel_size: int):
+    def __init__(self, flow: FoldedFlow, name: str, model: WaveGlowConfig):
         super().__init__(auto_prefix=False)
         self.weights = ms.ParameterTuple(
             [Parameter(weight, name=f"{name}.{i}") for i, weight in enumerate(flow.weights)]
         )
-        self.n_layers, self.kernel_size = n_layers, kernel_size
+        self.n_layers, self.kernel_size = model.wn_layers, model.wn_kernel_size
+        self.dilation_base = model.wn_dilation_base
 
     def construct(self, x: Tensor, condition: Tensor, inside: Tensor | None = None) -> Tensor:
         """x (T, n_half + 1) and condition (T, C + 1), whose last columns are 1 -> shift and log scale (T, 2 n_half).
@@ -73,7 +75,7 @@ class FoldedCoupling(nn.Cell):
         """
         h, result = ops.MatMul()(x, self.weights[0]), None
         for i in range(self.n_layers):
-            taps = self.taps(x if i == 0 else h, 2**i)
+            taps = self.taps(x if i == 0 else h, self.dilation_base**i)
             sums = ops.MatMul()(taps, self.weights[2 + 5 * i]) + ops.MatMul()(condition, self.weights[3 + 5 * i])
             signal, gate = ops.Split(1, 2)(ops.Sigmoid()(sums))
             units = (signal - 0.5) * gate
@@ -102,12 +104,11 @@ class WaveGlowExport(nn.Cell):
     def __init__(self, net: WaveGlow):
         super().__init__(auto_prefix=False)
         model, flows = net.config.model, net.synthesis.prepare()
-        self.upsample = net.upsample
+        self.upsample, self.by_frames = net.upsample, net.by_frames
+        self.log_scale_limit = model.log_scale_limit
         self.n_mels, self.n_group = net.config.audio.n_mels, model.n_group
         self.latent_splits, self.n_early_every = net.synthesis.latent_splits, model.n_early_every
-        self.couplings = nn.CellList(
-            [FoldedCoupling(flow, f"flow{k}", model.wn_layers, model.wn_kernel_size) for k, flow in enumerate(flows)]
-        )
+        self.couplings = nn.CellList([FoldedCoupling(flow, f"flow{k}", model) for k, flow in enumerate(flows)])
         self.unmix = ms.ParameterTuple(
             [Parameter(Tensor(flow.unmix), name=f"flow{k}.unmix") for k, flow in enumerate(flows)]
         )
@@ -135,7 +136,7 @@ class WaveGlowExport(nn.Cell):
             kept, changed = x[:, :n_half], x[:, n_half:]
             parts = (kept, one) if n_half == widest else (kept, ops.zeros_like(z[:, : widest - n_half]), one)
             result = self.couplings[k](ops.Concat(1)(parts), condition, inside)
-            shift, log_scale = result[:, :n_half], result[:, widest : widest + n_half]
+            shift, log_scale = result[:, :n_half], bound(result[:, widest : widest + n_half], self.log_scale_limit)
             x = ops.MatMul()(ops.Concat(1)((kept, uncouple(changed, log_scale, shift))), self.unmix[k])
             if k > 0 and k % self.n_early_every == 0:
                 joins = self.latent_splits[1]
@@ -144,8 +145,14 @@ class WaveGlowExport(nn.Cell):
         return x.reshape(1, -1)
 
     def condition(self, frames: Tensor) -> Tensor:
-        """Upsampling, as in `Upsample`: frames (F, n_mels) -> (F * hop / n_group, n_mels * n_group)."""
+        """Upsampling, as in `Upsample`: frames (F, n_mels) -> (F * hop / n_group, n_mels * n_group).
+
+        With conditioning frames the frames, as `FrameCondition` has them, for all their positions: n_mels columns.
+        """
         upsample = self.upsample
+        if self.by_frames:
+            rows = ops.BiasAdd()(ops.MatMul()(frames, upsample.weight), upsample.bias)
+            return ops.Concat(1)((rows,) * self.n_positions).reshape(-1, self.n_mels)
         before = ops.zeros((upsample.n_frames - 1, self.n_mels), ms.float32)
         windows = shifted(ops.Concat(0)((before, frames)), upsample.n_frames, 1)
         bias = ops.broadcast_to(

@@ -15,14 +15,7 @@ from src.files import make_folder, write_atomically, write_json
 from src.models.harmonic.windows import HarmonicStream, Window, speak_whole
 from src.models.inputs import check_inputs
 from src.models.sampling import Seed, drawn_noise, item_seed, latents, prenet_dropout_mask
-from src.models.tacotron2.stopping import (
-    NOT_STOPPED,
-    RESTING_WEIGHT,
-    STOP_REASONS,
-    STOPPED_BY_ATTENTION,
-    STOPPED_BY_GATE,
-    attention_stop_steps,
-)
+from src.models.tacotron2.stopping import STOP_REASONS, StopRule
 from src.synthesis.joining import join_sentences
 from src.text import encode_texts, speakable_sentences
 
@@ -60,6 +53,7 @@ class Tacotron2Files:
 
     config: Config
     n_steps = 1  # of the decoder, in a call
+    text_multiple = 64  # to which texts of a batch are padded, so that few shapes occur
 
     def encode(self, text: np.ndarray, text_lengths: np.ndarray, speaker: int | None = None) -> Arrays:
         """Run the encoder: what each decoder step takes of it, L being as long as its longest text allows.
@@ -80,30 +74,25 @@ class Tacotron2Files:
         """Speak texts int32 (B, L) of lengths (B,); the dropout of each is drawn from its own seed."""
         model, audio = self.config.model, self.config.audio
         r, n_batch, length = model.reduction_factor, len(text), text.shape[1]
-        stop_steps = attention_stop_steps(model.attention_stop_frames, r)
         encoded = self.encode(text, text_lengths)
-        last_symbol = np.arange(encoded["memory"].shape[1]) == text_lengths[:, None] - 1
-        steps, resting, reason = (np.zeros(n_batch, np.int32) for _ in range(3))
+        rules: dict[int, StopRule] = {item: StopRule(model, int(size)) for item, size in enumerate(text_lengths)}
+        steps, reasons = np.zeros(n_batch, np.int32), [STOP_REASONS[0]] * n_batch
         frames, alignments = [], []
         dropout_mask = prenet_dropout_mask(model, seeds, model.max_decoder_steps)
         for frame, gate, weights in self._steps(encoded, dropout_mask):
             frames.append(frame)
             alignments.append(weights)
-            running = reason == NOT_STOPPED
-            steps += running
-            resting = (resting + 1) * ((weights * last_symbol).sum(1) > RESTING_WEIGHT)
-            rests = (resting >= stop_steps) & (stop_steps > 0)
-            stop = np.where(
-                gate > model.gate_threshold, STOPPED_BY_GATE, np.where(rests, STOPPED_BY_ATTENTION, NOT_STOPPED)
-            )
-            reason = np.where(running, stop, reason)
-            if (reason != NOT_STOPPED).all():
+            for item in list(rules):  # those that speak
+                steps[item] += 1
+                if reason := rules[item](float(gate[item]), weights[item]):
+                    reasons[item] = reason
+                    del rules[item]
+            if not rules:
                 break
         mel_lengths = steps * r
         mel = np.stack(frames, 1).reshape(n_batch, -1, audio.n_mels).swapaxes(1, 2)
         mel = self.refine(np.ascontiguousarray(mel), mel_lengths)
         attended = np.stack(alignments, 1) * (np.arange(len(alignments)) < steps[:, None])[:, :, None]
-        reasons = [STOP_REASONS[code] for code in reason]
         return Spoken(mel, mel_lengths, attended[:, :, :length].astype(np.float32), reasons)
 
     def _steps(self, encoded: Arrays, dropout_mask: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
@@ -118,7 +107,8 @@ class Tacotron2Files:
         for first in range(0, len(dropout_mask), k):
             masks = dropout_mask[first : first + k]
             n_wanted = len(masks)
-            masks = np.pad(masks, ((0, k - n_wanted), (0, 0), (0, 0)))
+            if n_wanted < k:
+                masks = np.pad(masks, ((0, k - n_wanted), (0, 0), (0, 0)))
             found = self.decode(frame, masks, state, encoded)
             frame, state = found.frames[-1], found.state
             yield from zip(found.frames[:n_wanted], found.gates, found.alignments)  # noqa: B905  those that are wanted
@@ -160,7 +150,7 @@ class HarmonicFiles:
 
     config: Config
 
-    def window(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    def window(self, window: Window, corrected: slice) -> tuple[np.ndarray, np.ndarray]:
         """Speak a window, as `src.models.harmonic.windows.SpeakWindow` says."""
         raise NotImplementedError
 
@@ -176,9 +166,7 @@ class HarmonicFiles:
 
     def stream(self, sigma: float | None = None, seed: Seed = (0, 0)) -> HarmonicStream:
         """Begin to speak a mel that comes piece by piece, as `HarmonicVocoder.stream` does."""
-        draw, start = drawn_noise(seed)
-        sigma = np.float32(1.0 if sigma is None else sigma)
-        return HarmonicStream(self.window, lambda n: sigma * draw(n), start, self.config.audio.hop_length)
+        return HarmonicStream(self.window, *drawn_noise(seed), self.config.audio.hop_length, sigma)
 
     def remove_weight_norm(self) -> None:
         """Do nothing: there is none."""

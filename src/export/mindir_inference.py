@@ -145,9 +145,9 @@ class MindirHarmonic(HarmonicFiles):
         (self.net,), _, self.config = load_files(Path(folder), ("harmonic",), "mindir", open_file, {})
         self.correction = MelCorrection(self.config)
 
-    def window(self, window: HarmonicWindow) -> tuple[np.ndarray, np.ndarray]:
+    def window(self, window: HarmonicWindow, corrected: slice) -> tuple[np.ndarray, np.ndarray]:
         found = self.net(window._asdict())
-        return self.correction(found["audio"][0], found["bands"])[None], found["phase"]
+        return self.correction(found["audio"][0], found["bands"], corrected)[None], found["phase"]
 
 
 def mindir_vocoder(folder: str | Path, open_file: OpenFile = open_in_mindspore) -> MindirWaveGlow | MindirHarmonic:

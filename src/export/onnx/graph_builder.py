@@ -52,6 +52,8 @@ class Graph:
 
     def split(self, x: str, axis: int, sizes: list[int]) -> list[str]:
         """Pieces of these sizes along an axis."""
+        if len(sizes) == 1:
+            return [x]
         return self("Split", x, self.constant(sizes), n=len(sizes), axis=axis)
 
     def pad(self, x: str, rank: int, axis: int, before: int, after: int, value: float = 0.0) -> str:

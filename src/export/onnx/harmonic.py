@@ -1,13 +1,15 @@
 """The harmonic vocoder's inference in operators of ONNX, as `src.models.harmonic.inference` computes it.
 
-Transforms are convolutions with the whole basis, and phases are summed in float64, which ONNX has.
+Filters and spectra are rows of frames, (B * T, places) as `src.export.onnx.fourier` has them, and phases are summed in
+float64, which ONNX has.
 """
 
 import numpy as np
 
 from src.config import AudioConfig
+from src.export.onnx.fourier import Transform
 from src.export.onnx.graph_builder import Graph, TensorProto
-from src.models.harmonic.bases import SMALLEST_WEIGHT, hann, minimum_phase_matrix, spread_matrix
+from src.models.harmonic.bases import minimum_phase_matrix, spread_matrix
 from src.models.harmonic.model import LOUDEST, QUIETEST_NOISE, ConvStack, HarmonicVocoder, source_level
 from src.models.harmonic.source import CLOSEST, interpolation
 
@@ -29,22 +31,22 @@ def harmonic(graph: Graph, net: HarmonicVocoder) -> dict[str, str]:
     voiced = graph("Cast", graph("Greater", logit, graph.constant(0.0)), to=TensorProto.FLOAT)
     relative = graph("Mul", graph("Sub", log_f0, graph.constant(mean)), graph.constant(1 / deviation))
     inputs = graph("Concat", frames, voiced, graph("Mul", relative, voiced), axis=1)
-    n_bins = net.n_bins
-    corrections = graph.split(stack(graph, net.filters, inputs), 1, [n_bins, n_bins])
+    places = fourier.bins
+    outputs = stack(graph, net.filters, inputs, np.concatenate((places, net.n_bins + places)))
+    corrections = graph.split(outputs, 1, [len(places), len(places)])
     wanted = log_bands(graph, "mel", audio)
-    bands = graph("Add", wanted, graph.constant(source_level(audio)[:, None]))
-    base = graph("MatMul", graph.constant(spread_matrix(audio).T), bands)
+    bands = rows(graph, graph("Add", wanted, graph.constant(source_level(audio)[:, None])), audio.n_mels)
+    base = graph.linear(bands, spread_matrix(audio)[:, places])
     ceiling = graph.constant(np.float32(LOUDEST))
     pulse_filter = graph("Min", graph("Add", base, corrections[0]), ceiling)
     hiss_filter = graph("Sub", graph("Add", base, corrections[1]), graph.constant(np.float32(QUIETEST_NOISE)))
     hiss_gain = graph("Exp", graph("Min", hiss_filter, ceiling))
-    phase = graph("MatMul", graph.constant(minimum_phase_matrix(audio.n_fft).T), pulse_filter)
+    phase = graph.linear(pulse_filter, fourier.among_places(minimum_phase_matrix(audio.n_fft)))
     magnitude = graph("Exp", pulse_filter)
     filter_real = graph("Mul", magnitude, graph("Cos", phase))
     filter_imaginary = graph("Mul", magnitude, graph("Sin", phase))
-    pulses, pulse_phase = pulse_train(graph, graph("Exp", log_f0), voiced, audio)
-    pulses = fourier.forward(pulses)
-    hiss = fourier.forward("noise")
+    train, pulse_phase = pulse_train(graph, graph("Exp", log_f0), voiced, audio)
+    pulses, hiss = fourier.forward([train, "noise"], "mel")
     parts = []
     for operator, first, second, noise in (
         ("Sub", (filter_real, pulses[0]), (filter_imaginary, pulses[1]), hiss[0]),
@@ -52,41 +54,7 @@ def harmonic(graph: Graph, net: HarmonicVocoder) -> dict[str, str]:
     ):
         voice = graph(operator, graph("Mul", *first), graph("Mul", *second))
         parts.append(graph("Add", voice, graph("Mul", hiss_gain, noise)))
-    return {"audio": fourier.inverse(parts), "bands": wanted, "phase": pulse_phase}
-
-
-class Transform:
-    """The STFT, zeros beyond the ends, and its inverse: (B, T * hop_length) <-> real and imaginary (B, bins, T)."""
-
-    def __init__(self, graph: Graph, audio: AudioConfig):
-        self.graph, self.n_fft, self.hop = graph, audio.n_fft, audio.hop_length
-        n, k = np.arange(self.n_fft), np.arange(self.n_fft // 2 + 1)[:, None]
-        window, angle = hann(self.n_fft, audio.win_length), 2 * np.pi * k * n / self.n_fft
-        basis = np.concatenate((np.cos(angle), -np.sin(angle)))[:, None] * window  # (2 bins, 1, n_fft)
-        share = np.where((k == 0) | (2 * k == self.n_fft), 1, 2)[None].repeat(2, 0).reshape(-1, 1, 1) / self.n_fft
-        self.n_bins = len(k)
-        self.basis, self.inverse_basis = graph.constant(basis), graph.constant(share * basis)
-        self.square = graph.constant((window**2)[None, None])
-
-    def forward(self, x: str) -> list[str]:
-        """Transform x (B, samples)."""
-        padded = self.graph.pad(self.graph.unsqueeze(x, 1), 3, 2, self.n_fft // 2, self.n_fft // 2 - self.hop)
-        both = self.graph("Conv", padded, self.basis, strides=[self.hop])
-        return self.graph.split(both, 1, [self.n_bins, self.n_bins])
-
-    def inverse(self, spectrum: list[str]) -> str:
-        """Transform a spectrum back."""
-        both = self.graph("Concat", *spectrum, axis=1)
-        one = self.graph.cut(both, 1, 0, 1)
-        ones = self.graph("Exp", self.graph("Mul", one, self.graph.constant(0.0)))
-        added = self._overlapping(both, self.inverse_basis)
-        weight = self.graph("Max", self._overlapping(ones, self.square), self.graph.constant(SMALLEST_WEIGHT))
-        return self.graph("Div", added, weight)
-
-    def _overlapping(self, frames: str, basis: str) -> str:
-        wave = self.graph.squeeze(self.graph("ConvTranspose", frames, basis, strides=[self.hop]), 1)
-        after = self.n_fft // 2 - self.hop
-        return self.graph.cut(wave, 1, self.n_fft // 2, -after if after else None)
+    return {"audio": fourier.inverse(*parts, "mel"), "bands": wanted, "phase": pulse_phase}
 
 
 def normalised(graph: Graph, mel: str, net: HarmonicVocoder) -> str:
@@ -104,8 +72,13 @@ def log_bands(graph: Graph, mel: str, audio: AudioConfig) -> str:
     return graph("Add", scaled, graph.constant(np.float32(floor)))
 
 
-def stack(graph: Graph, net: ConvStack, x: str) -> str:
-    """`ConvStack`, channels first: (B, n_in, T) -> (B, n_out, T)."""
+def rows(graph: Graph, x: str, n_channels: int) -> str:
+    """(B, n_channels, T) -> (B * T, n_channels)."""
+    return graph("Reshape", graph("Transpose", x, perm=[0, 2, 1]), graph.constant([-1, n_channels]))
+
+
+def stack(graph: Graph, net: ConvStack, x: str, outputs: np.ndarray | None = None) -> str:
+    """`ConvStack`, channels first: (B, n_in, T) -> (B, n_out, T), or rows (B * T, ...) of those outputs."""
 
     def convolution(layer: object, y: str) -> str:
         weight, size = layer.weight.asnumpy(), layer.kernel_size
@@ -120,8 +93,10 @@ def stack(graph: Graph, net: ConvStack, x: str) -> str:
         turned = graph("LayerNormalization", turned, scale, bias, axis=-1, epsilon=1e-5)
         y = convolution(layer, graph("Transpose", turned, perm=[0, 2, 1]))
         h = graph("Add", h, graph("Mul", y, graph("Sigmoid", y)))
-    weight, bias = net.end.weight.asnumpy().T[:, :, None], net.end.bias.asnumpy()
-    return graph("Conv", h, graph.constant(weight), graph.constant(bias))
+    weight, bias = net.end.weight.asnumpy(), net.end.bias.asnumpy()
+    if outputs is not None:
+        return graph.linear(rows(graph, h, len(weight)), weight[:, outputs], bias[outputs])
+    return graph("Conv", h, graph.constant(weight.T[:, :, None]), graph.constant(bias))
 
 
 def fraction(graph: Graph, x: str) -> str:

@@ -116,9 +116,9 @@ class OnnxHarmonic(HarmonicFiles):
         (self.net,), _, self.config = load_files(Path(folder), ("harmonic",), "onnx", opened, {})
         self.correction = MelCorrection(self.config)
 
-    def window(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    def window(self, window: Window, corrected: slice) -> tuple[np.ndarray, np.ndarray]:
         found = self.net(window._asdict())
-        return self.correction(found["audio"][0], found["bands"][0].T)[None], found["phase"]
+        return self.correction(found["audio"][0], found["bands"][0].T, corrected)[None], found["phase"]
 
 
 def onnx_vocoder(folder: str | Path, threads: int = 0) -> OnnxWaveGlow | OnnxHarmonic:

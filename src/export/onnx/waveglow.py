@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from src.config import WaveGlowConfig
 from src.export.onnx.graph_builder import Graph
 from src.models.waveglow.inference import FoldedFlow
 from src.models.waveglow.model import WaveGlow
@@ -10,7 +11,7 @@ from src.models.waveglow.model import WaveGlow
 def waveglow(graph: Graph, net: WaveGlow) -> dict[str, str]:
     """`mel` (B, n_mels, F), `noise` (B, n_group, T) with T = F * hop / n_group -> audio (B, F * hop)."""
     model, latent_splits = net.config.model, net.synthesis.latent_splits
-    condition = upsampled(graph, net)
+    condition = repeated(graph, net) if net.by_frames else upsampled(graph, net)
     latents = graph.split(graph("Transpose", "noise", perm=[0, 2, 1]), 2, latent_splits)
     x, n_channels = latents.pop(0), latent_splits[0]
     flows = net.synthesis.prepare()
@@ -18,10 +19,11 @@ def waveglow(graph: Graph, net: WaveGlow) -> dict[str, str]:
         n_half, widest = n_channels // 2, model.n_group // 2
         kept, changed = graph.split(x, 2, [n_half, n_half])
         seen = graph.pad(kept, 3, 2, 0, widest - n_half) if n_half < widest else kept
-        result = coupling(
-            graph, flows[k], graph.pad(seen, 3, 2, 0, 1, value=1.0), condition, model.wn_layers, model.wn_kernel_size
-        )
+        result = coupling(graph, flows[k], graph.pad(seen, 3, 2, 0, 1, value=1.0), condition, model)
         shift, log_scale = graph.cut(result, 2, 0, n_half), graph.cut(result, 2, widest, widest + n_half)
+        if limit := model.log_scale_limit:
+            scaled = graph("Tanh", graph("Mul", log_scale, graph.constant(1 / limit)))
+            log_scale = graph("Mul", scaled, graph.constant(float(limit)))
         changed = graph("Mul", graph("Sub", changed, shift), graph("Exp", graph("Neg", log_scale)))
         x = graph.linear(graph("Concat", kept, changed, axis=2), flows[k].unmix)
         if k > 0 and k % model.n_early_every == 0:
@@ -42,17 +44,26 @@ def upsampled(graph: Graph, net: WaveGlow) -> str:
     return graph.pad(condition, 3, 2, 0, 1, value=1.0)
 
 
-def coupling(graph: Graph, flow: FoldedFlow, x: str, condition: str, n_layers: int, kernel_size: int) -> str:
+def repeated(graph: Graph, net: WaveGlow) -> str:
+    """Repeat the transformed frames of `mel` for their positions: (B, F * hop / n_group, n_mels + 1), last column 1."""
+    frame, n_repeats = net.upsample, net.hop_length // net.n_group
+    rows = graph.linear(graph("Transpose", "mel", perm=[0, 2, 1]), frame.weight.asnumpy(), frame.bias.asnumpy())
+    beside = graph("Concat", *[rows] * n_repeats, axis=2)
+    return graph.pad(graph("Reshape", beside, graph.constant([0, -1, frame.n_mels])), 3, 2, 0, 1, value=1.0)
+
+
+def coupling(graph: Graph, flow: FoldedFlow, x: str, condition: str, model: WaveGlowConfig) -> str:
     """`src.models.waveglow.inference.Coupling`: x (B, T, n_half + 1) and condition -> (B, T, 2 n_half).
 
     The last columns of x and condition are 1.
     """
     start, bias, *weights = (weight.asnumpy() for weight in flow.weights)
     h, result = graph.linear(x, start), ""
-    for i in range(n_layers):
+    for i in range(model.wn_layers):
         from_taps, from_condition, out_of_units, *residual = weights[5 * i : 5 * i + 5]
-        last = (kernel_size - 1) * 2**i
-        taps = shifted(graph, graph.pad(x if i == 0 else h, 3, 1, last // 2, last // 2), kernel_size, 2**i)
+        dilation = model.wn_dilation_base**i
+        edge = model.wn_kernel_size // 2 * dilation
+        taps = shifted(graph, graph.pad(x if i == 0 else h, 3, 1, edge, edge), model.wn_kernel_size, dilation)
         sums = graph.linear(graph("Concat", taps, condition, axis=2), np.concatenate((from_taps, from_condition)))
         signal, gate = graph.split(graph("Sigmoid", sums), 2, [len(out_of_units)] * 2)
         units = graph("Mul", graph("Sub", signal, graph.constant(0.5)), gate)

@@ -1,0 +1,131 @@
+"""The harmonic vocoder in processes of its own.
+
+The correction to the mel is many small steps of numpy. Threads of one Python take turns at them: two get a sixth more
+done than one. A window needs nothing of the one before, so any process may speak it, and one that dies is replaced.
+"""
+
+import contextlib
+import os
+import queue
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from src.export.inference import HarmonicFiles
+from src.export.onnx.inference import OnnxHarmonic
+from src.models.harmonic.windows import WINDOW, Window
+
+ROOT = Path(__file__).resolve().parents[3]
+SENT = np.int32, np.int32, np.int32, np.float32  # of a window, before mel and noise: corrected frames, anchor, start
+LIVES = 2  # processes that a window may cost
+LONGEST = 60.0  # seconds that a window may take, of which it needs a fiftieth of one; then its process hangs
+
+
+class HarmonicProcesses(HarmonicFiles):
+    """`OnnxHarmonic` in processes, which start at once and speak when they are ready. `close` ends them.
+
+    Args:
+        folder: of harmonic.onnx.
+        n_processes: that speak; further threads wait.
+    """
+
+    def __init__(self, folder: str | Path, n_processes: int):
+        self._folder, self.n_processes = Path(folder), n_processes
+        self._idle: queue.SimpleQueue[subprocess.Popen] = queue.SimpleQueue()
+        for _ in range(n_processes):
+            self._idle.put(self._start())
+        self.config = OnnxHarmonic(folder, 1).config
+
+    def window(self, window: Window, corrected: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Have a window spoken; any thread may.
+
+        Raises:
+            RuntimeError: several processes died of it.
+        """
+        n_samples = window.noise.size
+        heads = corrected.start, corrected.stop, window.anchor[0], window.start[0, 0]
+        content = b"".join(kind(head).tobytes() for kind, head in zip(SENT, heads, strict=True))
+        content += window.mel.tobytes() + window.noise.tobytes()
+        process = self._idle.get()
+        try:
+            for _ in range(LIVES):
+                if found := _asked(process, content, 4 * (n_samples + WINDOW)):
+                    values = np.frombuffer(found, np.float32)
+                    return values[None, :n_samples], values[None, n_samples:]
+                _end(process)
+                process = self._start()
+            raise RuntimeError("the vocoder's processes die")
+        finally:
+            self._idle.put(process)
+
+    def close(self) -> None:
+        """End the processes, once they have spoken what they are at; a second time, do nothing."""
+        n_processes, self.n_processes = self.n_processes, 0
+        for _ in range(n_processes):
+            _end(self._idle.get())
+
+    def _start(self) -> subprocess.Popen:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}  # finds `src`
+        # In a session of its own, so that Ctrl-C in a terminal does not reach it; it ends when its input does.
+        return subprocess.Popen(
+            [sys.executable, "-m", "src.export.onnx.processes", str(self._folder.resolve())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env=environment | {"OPENBLAS_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
+
+
+def _asked(process: subprocess.Popen, content: bytes, size: int) -> bytes:
+    """Have a process answer by `size` bytes; none if it dies, or hangs, which kills it."""
+    with contextlib.suppress(OSError, ValueError):  # ValueError: it was ended, and could not be started again then
+        limit = threading.Timer(LONGEST, process.kill)
+        limit.start()
+        try:
+            process.stdin.write(content)
+            process.stdin.flush()
+            return _read(process.stdout, size)
+        finally:
+            limit.cancel()
+    return b""
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End a process that may have died."""
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def _read(stream: BinaryIO, size: int) -> bytes:
+    """Read `size` bytes; none if the stream ends before."""
+    content = stream.read(size)
+    return content if len(content) == size else b""
+
+
+def _speak(folder: str) -> None:
+    """Speak the windows that come at standard input, until it ends."""
+    # What prints, a library perhaps, must not reach the sound.
+    source, sink = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    vocoder = OnnxHarmonic(folder, 1)
+    audio = vocoder.config.audio
+    n_mel, n_noise = audio.n_mels * WINDOW, audio.hop_length * WINDOW
+    while content := _read(source, 4 * (len(SENT) + n_mel + n_noise)):
+        first, end, anchor = np.frombuffer(content, np.int32, 3)
+        start, mel, noise = np.split(np.frombuffer(content, np.float32, offset=12), (1, 1 + n_mel))
+        window = Window(mel.reshape(1, -1, WINDOW), noise[None], start[None], np.array([anchor], np.int32))
+        for found in vocoder.window(window, slice(int(first), int(end))):
+            sink.write(found.tobytes())
+        sink.flush()
+
+
+if __name__ == "__main__":
+    _speak(sys.argv[1])
