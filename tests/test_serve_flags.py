@@ -33,16 +33,18 @@ def script(monkeypatch, capsys):
     ("flags", "words"),
     [
         (["--checkpoint", "gone.ckpt"], "gone.ckpt: no such checkpoint"),
-        (["--waveglow_checkpoint", "gone.ckpt"], "gone.ckpt: no such checkpoint"),
+        (["--vocoder_checkpoint", "gone.ckpt"], "gone.ckpt: no such checkpoint"),
         (["--port", "70000"], "port 70000"),
         (["--port", "many"], "--port"),
         (["--host", "no.such.host.invalid"], "no.such.host.invalid"),
         (["--workers", "0"], "--workers"),
         (["--vocoder", "radio"], "--vocoder"),
+        (["--vocoder_processes", "-1"], "--vocoder_processes"),
         (["--api_key", ""], "the key must be"),
         (["--api_key", "two words"], "the key must be"),
         (["--timeout", "nan"], "--timeout"),
         (["--timeout", "0"], "more than 0"),
+        (["--worker_timeout", "1"], "at least 10"),
         (["--max_waiting", "-1"], "--max_waiting"),
         (["--model.n_mels", "3"], "unknown key 'model.n_mels'"),
     ],
@@ -74,13 +76,14 @@ def test_flags_reach_the_server(script, monkeypatch):
     monkeypatch.setattr(server, "serve", lambda *arguments: given.append(arguments))
     monkeypatch.setenv("SERVE_API_KEY", "s3cret")
     flags = ["--host", "0.0.0.0", "--workers", 3, "--max_waiting", 5, "--timeout", 9, "--allowed_hosts", "a", "b"]
-    assert script(*flags, "--vocoder", "griffinlim").returncode == 0
+    assert script(*flags, "--vocoder", "griffinlim", "--vocoder_processes", 2).returncode == 0
     ((settings, make_voice),) = given
     assert settings == Settings("0.0.0.0", 0, 3, "s3cret", ("a", "b"), max_waiting=5, timeout=9)
     assert make_voice.args[0] == {
         "checkpoint": None,
-        "waveglow_checkpoint": None,
+        "vocoder_checkpoint": None,
         "vocoder": "griffinlim",
         "batch_size": 4,
+        "processes": 2,
     }
     assert pickle.loads(pickle.dumps(make_voice)).func is open_voice  # each worker gets it

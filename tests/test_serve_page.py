@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 from live_server import live, until
-from standin_voice import HOP, N_MELS, RATE, WORD, StandInVoice
+from standin_voice import HOP, N_MELS, RATE, WORD, Part, StandInVoice
 
 from src.audio import to_pcm16
 from src.serving.page import PAGE
@@ -67,6 +67,27 @@ def test_the_stream_has_sound_mel_and_alignment(server):
     assert [part["stop_reason"] for part in spoken] == [None, None, None, "gate", None, "gate"]
     rows = np.frombuffer(base64.b64decode(spoken[2]["alignment"]), np.uint8).reshape(-1, len("Hello there"))
     assert rows.shape == (4, 11) and (rows.argmax(1) == 5).all() and rows.max() == 255
+
+
+class PausingVoice(StandInVoice):
+    """Begins each sentence but the first by a pause, which has no symbols, as the real voice does."""
+
+    def stream_parts(self, *arguments, **options):
+        last = 0
+        for part in super().stream_parts(*arguments, **options):
+            if part.sentence != last:
+                last, n_symbols = part.sentence, len(part.symbols)
+                pause = np.zeros(4 * HOP, np.float32), np.full((N_MELS, 4), -11.5, np.float32)
+                yield Part(*pause, np.zeros((0, n_symbols), np.float32), last, [], None)
+            yield part
+
+
+def test_a_pause_does_not_take_the_place_of_the_symbols_behind_it():
+    with live(PausingVoice()) as server:
+        parts = lines(server, input="Hello there. You.")[:-2]
+    assert [part["sentence"] for part in parts] == [0, 0, 0, 0, 1, 1, 1]
+    assert [part.get("symbols") for part in parts[3:]] == [None, None, list("You"), None]
+    assert parts[4]["alignment"] == "" and parts[4]["mel"]
 
 
 def test_the_stream_at_another_speed(server):

@@ -10,8 +10,11 @@ import pytest
 import soundfile
 
 from src.errors import InputError
+from src.serving.delivery import Delivery
 from src.serving.packages import check_packages
 from src.serving.relay import Piece, Relay
+from src.serving.service import Service
+from src.serving.settings import Settings
 from src.streaming.encoding import at_speed, encoder
 from src.streaming.stretching import Stretcher
 
@@ -146,6 +149,69 @@ def test_an_error_comes_behind_the_pieces_before_it():
             await relay.next()
 
     asyncio.run(take())
+
+
+def test_the_place_is_given_back_before_anybody_hears_of_the_end():
+    """Else a client that asks again at once finds its own place still taken."""
+    made, closed, ended = [], threading.Event(), []
+
+    async def take():
+        relay = Relay(lambda cancel: counted(1, made, closed), 9.0, lambda: ended.append(True))
+        await relay.next()
+        speaking = [thread for thread in threading.enumerate() if thread.name == "speech"]
+        for thread in speaking:  # the event loop is busy until the thread has ended
+            thread.join(10)
+        assert await relay.next() is None
+        assert ended == [True]
+
+    asyncio.run(take())
+
+
+def test_a_relay_ends_whatever_fails(monkeypatch):
+    def fail():
+        raise KeyError("x")
+
+    async def take():
+        relay = Relay(lambda cancel: counted(1, [], threading.Event()), 9.0, fail)
+        asyncio.get_running_loop().set_exception_handler(lambda *_: failures.append("at the end"))
+        await relay.next()
+        assert await asyncio.wait_for(relay.next(), 10) is None
+
+        monkeypatch.setattr(threading.Thread, "start", lambda thread: fail())
+        relay = Relay(lambda cancel: counted(1, [], threading.Event()), 9.0, lambda: ended.append(True))
+        with pytest.raises(KeyError):
+            await relay.next()
+        relay.close()
+        assert ended == [True] and await asyncio.wait_for(relay.next(), 10) is None
+
+    ended, failures = [], []
+    asyncio.run(take())
+    assert failures == ["at the end"]
+
+
+def test_a_request_is_counted_before_its_client_can_ask():
+    """Nothing else runs in the event loop between the last byte and the count."""
+
+    def numbers():
+        value = service.metrics.requests.labels("/speech", "200", "complete")._value.get()
+        return value, service.streams, service.waiting
+
+    async def receive():
+        await asyncio.sleep(60)
+
+    async def send(message):
+        if message["type"] == "http.response.body" and not message["more_body"]:
+            asyncio.get_running_loop().call_soon(lambda: seen.append(numbers()))
+
+    async def answer():
+        made, closed = [], threading.Event()
+        delivery = Delivery(service, lambda cancel: counted(3, made, closed), "audio/pcm", "note")
+        await delivery({"type": "http", "path": "/speech"}, receive, send)
+        await asyncio.sleep(0)
+
+    service, seen = Service(Settings(), lambda report: None), []
+    asyncio.run(answer())
+    assert seen == [(1.0, 0, 0)]
 
 
 def test_missing_packages_are_one_line(monkeypatch):

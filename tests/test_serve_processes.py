@@ -1,5 +1,6 @@
 """The server as processes: signals, workers that are killed, what is logged, flags that cannot be used."""
 
+import contextlib
 import os
 import re
 import signal
@@ -104,11 +105,34 @@ def test_a_killed_worker_comes_back_and_others_go_on():
         assert f"Child process [{pids[0]}] died" in "".join(server.lines)
         numbers = httpx.get(f"{server.url}/metrics").text
         assert "tts_workers_ready 2.0" in numbers and "tts_requests_in_progress 0.0" in numbers
-        counted = re.search(r'tts_requests_total\{ended="complete".*\} (\d+)', numbers)
-        assert int(counted[1]) == answers.count(200)  # of all workers, the dead one too
+
+        def counted():  # of all workers, the dead one too
+            numbers = httpx.get(f"{server.url}/metrics").text
+            return int(re.search(r'tts_requests_total\{ended="complete".*\} (\d+)', numbers)[1])
+
+        until(lambda: counted() == answers.count(200))
         server.process.terminate()
         code, output = server.end()
         assert code == 0 and "Traceback" not in output
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+def test_a_worker_that_hangs_is_replaced(stuck):
+    with process({"workers": 2, "worker_timeout": 3.0}, {"delay": 0.01}) as server:
+        until(lambda: "".join(server.lines).count("ready after") == 2)
+        pids = [int(pid) for pid in re.findall(r"worker (\d+): ready", "".join(server.lines))]
+        if stuck:  # the voice alone, while the event loop goes on
+            with contextlib.suppress(httpx.TransportError):
+                httpx.post(server.url + SPEECH, json={"input": "word stuck"}, timeout=PATIENCE)
+        else:
+            os.kill(pids[0], signal.SIGSTOP)
+        until(lambda: "".join(server.lines).count("ready after") == 3)
+        output = "".join(server.lines)
+        assert "hangs; it is replaced" in output and len(set(re.findall(r"worker (\d+): ready", output))) == 3
+        until(lambda: httpx.post(server.url + SPEECH, json={"input": "Hello."}).status_code == 200)
+        server.process.terminate()
+        code, output = server.end()
+        assert code == 0 and output.count("hangs") == 1
 
 
 def test_workers_end_with_their_supervisor():

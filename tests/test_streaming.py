@@ -1,8 +1,11 @@
 """Speech while it is being made: it is what the network speaks at once, whoever shares the batch."""
 
+import atexit
+import gc
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -194,6 +197,25 @@ def test_an_error_ends_its_text_alone(nets):
             voice.speak("One.")
 
 
+def test_a_voice_that_hangs_can_be_told(nets):
+    go_on = threading.Event()
+
+    def hanging(mel):
+        go_on.wait(60)
+        return np.zeros(10, np.float32)
+
+    with Voice(nets["onnx"], lambda seed: WholeMel(hanging), 1) as voice, ThreadPoolExecutor(1) as pool:
+        assert voice.seconds_stuck == 0
+        speaking = pool.submit(voice.speak, "One.")
+        while voice.seconds_stuck < 0.5 and not speaking.done():
+            time.sleep(0.1)
+        assert voice.seconds_stuck >= 0.5
+        go_on.set()
+        speaking.result(60)
+        time.sleep(0.5)
+        assert voice.seconds_stuck == 0
+
+
 def test_a_closed_voice_says_so(nets):
     voice = Voice(nets["onnx"], vocoder, n_places=1)
     stream = voice.stream("One more of many. " * 300)
@@ -207,12 +229,53 @@ def test_a_closed_voice_says_so(nets):
         voice.speak("One.")
 
 
+def test_a_voice_that_speaks_is_ended_when_python_ends(nets, monkeypatch):
+    ends = []
+    monkeypatch.setattr(atexit, "register", lambda *call: ends.append(call))
+    voice = Voice(nets["onnx"], vocoder, n_places=1)
+    next(voice.stream("One more of many. " * 30))
+    with ThreadPoolExecutor(1) as pool:
+        speaking = pool.submit(voice.speak, "One more of many. " * 300)
+        for function, *arguments in ends:
+            function(*arguments)
+        assert not voice._thread.is_alive()
+        with pytest.raises(RuntimeError, match="closed"):
+            speaking.result(30)
+    del voice, speaking
+    gc.collect()
+    for function, *arguments in ends:
+        function(*arguments)  # does nothing for a voice that is gone
+
+
+def test_a_text_ends_with_its_sound_although_its_pool_has_ended(nets):
+    """As when Python ends while a thread of the user's waits for its speech."""
+    slow = threading.Event()
+
+    def waiting(mel):
+        slow.wait(30)
+        return np.repeat(mel.mean(0), HOP).astype(np.float32) / 4
+
+    voice = Voice(nets["onnx"], lambda seed: WholeMel(waiting), 1, vocoder_threads=1)
+    with ThreadPoolExecutor(1) as pool:
+        speaking = pool.submit(voice.speak, TEXT)
+        end = time.monotonic() + 30
+        while not any(request.jobs for request in voice._requests) and time.monotonic() < end:
+            time.sleep(0.01)
+        voice._pool.shutdown(wait=False)
+        slow.set()
+        wav, _ = speaking.result(60)
+    assert len(wav) > HOP
+    voice.close()
+
+
 def test_the_stop_rule_is_that_of_the_graph():
-    rule = StopRule(0.5, 6, 2, 4)
+    model = SimpleNamespace(gate_threshold=0.5, attention_stop_frames=6, reduction_factor=2)
+    rule = StopRule(model, 4)
     resting, moving = np.float32([0, 0, 0.1, 0.9]), np.float32([0, 0.6, 0, 0.4])
     assert [rule(0.1, row) for row in (resting, resting, moving, resting, resting)] == [None] * 5
     assert rule(0.1, resting) == "attention"
-    assert StopRule(0.5, 0, 2, 4)(0.51, resting) == "gate"
+    model.attention_stop_frames = 0
+    assert StopRule(model, 4)(0.51, resting) == "gate"
 
 
 def test_places_are_taken_and_left(nets):

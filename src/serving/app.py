@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from src.serving import page, speech
 from src.serving.delivery import unexpected
 from src.serving.errors import ApiError, answer_api_error, answer_http_error
+from src.serving.heartbeat import beat
 from src.serving.openapi import description
 from src.serving.service import MakeVoice, Service
 from src.serving.settings import Settings
@@ -89,6 +90,7 @@ class Gate:
         self._app, self.service = app, service
         self._key = service.settings.api_key.encode()
         self._signalled = 0.0
+        self._beating: asyncio.Task | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, or the beginning and end of the worker."""
@@ -110,7 +112,7 @@ class Gate:
         except ApiError as error:
             await error.response()(scope, receive, answer)
         except ClientDisconnect:
-            return
+            pass
         except asyncio.CancelledError:  # the time for draining is over
             if started and "abort" in scope.get("state", {}):
                 scope["state"]["abort"]()
@@ -153,6 +155,8 @@ class Gate:
             await asyncio.sleep(0.1)
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self._beating:
+            self._beating.cancel()
         await asyncio.get_running_loop().run_in_executor(None, service.close)
         await send({"type": "lifespan.shutdown.complete"})
         if service.failure and service.settings.workers > 1:
@@ -170,6 +174,8 @@ class Gate:
     def _after_loading(self) -> None:
         if self.service.failure:
             self._uvicorn(signal.SIGTERM, None)
+        elif self.service.settings.workers > 1:
+            self._beating = self._loop.create_task(beat(self.service))
         self._catch_signals()  # anew: MindSpore has put its own handler for SIGINT in place
 
     def _catch_signals(self) -> None:

@@ -62,14 +62,14 @@ class Delivery:
 
                 group.start_soon(leave)
                 await self._deliver(scope, receive, send)
+                self._account(scope)  # at once: a client that has seen the end may ask for the metrics
                 group.cancel_scope.cancel()
         except asyncio.CancelledError:
             self._ended = "cut off"
             raise
         finally:
             self._relay.close()
-            scope["accounted"] = True
-            self._account(scope["path"])
+            self._account(scope)
 
     async def _deliver(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send everything, or an error, or break the connection off if it is too late for an error."""
@@ -92,6 +92,7 @@ class Delivery:
         except ApiError as error:
             self._ended = error.code or "failed"
             if self._status:  # the rest of the sound will not come: the client must not take it for the whole
+                self._account(scope)
                 await _break_off(scope)
             else:
                 self._status = error.status
@@ -127,7 +128,11 @@ class Delivery:
         except TimeoutError as error:
             raise ApiError(HTTPStatus.REQUEST_TIMEOUT, "the client is too slow", code="slow reader") from error
 
-    def _account(self, path: str) -> None:
+    def _account(self, scope: Scope) -> None:
+        """Count and log the request, once."""
+        if scope.get("accounted"):
+            return
+        scope["accounted"], path = True, scope["path"]
         metrics = self._service.metrics
         metrics.requests.labels(path, str(int(self._status) or 499), self._ended).inc()
         metrics.audio_seconds.inc(self._seconds)

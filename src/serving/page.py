@@ -80,7 +80,7 @@ def parts(voice: Any, wish: SpeechRequest, cancel: threading.Event) -> Iterator[
         for part in stream:
             wav = stretcher.push(part.wav)
             fields: dict[str, Any] = {"sentence": part.sentence, "stop_reason": part.stop_reason}
-            if part.sentence != sentence:
+            if part.symbols and part.sentence != sentence:  # the pause before a sentence has none
                 sentence, fields["symbols"] = part.sentence, list(part.symbols)
             fields |= {"pcm": _base64(to_pcm16(wav)), "mel": _base64(_grey_mel(part.mel))}
             fields["alignment"] = _base64(np.clip(np.rint(np.asarray(part.alignment) * 255), 0, 255).astype(np.uint8))

@@ -45,8 +45,9 @@ class Relay:
             Exception: whatever ended the thread, once the pieces before it are taken.
         """
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="speech", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="speech", daemon=True)
+            thread.start()  # may fail; then `close` gives the place back
+            self._thread = thread
         while True:
             with self._changed:
                 if self._pieces:
@@ -70,7 +71,7 @@ class Relay:
             self._changed.notify()
         if self._thread is None:
             self._thread = threading.current_thread()  # none will start
-            self._ended()
+            self._end(None)
 
     def _work(self) -> None:
         error = None
@@ -85,10 +86,16 @@ class Relay:
                     pieces.close()
         except BaseException as caught:
             error = caught
-        with self._changed:
-            self._error, self._complete = error, True
-        self._call(self._arrived.set)
-        self._call(self._ended)
+        self._call(lambda: self._end(error))
+
+    def _end(self, error: BaseException | None) -> None:
+        """Give the place back before anybody hears of the end: who then asks again finds it free."""
+        try:
+            self._ended()
+        finally:
+            with self._changed:
+                self._error, self._complete = error, True
+            self._arrived.set()
 
     def _hand_over(self, piece: Piece) -> bool:
         """Put a piece into the buffer once there is room. Returns whether more are wanted."""

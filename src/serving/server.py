@@ -21,6 +21,7 @@ from uvicorn.supervisors import Multiprocess
 from src.errors import InputError
 from src.serving.app import Gate, create_app, end_if_threads_are_left
 from src.serving.connection import Connection
+from src.serving.heartbeat import seconds_silent
 from src.serving.service import MakeVoice
 from src.serving.settings import Settings
 
@@ -62,7 +63,7 @@ def serve(settings: Settings, make_voice: MakeVoice) -> None:
             with _shared_folder() as folder:
                 settings = replace(settings, shared_folder=folder)
                 factory = functools.partial(create_app, settings, make_voice)
-                Supervisor(uvicorn_config(factory, settings, factory=True), [listener]).run()
+                Supervisor(uvicorn_config(factory, settings, factory=True), [listener], settings).run()
                 if (failure := Path(folder) / "failure").exists():  # the worker has said why
                     raise SystemExit(int(failure.read_text() or 1))
     print("ended", flush=True)
@@ -109,11 +110,21 @@ class Supervisor(Multiprocess):
     """uvicorn's supervisor, without its pings while all workers live.
 
     A ping to a worker that dies before its answer would be waited for to the end of the time limit, and that must be
-    long, since a worker that compiles may not answer.
+    long, since a worker that compiles may not answer. Workers give signs of life themselves once they can speak.
     """
 
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], settings: Settings):
+        super().__init__(config, sockets)
+        self.settings = settings
+
     def keep_subprocess_alive(self) -> None:
-        """Replace workers that have died."""
+        """Replace workers that have died, or that hang."""
+        for worker in self.processes:
+            silence = seconds_silent(self.settings.shared_folder, worker.pid)
+            if silence > self.settings.worker_timeout and worker.process.is_alive():
+                logging.getLogger("uvicorn.error").warning(f"worker {worker.pid} hangs; it is replaced")
+                worker.process.kill()
+                worker.process.join()
         if not all(worker.process.is_alive() for worker in self.processes):
             super().keep_subprocess_alive()
 

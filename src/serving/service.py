@@ -109,7 +109,7 @@ class Place:
     """A request's place: it waits until the first sound, and is kept until its thread has ended."""
 
     def __init__(self, service: Service):
-        self._service, self._waits, self._taken = service, True, True
+        self._service, self._waits, self._taken, self._heard = service, True, True, False
         self.began = time.monotonic()
         self._count(1, 1)
 
@@ -119,6 +119,8 @@ class Place:
         if self._waits:
             self._waits = False
             self._count(-1, 0)
+        if not self._heard:  # short speech is made, and its place given back, before any of it is sent
+            self._heard = True
             self._service.note_first_sound(seconds)
         return seconds
 

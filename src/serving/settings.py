@@ -19,6 +19,7 @@ class Settings:
     slow_reader_timeout: float = 30.0  # a client is dropped when it takes nothing for so long
     drain_seconds: int = 30  # after SIGTERM, until speech that is still being sent is cut off
     drain_notice: float = 0.0  # after SIGTERM, until no connection is accepted any more; /healthz says 503 meanwhile
+    worker_timeout: float = 120.0  # one of several workers is replaced when it gives no sign of life for so long
     shared_folder: str = ""  # of several workers: their metrics, and who is ready
 
     @property

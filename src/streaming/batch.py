@@ -12,7 +12,6 @@ from src.export.inference import Tacotron2Files
 from src.models.sampling import Seed, next_dropout_mask
 from src.models.tacotron2.stopping import STOP_REASONS, StopRule
 
-TEXT_MULTIPLE = 64  # texts are padded to a multiple of this, so that few shapes occur
 LENGTH_AXIS = {"memory": 1, "keys": 2, "energy_mask": 1, "weights": 1, "weights_cum": 1}  # where symbols lie
 MASKED = -1e4  # energy of padding
 
@@ -63,7 +62,8 @@ class SpeechBatch:
 
     def join(self, sentence: Sentence) -> None:
         """Put a sentence into an empty place; it begins with the next block."""
-        length = -(-len(sentence.ids) // TEXT_MULTIPLE) * TEXT_MULTIPLE
+        multiple = self.net.text_multiple
+        length = -(-len(sentence.ids) // multiple) * multiple
         text = np.zeros((1, length), np.int32)
         text[0, : len(sentence.ids)] = sentence.ids
         encoded = self.net.encode(text, np.array([len(sentence.ids)], np.int32), sentence.speaker)
@@ -79,10 +79,7 @@ class SpeechBatch:
         for array in self.state.values():
             array[place] = 0
         self.frame[place] = 0
-        model = self.net.config.model
-        sentence.rule = StopRule(
-            model.gate_threshold, model.attention_stop_frames, model.reduction_factor, len(sentence.ids)
-        )
+        sentence.rule = StopRule(self.net.config.model, len(sentence.ids))
         self.places[place] = sentence
 
     def leave(self, sentence: Sentence) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from src.config import Config
+from src.errors import InputError, quote
 from src.streaming.batch import Sentence
 from src.streaming.refining import MelRefiner
 from src.text import encode_texts
@@ -89,3 +90,21 @@ class Request:
         """Return the symbols of a sentence, as the network reads them."""
         table = self.config.text.symbols
         return [table[symbol] for symbol in self.ids[sentence, : self.lengths[sentence]]]
+
+
+def speaker_number(speaker: str | int | None, config: Config, names: list[str]) -> int | None:
+    """Return the number of a speaker, who is given by name or number; None: the first.
+
+    Raises:
+        InputError: the network has one voice only, or no such voice.
+    """
+    if speaker is None:
+        return None
+    n_speakers = config.model.n_speakers
+    if n_speakers == 1:
+        raise InputError(f"speaker {quote(str(speaker))}: this network has one voice only")
+    if speaker in names:
+        return names.index(speaker)
+    if str(speaker).isdecimal() and int(speaker) < n_speakers:
+        return int(speaker)
+    raise InputError(f"speaker {quote(str(speaker))}: this network has no such voice")

@@ -4,7 +4,10 @@ One thread of the voice runs the acoustic network for all texts at once, sentenc
 threads of its own where the runtime allows several.
 """
 
+import atexit
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -17,10 +20,11 @@ from src.export.inference import Tacotron2Files
 from src.models.sampling import item_seed
 from src.streaming.batch import Sentence, SpeechBatch, Steps
 from src.streaming.refining import MelRefiner
-from src.streaming.request import Part, Request, VocoderStream
+from src.streaming.request import Part, Request, VocoderStream, speaker_number
 from src.text import speakable_sentences
 
 BLOCK = 10  # decoder steps between which sentences join and leave
+LONGEST_BLOCK = 10.0  # seconds, many times more than one takes
 
 
 class Voice:
@@ -32,6 +36,7 @@ class Voice:
         n_places: sentences that are spoken at once; further texts wait.
         vocoder_threads: threads of the vocoder; 0 runs it in the thread of the network.
         speakers: number of each voice by its name, of several.
+        close: ends what the vocoder has started.
     """
 
     def __init__(
@@ -41,8 +46,9 @@ class Voice:
         n_places: int = 4,
         vocoder_threads: int = 0,
         speakers: list[str] | None = None,
+        close: Callable[[], None] | None = None,
     ):
-        self.config, self.vocoder = net.config, vocoder
+        self.config, self.vocoder, self._close_vocoder = net.config, vocoder, close
         self.sample_rate = net.config.audio.sample_rate
         self.speakers = speakers or []
         self._net, self._batch = net, SpeechBatch(net, n_places, BLOCK)
@@ -50,8 +56,11 @@ class Voice:
         self._requests: list[Request] = []
         self._changed = threading.Condition()
         self._closed = self._closing = False
+        self._began: float | None = None  # when the thread of the voice began the block that it is at
         self._thread = threading.Thread(target=self._work, name="voice", daemon=True)
         self._thread.start()
+        # A thread that Python ends in the middle of a runtime's work would abort the process.
+        atexit.register(_stop_at_exit, weakref.ref(self))
 
     def speak(self, text: str, seed: int = 0, speaker: str | int | None = None) -> tuple[np.ndarray, int]:
         """Speak a text.
@@ -89,7 +98,7 @@ class Voice:
         pieces = speakable_sentences(text, self.config.text)
         if not pieces:
             raise InputError(f"nothing of {quote(text)} can be spoken")
-        request = Request(pieces, seed, self._speaker(speaker), self.config)
+        request = Request(pieces, seed, speaker_number(speaker, self.config, self.speakers), self.config)
         with self._changed:
             if self._closed:
                 raise RuntimeError("the voice is closed")
@@ -115,14 +124,19 @@ class Voice:
         """Return whether the runtime has failed, so that nothing can be spoken any more."""
         return self._closed and not self._closing
 
+    @property
+    def seconds_stuck(self) -> float:
+        """Return for how long the thread of the voice has been at one block; more than a few: it hangs."""
+        began = self._began
+        return time.monotonic() - began if began is not None else 0.0
+
     def close(self) -> None:
         """End the threads; texts that are being spoken end with an error."""
-        with self._changed:
-            self._closed = self._closing = True
-            self._changed.notify()
-        self._thread.join()
+        self._stop()
         if self._pool:
             self._pool.shutdown()
+        if self._close_vocoder:
+            self._close_vocoder()
 
     def __enter__(self) -> "Voice":
         return self
@@ -132,17 +146,12 @@ class Voice:
     ) -> None:
         self.close()
 
-    def _speaker(self, speaker: str | int | None) -> int | None:
-        if speaker is None:
-            return None
-        n_speakers = self.config.model.n_speakers
-        if n_speakers == 1:
-            raise InputError(f"speaker {quote(str(speaker))}: this network has one voice only")
-        if speaker in self.speakers:
-            return self.speakers.index(speaker)
-        if str(speaker).isdecimal() and int(speaker) < n_speakers:
-            return int(speaker)
-        raise InputError(f"speaker {quote(str(speaker))}: this network has no such voice")
+    def _stop(self, timeout: float | None = None) -> None:
+        """End the thread of the voice, after the block that it is at."""
+        with self._changed:
+            self._closed = self._closing = True
+            self._changed.notify()
+        self._thread.join(timeout)
 
     # What follows runs in the thread of the voice.
 
@@ -150,7 +159,9 @@ class Voice:
         try:
             while True:
                 with self._changed:
+                    self._began = None
                     self._changed.wait_for(self._has_work)
+                    self._began = time.monotonic()
                     if self._closed:
                         break
                     requests = list(self._requests)
@@ -254,15 +265,29 @@ class Voice:
         with request.lock:
             request.jobs.append(job)
             is_first = len(request.jobs) == 1
-        if is_first:
+        if is_first and not self._submit(request):
+            self._run_jobs(request)
+
+    def _submit(self, request: Request) -> bool:
+        try:
             self._pool.submit(self._run_jobs, request)
+        except RuntimeError:  # Python ends, or the pool was closed
+            return False
+        return True
 
     def _run_jobs(self, request: Request) -> None:
         """Run the next job of a request in the pool, and come back for the one after it, so that all take turns."""
-        if not request.cancelled:
-            self._guard(request, request.jobs[0])
-        with request.lock:
-            request.jobs.pop(0)
-            more = bool(request.jobs)
-        if more:
-            self._pool.submit(self._run_jobs, request)
+        while True:
+            if not request.cancelled:
+                self._guard(request, request.jobs[0])
+            with request.lock:
+                request.jobs.pop(0)
+                more = bool(request.jobs)
+            if not more or self._submit(request):
+                return
+
+
+def _stop_at_exit(reference: "weakref.ref[Voice]") -> None:
+    """End the thread of a voice that is still there when Python ends; one that hangs is left alone."""
+    if voice := reference():
+        voice._stop(LONGEST_BLOCK)
