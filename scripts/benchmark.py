@@ -7,195 +7,31 @@ Python that has it:
     python scripts/benchmark.py --peer_python /path/to/that/python --json benchmark.json
 Each number is the median of the counted runs, with the smallest and the largest in brackets. A ratio is one of medians,
 below 1 when ours needs less. Ours is the training step of train.py and the free running and vocoder of eval.py, not a
-copy of them. The files of export.py are compared with the graph that they were made from.
+copy of them. The files of export.py are compared with the graph that they were made from. Free running is also measured
+by ONNX Runtime, as eval.py speaks on CPUs, and against torchaudio with torch.compile.
+
+--limits first measures what binds on this machine: products, memory, the start of a kernel. Each row then shows how
+much of its limit both sides reach.
 """
 
-import os
 import platform
-import subprocess
 import sys
-import tempfile
-import time
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import ExitStack
-from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.process import (
-    MEL,
-    OURS,
-    PEER,
-    PLAIN,
-    Worker,
-    WorkerFailed,
-    add_peer_flags,
-    alternate,
-    commands,
-    prepare,
-    read_shape,
-)
-from benchmarks.report import Row, describe_machine
-from tqdm import tqdm
+from benchmarks.comparison import ROWS, Benchmark
+from benchmarks.process import WorkerFailed, add_peer_flags, read_shape
+from benchmarks.report import describe_machine
 
 from src.cli import CommandLine, positive, run
-from src.config import Config, WaveGlowConfig, load_config
+from src.config import load_config
 from src.errors import InputError
 from src.files import write_json
-from src.hub.card import shipped_voice
 
-ROOT = Path(__file__).resolve().parents[1]
-SMALL = ROOT / "config/tacotron2_small.yaml"
-FORMATS = {"MINDIR": "MINDIR", "ONNX Runtime": "ONNX"}
 SHAPES = [(4, 100, 80), (16, 400, 100)]
-
-
-def seconds_to_wav(cache: Path, output_dir: Path) -> float:
-    """Seconds from the start of eval.py, a new process with its graphs in `cache`, to the first wav in `output_dir`."""
-    command = [sys.executable, ROOT / "eval.py", "--text", "Hello world.", "--output_dir", output_dir]
-    wav, began = output_dir / "0001.wav", time.perf_counter()
-    with tempfile.TemporaryFile(mode="w+") as errors:
-        environment = os.environ | {"GRAPH_CACHE": str(cache)}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors) as process:
-            while process.poll() is None and not wav.is_file():
-                time.sleep(0.01)
-            seconds = time.perf_counter() - began
-        if process.returncode != 0 or not wav.is_file():
-            errors.seek(0)
-            raise WorkerFailed(f"eval.py ended with exit code {process.returncode}: {errors.read().strip()[-200:]}")
-    return seconds
-
-
-class Benchmark:
-    """The measurements, row by row."""
-
-    def __init__(self, arguments: Namespace, config: dict[str, Any]):
-        self.commands = commands(arguments)
-        self.arguments, self.config = arguments, config
-
-    def versions(self) -> dict[str, str]:
-        """Versions of both sides. Fails early if the peer cannot run, or a package for a later row is missing."""
-        ours = {}
-        if not self.arguments.quick:
-            shipped_voice()
-            try:
-                ours = {name: import_module(name).__version__ for name in ("onnx", "onnxruntime")}
-            except ImportError as error:
-                raise InputError(f"{error.name} is missing here: pip install -r requirements-onnx.txt") from error
-        with Worker(self.commands[PEER]) as worker:
-            peer = worker.ask("versions")["versions"]
-        return {"mindspore": version("mindspore"), **ours, **peer}
-
-    def rows(self) -> Iterator[Row]:
-        """Measure all comparisons."""
-        arguments = self.arguments
-        for shape in arguments.shapes:
-            yield from self._training(*shape, memory=shape == arguments.shapes[-1])
-        yield from self._free_running()
-        yield self._vocoding()
-        yield self._preprocessing()
-        if not arguments.quick:
-            yield self._compilation()
-            yield self._start()
-            yield from self._exported()
-
-    def _training(self, batch_size: int, n_frames: int, length: int, memory: bool) -> Iterator[Row]:
-        size, name = f"B {batch_size}, T {n_frames}, L {length}", f"b{batch_size}_t{n_frames}_l{length}"
-        with ExitStack() as stack:
-            sides = {side: (side, batch_size, n_frames, length) for side in (OURS, PEER)}
-            workers = prepare(stack, self.commands, "training", self.config, sides)
-            samples = alternate(workers, self.arguments.repeats, f"training step, {size}")
-            yield Row(f"training_step_{name}", f"training step, {size}", "s", samples)
-            if memory:  # these processes have done nothing but this
-                peaks = {side: [worker.ask("peak_memory")["gib"]] for side, worker in workers.items()}
-                yield Row(f"training_peak_memory_{name}", f"peak memory, {size}", "GiB", peaks)
-
-    def _free_running(self) -> Iterator[Row]:
-        n_frames, length = self.arguments.frames, self.arguments.text_length
-        sides = {f"{side}, batch {n}": (side, n, n_frames, length) for n in (1, 8) for side in (OURS, PEER)}
-        with ExitStack() as stack:
-            workers = prepare(stack, self.commands, "free_running", self.config, sides)
-            samples = alternate(workers, self.arguments.free_running_repeats, "free running")
-        # Milliseconds for a frame of one text.
-        frame = {label: [1e3 * seconds / (n_frames * sides[label][1]) for seconds in samples[label]] for label in sides}
-        for ours, peer in ((1, 1), (8, 1), (8, 8)):
-            name = f"free_running_batch_{ours}" + (f"_against_batch_{peer}" if peer != ours else "")
-            labels, title = (
-                (f"{OURS}, batch {ours}", f"{PEER}, batch {peer}"),
-                f"free running, {n_frames} frames, a frame",
-            )
-            yield Row(name, title, "ms", {label: frame[label] for label in labels})
-
-    def _compilation(self) -> Row:
-        """Compile the training step in new processes, at two lengths; the largest batch shows growth best."""
-        length, batch_size = self.arguments.text_length, self.arguments.shapes[-1][0]
-        frames = sorted(self.arguments.compile_frames, reverse=True)
-        sides = {f"{OURS}, T {n_frames}": (OURS, batch_size, n_frames, length) for n_frames in frames}
-        samples: dict[str, list[float]] = {label: [] for label in sides}
-        for _ in tqdm(range(self.arguments.compile_repeats), desc="compilation", leave=False):
-            with ExitStack() as stack:
-                for label, worker in prepare(stack, self.commands, "compiling", self.config, sides).items():
-                    samples[label].append(worker.ask("run")["seconds"])
-        return Row("compile_time", f"compiling the training step, B {batch_size}, L {length}", "s", samples)
-
-    def _vocoding(self) -> Row:
-        """WaveGlow with fresh weights, without weight norm, on one mel spectrogram; per second of sound."""
-        n_frames, config = self.arguments.vocoder_frames, Config(model=WaveGlowConfig())
-        task = {"config": config.to_dict(), "seed": config.train.seed, "n_frames": n_frames}
-        request = {"task": "vocoding", "arguments": task}
-        with ExitStack() as stack:
-            workers = {side: stack.enter_context(Worker(self.commands[side])) for side in (OURS, PLAIN)}
-            for worker in workers.values():
-                worker.ask("prepare", **request)
-            samples = alternate(workers, self.arguments.vocoder_repeats, "vocoder")
-        seconds = n_frames * config.audio.hop_length / config.audio.sample_rate
-        samples = {side: [sample / seconds for sample in samples[side]] for side in workers}
-        return Row(f"waveglow_{n_frames}_frames", f"WaveGlow, {n_frames} frames, a second of sound", "s", samples)
-
-    def _preprocessing(self) -> Row:
-        """Make mel spectrograms of wavs, in one process on one thread."""
-        config = load_config(SMALL)
-        folder, audio = str(ROOT / "demo_corpus/wavs"), config.audio
-        sizes = {name: getattr(audio, name) for name in ("n_fft", "hop_length", "win_length", "n_mels")}
-        arguments = {OURS: {"config": config.to_dict()}, MEL: sizes}
-        with ExitStack() as stack:
-            one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-            workers = {side: stack.enter_context(Worker(self.commands[side], **one_thread)) for side in arguments}
-            for side, worker in workers.items():
-                worker.ask("prepare", task="mel", arguments={"folder": folder, **arguments[side]})
-            samples = alternate(workers, self.arguments.free_running_repeats, "preprocessing")
-        n_clips = len(list(Path(folder).glob("*.wav")))
-        return Row("preprocessing", f"mel spectrograms of {n_clips} clips, one core", "s", samples)
-
-    def _start(self) -> Row:
-        """Start eval.py and wait for its first wav: with an empty graph cache, and with what that start has cached."""
-        samples: dict[str, list[float]] = {"second start": [], "first start": []}
-        for _ in tqdm(range(self.arguments.compile_repeats), desc="start of eval.py", leave=False):
-            with tempfile.TemporaryDirectory() as folder:
-                for side in ("first start", "second start"):
-                    samples[side].append(seconds_to_wav(Path(folder, "cache"), Path(folder, side)))
-        return Row("start", "eval.py, start to first wav", "s", samples)
-
-    def _exported(self) -> Iterator[Row]:
-        """Compare the files of export.py with the graph that they were made from, on the same sentence."""
-        n_frames, length = self.arguments.frames, self.arguments.text_length
-        request = {"config": self.config, "seed": self.config["train"]["seed"], "n_frames": n_frames, "length": length}
-        with ExitStack() as stack:
-            workers = {side: stack.enter_context(Worker(self.commands[OURS])) for side in (OURS, *FORMATS)}
-            workers[OURS].ask("prepare", task="free_running", arguments={**request, "batch_size": 1})
-            for side, file_format in FORMATS.items():
-                workers[side].ask("prepare", task="exported", arguments={**request, "file_format": file_format})
-            samples = alternate(workers, self.arguments.free_running_repeats, "exported files")
-        frame = {side: [1e3 * seconds / n_frames for seconds in samples[side]] for side in samples}
-        for side, file_format in FORMATS.items():
-            title = f"{file_format} file, {n_frames} frames, a frame"
-            yield Row(
-                f"exported_{file_format.lower()}", title, "ms", {side: frame[side], f"{OURS}, graph": frame[OURS]}
-            )
 
 
 def main() -> None:
@@ -207,6 +43,10 @@ def main() -> None:
         "--quick",
         action="store_true",
         help="two minutes: one run per side, the first shape only, fewer frames; no compilation, start, exported files",
+    )
+    parser.add_argument("--rows", nargs="+", choices=ROWS, help="what to measure (default: all; with --quick four)")
+    parser.add_argument(
+        "--limits", action="store_true", help="also measure what binds on this machine, and each row's share of it"
     )
     add_peer_flags(parser)
     parser.add_argument(
@@ -246,8 +86,8 @@ def main() -> None:
 
 def measure(benchmark: Benchmark, arguments: Namespace) -> None:
     """Print each row once it is measured, and write all rows so far to `arguments.json`."""
-    kinds = ("repeats", "frames", "length", "shapes", "threads", "quick")
-    result = {
+    kinds = ("repeats", "frames", "length", "shapes", "threads", "quick", "rows")
+    result: dict[str, Any] = {
         "machine": describe_machine(),
         "versions": {"python": platform.python_version(), **benchmark.versions()},
         "settings": {name: value for name, value in vars(arguments).items() if name.endswith(kinds)},
@@ -262,6 +102,10 @@ def measure(benchmark: Benchmark, arguments: Namespace) -> None:
     write()  # an unwritable path is better known before the measurements
     print(", ".join(f"{name} {version}" for name, version in result["versions"].items()), end="; ")
     print("{cpu}, {cores} cores, load {load_average_at_start}".format(**result["machine"]), flush=True)
+    if arguments.limits:
+        limits = benchmark.measure_limits()
+        print(limits, flush=True)
+        result["limits"] = limits.measured
     for row in benchmark.rows():
         print(row, flush=True)
         result["rows"].append(row.to_dict())

@@ -46,15 +46,6 @@ def test_what_is_counted_has_no_padding():
     )
 
 
-def test_bytes_are_those_of_the_weights_a_decoder_step_reads():
-    model = load_config(None).model
-    state = model.attention_rnn_dim + model.encoder_dim
-    lstms = 4 * model.attention_rnn_dim * (model.prenet_dim + state) + 4 * model.decoder_rnn_dim * (
-        state + model.decoder_rnn_dim
-    )
-    assert 1 < count_launches.decoder_bytes(load_config(None)) / (4 * lstms) < 1.03  # and prenet, attention, projection
-
-
 def test_a_network_that_lowers_its_reduction_factor_is_counted_without(monkeypatch):
     narrow = count_launches.narrow(load_config("config/tacotron2_demo.yaml"))
     assert narrow.model.reduction_factor == 1 and not narrow.train.reduction_steps and narrow.model.postnet_dim == 4

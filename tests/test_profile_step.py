@@ -4,7 +4,7 @@ import json
 import sys
 
 import pytest
-from benchmarks import profile_step
+from benchmarks import ceilings, profile_step
 from toy_training import TINY
 
 from src.config import load_config
@@ -52,8 +52,8 @@ def test_a_step_is_profiled(tmp_path, monkeypatch, capsys):
     path = tmp_path / "profile.json"
     flags = [f"--{key.replace('__', '.')}={value}" for key, value in TINY.items()]
     monkeypatch.setattr(sys, "argv", ["profile_step.py", "--shape", "1x4x3", "--json", str(path), *flags])
-    monkeypatch.setattr(profile_step, "MATRIX", 64)
-    monkeypatch.setattr(profile_step, "COPIED", 2**12)
+    monkeypatch.setattr(ceilings, "MATRIX", 64)
+    monkeypatch.setattr(ceilings, "COPIED", 2**18)
     profile_step.main()
     result = json.loads(path.read_text())
     launches = {row["kernel"]: row["launches"] for row in result["kernels"]}

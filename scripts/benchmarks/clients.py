@@ -142,8 +142,15 @@ def ask(connection: http.client.HTTPConnection, text: str, seed: int, sample_rat
     return Answer(text, seed, first, time.perf_counter() - began, size / 2 / rate, digest.hexdigest())
 
 
-def load(server: ServerUnderTest, texts: list[str], clients: int, seconds: float, seeds: int = 1000) -> Load:
-    """Let `clients` clients ask one text after the other for `seconds` seconds; what is begun then is finished."""
+def load(
+    server: ServerUnderTest, texts: list[str], clients: int, seconds: float, seeds: int = 1000, pause: float = 0.0
+) -> Load:
+    """Let `clients` clients ask one text after the other for `seconds` seconds; what is begun then is finished.
+
+    Args:
+        seeds: number of seeds that are asked for in turn.
+        pause: seconds that a client waits behind each sound.
+    """
     done, number, lock = Load(clients, seconds), iter(range(10**9)), threading.Lock()
     began = time.monotonic()
 
@@ -162,6 +169,7 @@ def load(server: ServerUnderTest, texts: list[str], clients: int, seconds: float
                     done.errors.append(f"{type(error).__name__}: {error}")
                 connection.close()
                 time.sleep(0.1)
+            time.sleep(pause)
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(clients)]
     for thread in threads:

@@ -19,12 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import ours
+from benchmarks.counting import decoder_weights
 from benchmarks.profile_step import kernels
 from src.cli import CommandLine, amount, run
 from src.config import Config, load_config
 from src.errors import InputError
 from src.files import write_atomically
-from src.models.factory import create_model
 
 WIDTHS = (
     "encoder_dim",
@@ -68,20 +68,9 @@ def launches(config: Config) -> dict[str, dict[str, float]]:
     return found
 
 
-def decoder_bytes(config: Config) -> int:
-    """Bytes of float32 weights that a decoder step reads."""
-    net = create_model(config=config)
-    read = (
-        weight
-        for weight in net.decoder.get_parameters()
-        if weight.ndim > 1 and not weight.name.endswith("attention.keys")
-    )
-    return sum(4 * weight.size for weight in read)
-
-
 def report(config: Config, arguments: Namespace) -> None:
     """Count, print, and write to `arguments.json`."""
-    found, read = launches(config), decoder_bytes(config)
+    found, read = launches(config), 4 * decoder_weights(config)
     for name, counts in found.items():
         numbers = ", ".join(f"{key.replace('_', ' ')} {value:.4g}" for key, value in counts.items())
         print(f"kernel launches, {name}: {numbers}")

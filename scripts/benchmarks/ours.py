@@ -3,9 +3,11 @@
 It runs the training step of train.py, the free running and vocoder of eval.py, and the files of export.py as they are.
 """
 
+import functools
 import itertools
 import sys
 import tempfile
+from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
+from benchmarks import ceilings
 from benchmarks.worker import serve
 from src import runtime
 from src.audio import load_wav, mel_spectrogram
@@ -88,6 +91,31 @@ def free_running(config: dict, seed: int, batch_size: int, n_frames: int, length
     return run
 
 
+def free_running_onnx(
+    config: dict, seed: int, batch_size: int, n_frames: int, length: int, precision: str = "float32"
+) -> Callable[[], None]:
+    """Prepare free running by ONNX Runtime, as `free_running`, with weights of a precision."""
+    from src.export.onnx.inference import OnnxTacotron2  # noqa: PLC0415  (needs onnxruntime)
+    from src.export.onnx.quantisation import quantise  # noqa: PLC0415
+
+    net, text, text_lengths = _speaker(config, seed, batch_size, n_frames, length)
+    config = net.config
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_checkpoint(folder / "fresh.ckpt", net, config)
+        export(folder / "fresh.ckpt", "ONNX", folder, verify=False)
+        if precision == "int8":
+            quantise(folder / "decoder_step.onnx")
+        onnx = OnnxTacotron2(folder)
+
+    def run() -> None:
+        mel = onnx.generate(text, text_lengths, [item_seed(seed, i) for i in range(batch_size)]).mel
+        if mel.shape != (batch_size, config.audio.n_mels, n_frames):
+            raise AssertionError(f"spoke {mel.shape}")
+
+    return run
+
+
 def exported(config: dict, seed: int, n_frames: int, length: int, file_format: str) -> Callable[[], None]:
     """Prepare files of export.py. A run speaks the text of `free_running` at batch size 1 with them."""
     net, text, text_lengths = _speaker(config, seed, 1, n_frames, length)
@@ -135,13 +163,20 @@ def _speaker(
     return create_model(config=config), text, np.full(batch_size, length, np.int32)
 
 
-def vocoding(config: dict, seed: int, n_frames: int) -> Callable[[], None]:
-    """Prepare WaveGlow. A run turns `n_frames` frames into sound; the first run compiles."""
+def vocoding(config: dict, seed: int, n_frames: int, by_onnx: bool = False) -> Callable[[], None]:
+    """Prepare WaveGlow. A run turns `n_frames` frames into sound; without ONNX Runtime, the first run compiles."""
     config = load_config(config)
     runtime.setup(seed)
     net = create_model(config=config)
+    if by_onnx:
+        from src.export.onnx.inference import OnnxWaveGlow  # noqa: PLC0415  (needs onnxruntime)
+
+        with tempfile.TemporaryDirectory() as name:
+            save_checkpoint(Path(name, "fresh.ckpt"), net, config)
+            export(Path(name, "fresh.ckpt"), "ONNX", Path(name), verify=False)
+            net = OnnxWaveGlow(Path(name))
     net.remove_weight_norm()
-    mel = Tensor(np.random.default_rng(seed).standard_normal((1, config.audio.n_mels, n_frames), np.float32))
+    mel = np.random.default_rng(seed).standard_normal((1, config.audio.n_mels, n_frames), np.float32)
 
     def run() -> None:
         audio = net.infer(mel, seed=seed)
@@ -163,13 +198,25 @@ def mel(folder: str, config: dict) -> Callable[[], None]:
     return run
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Answer requests, with free running by the runtime that is chosen."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--runtime", choices=["mindspore", "onnx"], default="mindspore")
+    parser.add_argument("--precision", choices=["float32", "int8"], default="float32")
+    arguments = parser.parse_args()
+    by_onnx = functools.partial(free_running_onnx, precision=arguments.precision)
     tasks = {
         "training": training,
         "compiling": compiling,
-        "free_running": free_running,
+        "free_running": by_onnx if arguments.runtime == "onnx" else free_running,
         "exported": exported,
-        "vocoding": vocoding,
+        "vocoding": functools.partial(vocoding, by_onnx=arguments.runtime == "onnx"),
         "mel": mel,
+        "reading": ceilings.reading,
+        "limits": ceilings.limits,
     }
-    run_script(lambda: serve(tasks))
+    serve(tasks)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,4 +1,4 @@
-"""Worker of scripts/benchmark.py for torchaudio's Tacotron 2: PyTorch, eager, on the CPU.
+"""Worker of scripts/benchmark.py for torchaudio's Tacotron 2: PyTorch, eager or with torch.compile, on the CPU.
 
 Only torchaudio's `models/tacotron2.py` is imported: the rest needs compiled extensions that match torch's version.
 """
@@ -59,8 +59,8 @@ def load_network(source: Path) -> type[torch.nn.Module]:
 class Peer:
     """The tasks of torchaudio's side, with the same widths and settings as ours."""
 
-    def __init__(self, network: type[torch.nn.Module]):
-        self.network = network
+    def __init__(self, network: type[torch.nn.Module], compiles: bool = False):
+        self.network, self.compiles = network, compiles
 
     def training(self, config: dict, seed: int, batch_size: int, n_frames: int, length: int) -> Callable[[], None]:
         """Prepare a training step. A run is one step."""
@@ -103,7 +103,7 @@ class Peer:
     def _build(self, config: dict, seed: int, **settings: float) -> torch.nn.Module:
         model = config["model"]
         torch.manual_seed(seed)
-        return self.network(
+        net = self.network(
             n_mels=config["audio"]["n_mels"],
             n_symbol=model["n_symbols"],
             symbol_embedding_dim=model["encoder_dim"],
@@ -123,6 +123,11 @@ class Peer:
             postnet_embedding_dim=model["postnet_dim"],
             **settings,
         )
+        if self.compiles:  # the loop over steps, of unknown length, stays in Python
+            net.decoder.decode = torch.compile(net.decoder.decode)
+            net.encoder.compile()
+            net.postnet.compile()
+        return net
 
 
 def main() -> None:
@@ -130,12 +135,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", type=Path)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--compile", action="store_true", help="compile encoder, decoder step and postnet")
     arguments = parser.parse_args()
     source = arguments.source or find_source()
     if not source.is_file():
         refuse(f"{source}: no such file; it should be torchaudio's models/tacotron2.py")
     torch.set_num_threads(arguments.threads)
-    peer = Peer(load_network(source))
+    peer = Peer(load_network(source), arguments.compile)
     versions = {"torch": torch.__version__, "torchaudio": read_version(source)}
     serve({"training": peer.training, "free_running": peer.free_running}, versions)
 

@@ -18,6 +18,7 @@ from src.errors import InputError
 
 HERE = Path(__file__).resolve().parent
 OURS, PEER, PLAIN, MEL = "ours", "torchaudio", "PyTorch", "STFT by PyTorch"
+ONNX, INT8, COMPILED = "ours by ONNX Runtime", "ours by ONNX Runtime, int8", "torchaudio with torch.compile"
 
 
 def add_peer_flags(parser: CommandLine) -> None:
@@ -40,9 +41,14 @@ def commands(arguments: Namespace) -> dict[str, list[str]]:
     """Command line that starts a worker of each side."""
     peer_source = ["--source", arguments.peer_source] if arguments.peer_source else []
     plain = [arguments.peer_python, str(HERE / "peer_plain.py"), "--threads"]
+    ours = [sys.executable, str(HERE / "ours.py")]
+    peer = [arguments.peer_python, str(HERE / "peer.py"), "--threads", str(arguments.threads), *peer_source]
     return {
-        OURS: [sys.executable, str(HERE / "ours.py")],
-        PEER: [arguments.peer_python, str(HERE / "peer.py"), "--threads", str(arguments.threads), *peer_source],
+        OURS: ours,
+        ONNX: [*ours, "--runtime", "onnx"],
+        INT8: [*ours, "--runtime", "onnx", "--precision", "int8"],
+        PEER: peer,
+        COMPILED: [*peer, "--compile"],
         PLAIN: [*plain, str(arguments.threads)],
         MEL: [*plain, "1"],
     }

@@ -9,7 +9,6 @@ docs/performance.md explains the results.
 """
 
 import csv
-import itertools
 import json
 import sys
 import tempfile
@@ -22,11 +21,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import mindspore as ms
-import numpy as np
-from mindspore import Tensor, ops
 from mindspore.profiler import ProfilerActivity, profile, tensorboard_trace_handler
 
+from benchmarks import ceilings
+from benchmarks.counting import multiply_adds
 from benchmarks.ours import training
 from benchmarks.process import read_shape
 from benchmarks.report import describe_machine
@@ -34,69 +32,6 @@ from src.cli import CommandLine, run
 from src.config import Config, load_config
 from src.errors import InputError
 from src.files import write_atomically
-
-MATRIX, COPIED = 2048, 2**27  # side of the matrices, bytes of the vectors that show the limits of the machine
-REPEATS = 5
-
-
-def multiply_adds(config: Config, batch_size: int, n_frames: int, length: int) -> dict[str, int]:
-    """Multiply-adds of a forward pass by part of the network.
-
-    A training step takes about three times as many, since the backward pass has two products for each of the forward
-    pass. The recomputation of LSTM gates and attention is not counted.
-    """
-    model, n_mels = config.model, config.audio.n_mels
-    steps = -(-n_frames // model.reduction_factor)
-    n_in, n_out = n_mels * model.reduction_factor, n_mels * model.reduction_factor + 1
-    half = model.encoder_dim // 2
-    state = model.attention_rnn_dim + model.encoder_dim
-    widths = [n_mels] + [model.postnet_dim] * (model.postnet_layers - 1) + [n_mels]
-    taps = 2 * model.location_kernel_size
-    by_symbol = {
-        "encoder convolutions": model.encoder_layers * model.encoder_kernel_size * model.encoder_dim**2,
-        "encoder LSTMs": 2 * 4 * half * (model.encoder_dim + half),
-        "attention keys": model.encoder_dim * model.attention_dim,
-    }
-    by_step = {
-        "prenet": n_in * model.prenet_dim + model.prenet_dim**2,
-        "attention LSTM": 4 * model.attention_rnn_dim * (model.prenet_dim + state),
-        "attention": model.attention_rnn_dim * model.attention_dim
-        + length * (taps * model.attention_dim + model.attention_dim + model.encoder_dim),
-        "decoder LSTM": 4 * model.decoder_rnn_dim * (state + model.decoder_rnn_dim),
-        "projection": n_out * (model.decoder_rnn_dim + model.encoder_dim),
-    }
-    postnet = model.postnet_kernel_size * sum(before * after for before, after in itertools.pairwise(widths))
-    counts = {name: batch_size * length * count for name, count in by_symbol.items()}
-    counts |= {name: batch_size * steps * count for name, count in by_step.items()}
-    return counts | {"postnet": batch_size * n_frames * postnet}
-
-
-def best_seconds(work: Callable[..., Tensor], *inputs: Tensor) -> float:
-    """Seconds of the fastest of some runs of a graph."""
-    seconds = []
-    for _ in range(REPEATS + 1):
-        began = time.perf_counter()
-        work(*inputs).asnumpy()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds[1:])
-
-
-def ceilings() -> dict[str, float]:
-    """Limits of MindSpore on this machine: GFLOP/s of a large product, GB/s (read and written) of a large sum."""
-
-    @ms.jit
-    def product(a: Tensor, b: Tensor) -> Tensor:
-        return ops.matmul(a, b)[:1, :1]
-
-    @ms.jit
-    def add(a: Tensor, b: Tensor) -> Tensor:
-        return (a + b)[:1]
-
-    matrix, vector = Tensor(np.ones((MATRIX, MATRIX), np.float32)), Tensor(np.ones(COPIED // 4, np.float32))
-    return {
-        "gflops": 2 * MATRIX**3 / best_seconds(product, matrix, matrix) / 1e9,
-        "gbytes_per_s": 3 * COPIED / best_seconds(add, vector, vector) / 1e9,
-    }
 
 
 def kernels(work: Callable[[], None], folder: Path) -> list[dict[str, Any]]:
@@ -144,7 +79,7 @@ def report(config: Config, arguments: Namespace) -> None:
     seconds = time.perf_counter() - began
     with tempfile.TemporaryDirectory() as folder:
         rows = kernels(step, Path(folder))
-    limits = ceilings()
+    limits = {"gflops": ceilings.large_product(), "gbytes_per_s": ceilings.memory()["triad_gbytes_per_s"]}
     gflop = 6 * sum(counts.values()) / 1e9
     products = sum(row["ms"] for row in rows if "MatMul" in row["kernel"]) / 1e3
     print(f"{'part':<24}{'G multiply-adds, forward':>26}")

@@ -10,6 +10,14 @@ from typing import Any
 
 
 @dataclass
+class Limit:
+    """The least that a row can need on this machine, in its unit, and what of."""
+
+    value: float
+    reason: str
+
+
+@dataclass
 class Row:
     """A comparison of two sides."""
 
@@ -17,6 +25,11 @@ class Row:
     title: str
     unit: str
     samples: dict[str, list[float]]
+    limit: Limit | None = None  # of the first side
+
+    def fractions(self) -> dict[str, float]:
+        """The limit over the median of each side: 1 is as fast as the machine can be."""
+        return {side: self.limit.value / statistics.median(values) for side, values in self.samples.items()}
 
     @property
     def ratio(self) -> float:
@@ -30,7 +43,10 @@ class Row:
             side: {"median": statistics.median(values), "min": min(values), "max": max(values), "samples": values}
             for side, values in self.samples.items()
         }
-        return {"name": self.name, "title": self.title, "unit": self.unit, "ratio": self.ratio, "sides": sides}
+        row = {"name": self.name, "title": self.title, "unit": self.unit, "ratio": self.ratio, "sides": sides}
+        if self.limit:
+            row["limit"] = {"value": self.limit.value, "reason": self.limit.reason, "fractions": self.fractions()}
+        return row
 
     def __str__(self) -> str:
         def describe(side: str, values: list[float]) -> str:
@@ -38,7 +54,11 @@ class Row:
             return f"{side} {median} {self.unit} ({least}..{most})"
 
         sides = [describe(side, values) for side, values in self.samples.items()]
-        return f"{self.title:<38} {sides[0]:<38} {sides[1]:<42} ratio {self.ratio:.3f}"
+        text = f"{self.title:<38} {sides[0]:<38} {sides[1]:<42} ratio {self.ratio:.3f}"
+        if not self.limit:
+            return text
+        reached = ", ".join(f"{side} reaches {fraction:.0%}" for side, fraction in self.fractions().items())
+        return f"{text}\n    limit {self.limit.value:.3g} {self.unit} ({self.limit.reason}): {reached}"
 
 
 def describe_machine() -> dict[str, Any]:

@@ -24,7 +24,7 @@ def main() -> None:
     """Load the voice, then answer requests."""
     parser = ArgumentParser()
     parser.add_argument("--checkpoint")
-    parser.add_argument("--waveglow_checkpoint")
+    parser.add_argument("--vocoder_checkpoint")
     parser.add_argument("--vocoder")
     flags = vars(parser.parse_args())
     voice = load_voice(**flags, warm=False)
@@ -58,7 +58,7 @@ def main() -> None:
         """Measure the checkpoints in bytes."""
         chosen = Namespace(**flags)
         choose_shipped(chosen)
-        paths = [path for path in (chosen.checkpoint, chosen.waveglow_checkpoint) if path]
+        paths = [path for path in (chosen.checkpoint, chosen.vocoder_checkpoint) if path]
         return lambda: {"bytes": sum(Path(path).stat().st_size for path in paths)}
 
     serve({"speak": speak, "copy": copy, "model": model}, {"onnxruntime": version("onnxruntime")})
