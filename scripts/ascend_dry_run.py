@@ -57,6 +57,7 @@ def record(result: Result) -> dict[str, object]:
         "launches_per_decoder_step": per_decoder_step(by_loop),
         "in_place": {primitive: in_place.count(primitive) for primitive in sorted(set(in_place))},
         "counts": counts(compiled.kernels) if compiled else {},
+        "types": {name: sorted(map(str, found)) for name, found in sorted(compiled.types.items())} if compiled else {},
     }
 
 

@@ -11,10 +11,9 @@ import ascend_dry_run
 import mindspore as ms
 import numpy as np
 import pytest
-from ascend import page, reading, stubs
-from ascend.compilation import Case, Result, compile_cases, objections
+from ascend import page, stubs
+from ascend.compilation import Case, compile_cases
 from ascend.graphs import GRAPHS, Graph
-from ascend.reading import Compiled, Kernel, read
 from mindspore import Tensor, nn, ops
 
 from src.runtime.device import BLOCKS
@@ -73,7 +72,22 @@ def compile_drawing(config):
     DrawsInLoop().compile(Tensor(np.ones((2, 2), np.float32)), Tensor(3, ms.int32))
 
 
-BAD = [Graph("without a kernel", compile_unsupported, {}), Graph("draws in a loop", compile_drawing, {})]
+class Doubles(nn.Cell):
+    """A product of float64, which the compiler accepts and CANN does not."""
+
+    def construct(self, x: Tensor) -> Tensor:
+        return ops.MatMul()(x, x)
+
+
+def compile_doubles(config):
+    Doubles().compile(Tensor(np.ones((2, 2), np.float64)))
+
+
+BAD = [
+    Graph("without a kernel", compile_unsupported, {}),
+    Graph("draws in a loop", compile_drawing, {}),
+    Graph("of float64", compile_doubles, {}),
+]
 
 
 def test_the_quick_graphs_compile_for_ascend(plugin, tmp_path):
@@ -93,9 +107,10 @@ def test_the_quick_graphs_compile_for_ascend(plugin, tmp_path):
 
 def test_what_must_not_run_there_fails(plugin):
     cases = [Case(number, graph.name, "O0", 1) for number, graph in enumerate(BAD)]
-    unsupported, drawing = compile_cases(cases, "tests.test_ascend_dry_run:BAD")
+    unsupported, drawing, doubles = compile_cases(cases, "tests.test_ascend_dry_run:BAD")
     assert "Fmax" in unsupported.error and "\n" not in unsupported.error
     assert drawing.error == "on the AICPU in a loop: DropoutGenMask"
+    assert doubles.error == "types that CANN is not documented to take: MatMul float64"
     record = ascend_dry_run.record(unsupported)
     assert record["ok"] is False and record["kernels"] == {} and record["launches"] == 0
 
@@ -130,113 +145,6 @@ def test_without_a_compiler_it_says_what_to_install(tmp_path):
     assert not (tmp_path / "found.json").exists()
 
 
-def kernel(primitive="Add", kind="aclnn", loop="", in_place=False, dynamic=False):
-    return Kernel(primitive, kind, loop, in_place, dynamic)
-
-
-@pytest.mark.parametrize(
-    "compiled, objection",
-    [
-        (Compiled([], [], {"O0"}, 0), "no kernel was compiled"),
-        (Compiled([kernel()], [], {"O1"}, 0), "compiled at jit level O1, not O0"),
-        (Compiled([kernel("Generator", "CPU")], [], {"O0"}, 0), "on the host: Generator"),
-        (Compiled([kernel("Draw", "AICPU", "scan")], ["scan"], {"O0"}, 0), "on the AICPU in a loop: Draw"),
-        (Compiled([kernel(dynamic=True, loop="scan")], ["scan"], {"O0"}, 0), "dynamic shapes in a loop: Add"),
-        (Compiled([kernel()], [], {"O0"}, 2), "2 copies between host and device inside the graph"),
-        (Compiled([kernel("DropoutGenMask", "AICPU"), kernel(loop="scan")], ["scan"], {"O0"}, 0), ""),
-    ],
-)  # fmt: skip
-def test_objections(compiled, objection):
-    assert "; ".join(objections(Case(0, "graph", "O0", 1), compiled)) == objection
-
-
-LOG = """
-a.cc:1] CompileGraph] Compile graph: 3_net_construct_7, Split segments size: 2
-a.cc:1] CompileGraph] Status record: start compile graph.
-b.cc:1] GenerateKernelMod] kernel opname:Reshape, kernel type:rt_kernel
-b.cc:1] GenerateKernelMod] kernel opname:MatMul, kernel type:opapi_kernel
-a.cc:1] CompileGraph] Compile graph: 5_2_↵net_Scan_construct_9, Split segments size: 1
-a.cc:1] CompileGraph] Status record: start compile graph.
-b.cc:1] GenerateKernelMod] kernel opname:Less, kernel type:opapi_kernel
-a.cc:1] CompileGraph] Compile graph: 6_2_↻net_Scan_construct_8, Split segments size: 1
-a.cc:1] CompileGraph] Status record: start compile graph.
-b.cc:1] GenerateKernelMod] kernel opname:GraphKernel_Add_Mul_fusion, kernel type:akg_kernel
-b.cc:1] GenerateKernelMod] kernel opname:ScatterUpdate, kernel type:acl_kernel
-"""
-EXECUTE = """
-jit_level: O1
-subgraph @3_net_construct_7() {
-  %1 = call @5_2_↵net_Scan_construct_9(%0)
-}
-subgraph @5_2_↵net_Scan_construct_9(%para1) {
-  %1 = Partial(@6_2_↻net_Scan_construct_8, %para1)
-  %2 = Partial(@7_2_↓net_Scan_construct_6, %para1)
-}
-subgraph @6_2_↻net_Scan_construct_8(%para1) {
-  %1 = call @5_2_↵net_Scan_construct_9(%para1)
-}
-subgraph @7_2_↓net_Scan_construct_6(%para1) {
-}
-"""
-
-
-def actor(name, skipped=0, reference="", context="Ascend_0"):
-    flags = f"is_dynamic_shape:0\tis_launch_skipped:{skipped}"
-    device = f"{reference}\t\t\tdevice_context:{context}\n\n"
-    return f"\tactor_name:0_{name}\tactor_id:3\n\t\tkernel_name:{name}\t{flags}\n{device}"
-
-
-def write_dumps(folder, *actors):
-    (folder / "24_execute_0042.ir").write_text(EXECUTE)
-    (folder / "actor_set").mkdir()
-    text = f"[Kernel actors:{len(actors)}]\n{''.join(actors)}[Super kernel actors:0]\n[Copy actors:0]\n"
-    (folder / "actor_set" / "0_actor_set_net.ir").write_text(text)
-
-
-def test_kernels_are_read_from_log_and_dumps(tmp_path):
-    write_dumps(
-        tmp_path,
-        actor("Default/MatMul-op0"),
-        actor("Default/Reshape-op0", skipped=1, reference="\t\tref index:(0, 0)\n"),
-        actor("Default/Less-op0"),
-        actor("Default/GraphKernel_Add_Mul_fusion-op0"),
-        actor("Default/ScatterUpdate-op0", reference="\t\tref index:(0, 0)\n"),
-    )
-    found = read(tmp_path, LOG)
-    assert found == Compiled(
-        [
-            kernel("MatMul"),
-            kernel("Reshape", "view"),
-            kernel("Less", loop="Scan 1"),
-            kernel("GraphKernel_Add_Mul_fusion", "fused", "Scan 1"),
-            kernel("ScatterUpdate", "aclop", "Scan 1", in_place=True),
-        ],
-        ["Scan 1"],
-        {"O1"},
-        0,
-    )
-    record = ascend_dry_run.record(Result(Case(0, "graph", "O1", 1), "", found))
-    assert record["launches"] == 4 and record["launches_by_loop"] == {"Scan 1": 3}
-    assert record["kernels"] == {
-        "Add": "fused", "Less": "aclnn", "MatMul": "aclnn", "Mul": "fused", "Reshape": "view", "ScatterUpdate": "aclop"
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "function, name",
-    [("4735_2784_↵src_models_lstm_LSTMScan_construct_9564", "LSTMScan"), ("12_↓free_run_3", "free_run")],
-)
-def test_a_loop_is_named_by_its_class_or_function(function, name):
-    assert reading._loop_name(function) == name
-
-
-@pytest.mark.parametrize("actors", [["Default/MatMul-op0"], ["Default/Sub-op0", "Default/MatMul-op0"]])
-def test_a_log_that_says_something_else_than_the_dump_is_refused(tmp_path, actors):
-    write_dumps(tmp_path, *map(actor, actors))
-    with pytest.raises(RuntimeError, match=r"MindSpore 2\.10"):
-        read(tmp_path, LOG)
-
-
 def test_launches_of_a_call_follow_its_loops():
     loops = {
         "AttentionScan 1": 60,
@@ -269,14 +177,18 @@ def test_the_page_is_written_between_its_marks(tmp_path):
     record = {
         "graph": "a graph", "jit_level": "O0", "ranks": 1, "ok": True, "error": "", "kernels": {"Add": "aclnn"},
         "launches": 3, "launches_by_loop": {"scan 1": 2}, "launches_per_decoder_step": None,
-        "in_place": {}, "counts": dict(Counter()),
+        "in_place": {}, "counts": dict(Counter()), "types": {"Add": ["float32 int32 - -> float32"]},
     }  # fmt: skip
     path = tmp_path / "page.md"
     path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
     page.write_page(path, [record, record | {"ok": False, "error": "why"}])
     text = path.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
-    assert "| a graph | 1 | O0 | 3 |" in text and "**why**" in text and "| `Add` | aclnn |" in text
+    assert (
+        "| a graph | 1 | O0 | 3 |" in text
+        and "**why**" in text
+        and "| `Add` | aclnn | float32, int32 | [aclnnAdd](https://" in text
+    )
     path.write_text("no marks")
     with pytest.raises(page.InputError, match="marks"):
         page.write_page(path, [record])

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from ascend.reading import AICPU, HOST, Compiled, Kernel, read
+from ascend.documented_types import DOCUMENTED
+from ascend.reading import AICPU, CANN, HOST, NO_TENSOR, Compiled, Kernel, Types, read
 from ascend.stubs import stub_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ SETTINGS = {
     "GLOG_logtostderr": "1",
     "MS_DEV_SAVE_GRAPHS": "1",
     "MS_DEV_DUMP_IR_PASSES": "execute,graph_build",
-    "MS_DEV_DUMP_IR_FORMAT": "0",
+    "MS_DEV_DUMP_IR_FORMAT": "1",  # with types
 }
 # Of an environment that was made for another run.
 NOT_INHERITED = ("MS_ROLE", "RANK_TABLE_FILE", "GLOG_v", "GLOG_log_dir", "MS_ENABLE_GE", "MS_DEV_JIT_LEVEL")
@@ -138,7 +139,26 @@ def objections(case: Case, compiled: Compiled) -> list[str]:
     complain("dynamic shapes in a loop", lambda kernel: kernel.dynamic and kernel.loop)
     if compiled.host_copies:
         found.append(f"{compiled.host_copies} copies between host and device inside the graph")
+    if undocumented := _undocumented(compiled):
+        found.append(f"types that CANN is not documented to take: {', '.join(undocumented)}")
     return found
+
+
+def _undocumented(compiled: Compiled) -> list[str]:
+    """Primitives with types that ascend.documented_types lacks, such as `MatMul float64`; the compiler takes any."""
+    run = {kernel.primitive for kernel in compiled.kernels if kernel.kind in CANN}
+    found = {
+        f"{name} {kind}" for name in run for types in compiled.types.get(name, ()) for kind in _strange(name, types)
+    }
+    return sorted(found | {f"{name} (not in the list)" for name in run if name not in DOCUMENTED})
+
+
+def _strange(name: str, types: Types) -> set[str]:
+    documented = DOCUMENTED.get(name)
+    if not documented or not documented.inputs:
+        return set()
+    taken = {kind for position, kind in enumerate(types.inputs) if kind not in documented.taken(position)}
+    return (taken | (set(types.outputs) - documented.output)) - {NO_TENSOR}
 
 
 def launches(compiled: Compiled, loop: str | None = None) -> int:

@@ -155,6 +155,10 @@ HARMONIC |= {"model.pitch_min": 200.0, "model.pitch_max": 1000.0}
 # buckets.
 DEEP_TACOTRON2 = SHALLOW_TACOTRON2 | {"model.encoder_layers": 3, "model.postnet_layers": 5}
 DEEP_WAVEGLOW = WAVEGLOW | {"model.n_flows": 6, "model.n_early_every": 4}
+LIGHT_WAVEGLOW = WAVEGLOW | {"audio.n_fft": 64, "audio.win_length": 64, "train.segment_length": 512}
+LIGHT_WAVEGLOW |= {"model.n_group": 16, "model.n_early_every": 2, "model.wn_dilation_base": 1}
+LIGHT_WAVEGLOW |= {"model.wn_separable": True, "model.conditioning": "frames", "model.log_scale_limit": 6.0}
+LIGHT_WAVEGLOW |= {"model.spectral_weight": 2.0}
 QUICK = [
     Graph("Tacotron 2 of few layers, training step", train, TACOTRON2, (8,)),
     Graph("Tacotron 2 of few layers, free running", free_running, SHALLOW_TACOTRON2),
@@ -178,6 +182,8 @@ GRAPHS = [
     Graph("WaveGlow of few layers, from noise to sound", vocode, WAVEGLOW),
     Graph("WaveGlow of few layers, exported", export_waveglow, WAVEGLOW),
     Graph("WaveGlow of few layers, exported for a fixed number of frames", export_parts, WAVEGLOW),
+    Graph("light WaveGlow of few layers, training step with both losses", train, LIGHT_WAVEGLOW),
+    Graph("light WaveGlow of few layers, from noise to sound", vocode, LIGHT_WAVEGLOW),
     Graph("harmonic vocoder, training step", train_harmonic, HARMONIC),
     Graph("harmonic vocoder, a window of a mel to sound", vocode_window, HARMONIC),
     Graph("WaveGlow's denoiser, exported, and from noise to sound for its bias", export_denoiser, WAVEGLOW),

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ascend.documented_types import DOCUMENTED
+from ascend.reading import NO_TENSOR
 from src.config import load_config
 from src.config.schema import Config
 from src.errors import InputError
@@ -80,21 +82,33 @@ def graphs(records: list[Record]) -> str:
 
 
 def primitives(records: list[Record]) -> str:
-    """A row for each primitive: its kernels at each jit level, and whether it writes in place."""
+    """A row for each primitive: its kernels at each jit level, its types, and whether it writes in place."""
     levels = sorted({record["jit_level"] for record in records})
     names = sorted({name for record in records for name in record["kernels"]}, key=str.lower)
     in_place = {name for record in records for name in record["in_place"]}
     lines = [
-        f"| primitive | {' | '.join(f'kernel at {level}' for level in levels)} | in place |",
-        "|---" * (len(levels) + 2) + "|",
+        f"| primitive | {' | '.join(f'kernel at {level}' for level in levels)} | types | documented by | in place |",
+        "|---" * (len(levels) + 4) + "|",
     ]
     for name in names:
         cells = []
         for level in levels:
             kinds = {kind for record in records if record["jit_level"] == level for kind in _kinds(record, name)}
             cells.append(", ".join(sorted(kinds)))
+        types = {kind for record in records for each in record["types"].get(name, ()) for kind in each.split()}
+        cells.append(", ".join(sorted(types - {"->", NO_TENSOR})))
+        cells.append(_source(name))
         lines.append(f"| `{name}` | {' | '.join(cells)} | {'yes' if name in in_place else ''} |")
     return "\n".join(lines)
+
+
+def _source(name: str) -> str:
+    """CANN's name for a primitive, as a link to the page that says which types it takes."""
+    if name not in DOCUMENTED or not DOCUMENTED[name].page:
+        return "–"
+    documented = DOCUMENTED[name]
+    linked = documented.page.startswith("https://")
+    return f"[{documented.operator}]({documented.page})" if linked else f"`{documented.page}`"
 
 
 def _kinds(record: Record, name: str) -> Iterable[str]:

@@ -22,6 +22,7 @@ KINDS = {
 }
 AICPU, VIEW, COPY = "AICPU", "view", "copy"
 HOST = ("host", "CPU")
+CANN = ("aclnn", "aclop", AICPU, "HCCL")  # kernels that are CANN's
 # Operators of kind aclop that CANN runs on the AICPU: random numbers and linear algebra, which it has no kernels for on
 # the chip's cores (MindSpore registers these in mindspore/ops/_op_impl/aicpu). The compiler cannot tell: CANN decides
 # when the graph runs, and for types such as float64 or int64 decides so for others too.
@@ -38,6 +39,9 @@ EVENTS = {"StreamSend", "StreamRecv"}  # between the streams of computation and 
 FUSED_NAMES = {"GraphKernel", "fusion", "split"}
 FUNCTION = re.compile(r"CompileGraph\] Compile graph: (\S+), Split")
 KERNEL = re.compile(r"GenerateKernelMod\] kernel opname:([^,]+), kernel type:(\w+)")
+NODE = re.compile(r"^  %\d+\([^)]*\) = (?:PrimFunc_)?([A-Z][A-Za-z0-9]*)\(.*\n +: (\(.*\)) -> (\(.*\))$", re.MULTILINE)
+TENSOR = re.compile(r"(?:Ref\[|Tuple\[)?Tensor\[(\w+)\]")
+NO_TENSOR = "-"
 SEGMENT = "CompileGraph] Status record: start compile graph"
 
 
@@ -61,6 +65,16 @@ class Kernel(NamedTuple):
         return self.kind != VIEW
 
 
+class Types(NamedTuple):
+    """The types of a node's tensors by position, such as float32; NO_TENSOR where there is a number or a tuple."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{' '.join(self.inputs)} -> {' '.join(self.outputs)}"
+
+
 class Compiled(NamedTuple):
     """The kernels of a compilation, and what else concerns the host."""
 
@@ -68,6 +82,7 @@ class Compiled(NamedTuple):
     loops: list[str]  # the host reads the condition of each once in an iteration
     jit_levels: set[str]
     host_copies: int  # actors that copy between host and device
+    types: dict[str, set[Types]]  # of each primitive that is not fused
 
 
 def read(folder: Path, log: str) -> Compiled:
@@ -94,7 +109,7 @@ def read(folder: Path, log: str) -> Compiled:
         )
     # Those of the CPU stand in no log of Ascend's; which loop they are in is not needed, as there should be none.
     kernels += [Kernel(_primitive(actor), "CPU", "", False, actor.dynamic) for actor in actors if actor.device == "CPU"]
-    return Compiled(kernels, sorted(set(loops.values())), _jit_levels(folder), copies)
+    return Compiled(kernels, sorted(set(loops.values())), _jit_levels(folder), copies, _types(folder))
 
 
 def _segments(log: str) -> list[tuple[str, Counter[tuple[str, str]]]]:
@@ -204,3 +219,21 @@ def _loop_name(function: str) -> str:
 def _jit_levels(folder: Path) -> set[str]:
     texts = (path.read_text(encoding="utf-8", errors="replace") for path in folder.glob("[0-9]*_execute_*.ir"))
     return {level for text in texts for level in re.findall(r"^jit_level: (O\d)", text, re.MULTILINE)}
+
+
+def _types(folder: Path) -> dict[str, set[Types]]:
+    """Primitive -> types of its tensors, in the dumps of each part of the graph before its kernels are made.
+
+    Fused kernels are left out: MindSpore makes them itself, of primitives that it knows the types of.
+    """
+    found: dict[str, set[Types]] = {}
+    for path in folder.glob("graph_build_*.ir"):
+        for name, taken, given in NODE.findall(path.read_text(encoding="utf-8", errors="replace")):
+            found.setdefault(name, set()).add(Types(_tensors(taken), _tensors(given)))
+    return found
+
+
+def _tensors(told: str) -> tuple[str, ...]:
+    """The types in a list such as (<Tensor[Float32], (2, 4)>, <Bool, NoShape>)."""
+    kinds = (TENSOR.match(each) for each in re.findall(r"<([^<>]*)>", told))
+    return tuple(kind[1].lower() if kind else NO_TENSOR for kind in kinds)
