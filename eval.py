@@ -3,11 +3,11 @@
 python eval.py --text "Hello world." --output_dir out
 python eval.py --text "Hello world." --output hello.mp3
 python eval.py --text_file - --output - | aplay -f S16_LE -r 22050
-python eval.py --checkpoint x.ckpt --text_file lines.txt --waveglow_checkpoint w.ckpt --output_dir out
+python eval.py --checkpoint x.ckpt --text_file lines.txt --vocoder_checkpoint w.ckpt --output_dir out
 python eval.py --checkpoint x.ckpt --data_path data/ljspeech --output_dir out
 python eval.py --checkpoint x.ckpt --data_path data/ljspeech --metrics --ids test_ids.txt --output_dir out
-python eval.py --copy_synthesis in.wav --waveglow_checkpoint w.ckpt --output_dir out
-python eval.py --mel x.npy --waveglow_checkpoint w.ckpt --output_dir out
+python eval.py --copy_synthesis in.wav --vocoder_checkpoint w.ckpt --output_dir out
+python eval.py --mel x.npy --vocoder_checkpoint w.ckpt --output_dir out
 """
 
 from __future__ import annotations
@@ -142,22 +142,25 @@ def _load(
         if it is not that which speaks.
     """
     if lines and speaks_by_onnx(arguments, overrides):
-        net, vocoder = load_onnx(arguments.checkpoint, arguments.waveglow_checkpoint, overrides)
+        net, vocoder = load_onnx(
+            arguments.checkpoint, arguments.vocoder_checkpoint, overrides, precision=arguments.precision
+        )
+        runtime_facts = {"runtime": "onnx", "precision": arguments.precision}
         if net.config.model.n_speakers == 1 or arguments.runtime == "onnx":  # files have one voice
-            return net, _facts(arguments, overrides) | {"runtime": "onnx"}, griffin_lim, vocoder
+            return net, _facts(arguments, overrides) | runtime_facts, griffin_lim, vocoder
     runtime.setup(arguments.seed)
     compute = griffin_lim_aside(arguments, speaks=bool(lines))  # before the network, see there
     return *_network(arguments, overrides, speaks=bool(lines) or arguments.metrics), compute, None
 
 
 def _facts(arguments: Namespace, overrides: dict[str, Any]) -> dict[str, Any]:
-    checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
+    checkpoint = arguments.checkpoint or arguments.vocoder_checkpoint
     return {"checkpoint": str(checkpoint), "seed": arguments.seed, "overrides": overrides}
 
 
 def _network(arguments: Namespace, overrides: dict[str, Any], speaks: bool) -> tuple[nn.Cell, dict[str, Any]]:
     """Load the network, which must read text if it `speaks`. Returns it with what the summary says of it."""
-    checkpoint = arguments.checkpoint or arguments.waveglow_checkpoint
+    checkpoint = arguments.checkpoint or arguments.vocoder_checkpoint
     from src.models.factory import create_model  # noqa: PLC0415  (takes MindSpore)
 
     net = create_model(checkpoint=checkpoint, overrides=overrides)
@@ -198,6 +201,8 @@ def _check_flags(arguments: Namespace) -> None:
         raise InputError("give --output_dir, a folder; or, with --text and --text_file, --output, a file")
     if arguments.format or arguments.sample_rate:
         raise InputError("--format and --sample_rate belong to --output")
+    if arguments.precision != "float32" and not (arguments.text or arguments.text_file):
+        raise InputError("--precision belongs to --text and --text_file")
     given = [f"--{name}" for name in NAMES if getattr(arguments, name) is not None]
     if arguments.data_path and given and not arguments.metrics:
         raise InputError(f"--data_path without --metrics measures without a vocoder; leave out {', '.join(given)}")
@@ -211,8 +216,8 @@ def _check_flags(arguments: Namespace) -> None:
     if not alone:
         if arguments.data_path and not arguments.checkpoint:
             raise InputError("--checkpoint is needed")
-    elif bool(arguments.checkpoint) == bool(arguments.waveglow_checkpoint):
-        raise InputError(f"{alone} needs one of --waveglow_checkpoint and --checkpoint")
+    elif bool(arguments.checkpoint) == bool(arguments.vocoder_checkpoint):
+        raise InputError(f"{alone} needs one of --vocoder_checkpoint and --checkpoint")
     check_vocoder_flags(arguments, copying=alone is not None)
 
 
@@ -239,7 +244,8 @@ def _measure(
     arguments: Namespace,
     validation: dict[str, Any],
 ) -> dict[str, Any]:
-    from src.evaluation.objective import measure, table  # noqa: PLC0415  (takes MindSpore)
+    from src.evaluation.objective import measure  # noqa: PLC0415  (takes MindSpore)
+    from src.evaluation.tables import table  # noqa: PLC0415
 
     metrics = measure(net, clips, vocoder, recogniser, arguments.output_dir, arguments.seed)
     metrics |= {"recogniser": arguments.recogniser}

@@ -7,7 +7,7 @@
 #               a file: each of its lines is spoken into a wav of its own;
 #               a folder made by scripts/preprocess.py: the network is measured on it
 #   OUTPUT_DIR  folder for the results
-#   flags       such as --seed 1, or --vocoder waveglow --waveglow_checkpoint w.ckpt
+#   flags       such as --seed 1, or --vocoder waveglow --vocoder_checkpoint w.ckpt
 # environment: DEVICE_TARGET (Ascend, GPU or CPU; default: Ascend), DEVICE_ID (default: 0),
 #   JIT_LEVEL (O0 or O1, how far MindSpore fuses operators; default: O1 on Ascend, O0 elsewhere)
 # exit status: that of eval.py: 0 done, 1 failure, 2 bad input

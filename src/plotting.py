@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from unidecode import unidecode
 
 from src.config import AudioConfig
 from src.errors import InputError
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 LARGEST_NUMBER = 1e300  # that can be drawn
 WORST = 20  # clips that an overview lists
 LEAST_SPREAD = (0.1, 0.5, 0.1, 1.0)  # of their seconds, pace, silence and level; less is no difference
+CHINESE_FONTS = (
+    "Noto Sans CJK SC",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "SimHei",
+    "PingFang SC",
+)
 Curves = dict[str, tuple[list[int], list[float]]]  # steps and values by the name of the number
 
 
@@ -199,8 +208,23 @@ def _figure(height: float, title: str, width: float = 10) -> Figure:
 
     # not by pyplot, which keeps global state and chooses a window system
     figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(_plain(title if len(title) <= 100 else f"{title[:99]}…"))
+    heading, fonts = _with_glyphs(_plain(title if len(title) <= 100 else f"{title[:99]}…"))
+    figure.suptitle(heading, family=fonts)
     return figure
+
+
+def _with_glyphs(text: str) -> tuple[str, list[str]]:
+    """Return a text and the fonts that draw it; where no font has all of its characters, it is spelt in Latin letters.
+
+    matplotlib's own font has no Chinese, and would draw boxes and warn of each.
+    """
+    from matplotlib import font_manager  # noqa: PLC0415
+
+    own, installed = "DejaVu Sans", {font.name for font in font_manager.fontManager.ttflist}
+    fonts = [own, *(font for font in CHINESE_FONTS if font in installed)]
+    files = [font_manager.get_font(font_manager.findfont(font)) for font in fonts]
+    drawn = all(any(file.get_char_index(ord(character)) for file in files) for character in text)
+    return (text, fonts) if drawn else (unidecode(text).strip(), [own])
 
 
 def _draw_mels(figure: Figure, rows: Iterable[Axes], mels: dict[str, np.ndarray], audio: AudioConfig) -> None:

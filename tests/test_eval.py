@@ -150,6 +150,7 @@ def test_metrics(evaluate, tmp_path, monkeypatch):
     preprocess(tmp_path / "data", config, demo, val_ids=tmp_path / "val.txt", train_ids=tmp_path / "train.txt")
     monkeypatch.setattr(script, "load_recogniser", lambda name: lambda wav, rate: "Italy is contentedly stagnant")
     monkeypatch.setattr(objective, "pesq_wideband", lambda *arguments: 3.0)
+    monkeypatch.setattr(objective, "predicted_opinion", lambda *arguments: 3.0)
     out, ids = tmp_path / "out", tmp_path / "train.txt"
     for n_clips, flags in ((2, ()), (1, ("--vocoder", "griffinlim", "--clips", 1)), (1, ("--ids", ids))):
         code, output, complaints = evaluate("--data_path", tmp_path / "data", "--metrics", "--output_dir", out, *flags)
@@ -200,7 +201,7 @@ def test_validation_loss_does_not_depend_on_the_batch_size(evaluate, tmp_path):
         ((), "give one of --text, --text_file, --data_path, --copy_synthesis and --mel"),
         (("--mel", "a.npy", "--text", "a"), "give one of"),
         (("--text", "a", "--mel_scale", "dB"), "--mel_scale is for --mel"),
-        (("--mel", "a.npy", "--waveglow_checkpoint", "w.ckpt"), "--mel needs one of --waveglow_checkpoint and"),
+        (("--mel", "a.npy", "--vocoder_checkpoint", "w.ckpt"), "--mel needs one of --vocoder_checkpoint and"),
         (("--mel", "gone.npy"), "gone.npy: no such file"),
         (("--text", "a", "--text_file", "b"), "give one of"),
         (("--text", "a", "--data_path", "b"), "give one of"),

@@ -15,6 +15,9 @@ from src import create_model
 from src.audio import to_pcm16
 from src.checkpoint import save_checkpoint
 from src.config import load_config
+from src.errors import InputError
+from src.hub.card import shipped_vocoder, shipped_voice
+from src.streaming import command
 from src.streaming.loading import load_voice
 
 pytest.importorskip("onnxruntime")
@@ -46,6 +49,16 @@ def run(speech, monkeypatch, capfdbinary):
         return exit.value.code, *capfdbinary.readouterr()
 
     return run
+
+
+@pytest.mark.parametrize("name", ["vocoder_checkpoint", "waveglow_checkpoint"])
+def test_the_vocoder_of_a_voice_has_two_names(speech, name, monkeypatch):
+    monkeypatch.setenv("GRAPH_CACHE", str(speech[0] / "cache"))
+    path = speech[0] / "net.ckpt"
+    with pytest.raises(InputError, match=r"net\.ckpt: is a tacotron2, no vocoder"):
+        load_voice(checkpoint=path, runtime="onnx", **{name: path})
+    with pytest.raises(InputError, match="two names of one thing"):
+        load_voice(path, path, waveglow_checkpoint=path)
 
 
 def test_files(speech, run):
@@ -117,3 +130,21 @@ def test_a_reader_may_leave(speech):
 def test_flags_that_do_not_fit(run, flags, message):
     code, _, error = run("--text", "One.", *flags)
     assert code == 2 and message in error.decode() and error.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("flags", [[], ["--vocoder", "harmonic"]])
+def test_one_file_is_spoken_by_the_vocoder_that_ships(speech, flags, monkeypatch, capfd):
+    class Stopped(Exception):
+        pass
+
+    def load(*arguments, **options):
+        given.extend(arguments)
+        raise Stopped
+
+    given = []
+    monkeypatch.chdir(speech[0])
+    monkeypatch.setattr(command, "load_voice", load)
+    monkeypatch.setattr(sys, "argv", ["eval.py", "--text", "One.", "--output", "z.wav", *flags])
+    with pytest.raises(Stopped):
+        runpy.run_path(str(ROOT / "eval.py"), run_name="__main__")
+    assert [Path(path) for path in given[:2]] == [shipped_voice(), shipped_vocoder()]

@@ -3,22 +3,33 @@
 A new case is a line of `CASES`: its name, the script, and its flags, made in an empty folder.
 """
 
-import io
 import json
-import os
 import pickle
 import runpy
-import shutil
 import signal
-import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import librosa
 import numpy as np
 import pytest
+from hostile_files import (
+    claiming,
+    junk_signed,
+    log_of,
+    onnx_with,
+    pipe,
+    sign,
+    spoil,
+    stored,
+    swap,
+    swapped_and_signed,
+    truncated,
+    widened,
+    with_stats,
+    write,
+)
 from toy_training import N_MELS, write_corpus
 
 from src.checkpoint import save_checkpoint
@@ -78,102 +89,6 @@ def script(monkeypatch, capsys):
         return exit.value.code, *capsys.readouterr()
 
     return run
-
-
-def write(path, content):
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def pipe(path):
-    os.mkfifo(path)
-    return path
-
-
-def spoil(given, folder, **members):
-    """Copy the dataset, and put other bytes in the place of members of its index."""
-    shutil.copytree(given.data, folder / "data")
-    index = folder / "data" / "train_index.npz"
-    with zipfile.ZipFile(index) as old:
-        contents = {name: old.read(name) for name in old.namelist()}
-    with zipfile.ZipFile(index, "w") as new:
-        for name, content in (contents | {f"{name}.npy": content for name, content in members.items()}).items():
-            new.writestr(name, content)
-    return folder / "data"
-
-
-def stored(array):
-    content = io.BytesIO()
-    np.lib.format.write_array(content, array)
-    return content.getvalue()
-
-
-def claiming(shape):
-    """A .npy file whose header claims a shape that its content does not have."""
-    content = io.BytesIO()
-    np.lib.format.write_array_header_1_0(content, {"descr": "<i4", "fortran_order": False, "shape": shape})
-    return content.getvalue() + bytes(8)
-
-
-def with_stats(given, folder, **changes):
-    shutil.copytree(given.data, folder / "data")
-    stats = json.loads((folder / "data" / "stats.json").read_text())
-    write(folder / "data" / "stats.json", json.dumps(stats | changes))
-    return folder / "data"
-
-
-def cut_short(path):
-    path.write_bytes(path.read_bytes()[:200])
-
-
-def truncated(given, folder):
-    shutil.copytree(given.data, folder / "data")
-    cut_short(folder / "data" / "train_index.npz")
-    return folder / "data"
-
-
-def log_of(folder, *rows):
-    write(folder / "log.jsonl", "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
-    return folder
-
-
-def onnx_with(given, folder, change):
-    """Copy the ONNX files and let `change` spoil the folder."""
-    shutil.copytree(given.onnx, folder / "onnx")
-    change(folder / "onnx")
-    return folder / "onnx"
-
-
-def swap(folder, ends=(".onnx", ".onnx.json")):
-    for end in ends:
-        one, other = folder / f"encoder{end}", folder / f"postnet{end}"
-        content = one.read_bytes()
-        one.write_bytes(other.read_bytes())
-        other.write_bytes(content)
-
-
-def sign(folder, **changes):
-    """Make the descriptions fit the files again, with other entries."""
-    for path in folder.glob("*.onnx"):
-        described = folder / f"{path.name}.json"
-        description = json.loads(described.read_text()) | {"file": path.name, "sha256": sha256_of(path)}
-        write(described, json.dumps(description | changes))
-
-
-def junk_signed(folder):
-    write(folder / "encoder.onnx", b"junk")
-    sign(folder)
-
-
-def swapped_and_signed(folder):
-    swap(folder)
-    sign(folder)
-
-
-def widened(folder):
-    config = json.loads((folder / "encoder.onnx.json").read_text())["config"]
-    config["model"]["attention_rnn_dim"] = 16
-    sign(folder, config=config)
 
 
 def train(given, folder, *flags):
@@ -351,55 +266,3 @@ def test_names_of_runs_and_numbers_are_drawn_as_they_are(tmp_path, script):
         log_of(run, {"step": 1, "loss": 1.0, TEXTS[0]: 2.0}, {"step": 2, "loss": "low", TEXTS[2]: -2.0}, [])
     code, _, error = script("scripts/plot_log.py", *runs, "--output", tmp_path / "b.png")
     assert (code, error) == (0, "") and (tmp_path / "b.png").stat().st_size > 5000
-
-
-def python(*arguments, **options):
-    options = {"cwd": ROOT, "stdout": subprocess.PIPE} | options
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)], stderr=subprocess.PIPE, text=True, check=False, timeout=60, **options
-    )
-
-
-def test_a_locale_of_few_characters(tmp_path):
-    run = tmp_path / "Lauf-Nr.-1-über-ß"
-    run.mkdir()
-    log_of(run, {"step": 1, "loss": 1.0})
-    environment = os.environ | {"LC_ALL": "POSIX", "PYTHONUTF8": "0"}
-    done = python("scripts/plot_log.py", run, env=environment)
-    assert (done.returncode, done.stderr) == (0, "") and "log.png" in done.stdout and (run / "log.png").exists()
-    done = python("scripts/plot_log.py", tmp_path / "nö", env=environment)
-    assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-
-
-def test_a_disk_that_is_full_under_the_output(tmp_path):
-    with open("/dev/full", "w") as full:
-        done = python("scripts/plot_log.py", log_of(tmp_path, {"step": 1, "loss": 1.0}), stdout=full)
-        assert done.returncode == 2 and "No space left on device" in done.stderr and done.stderr.count("\n") == 1
-
-
-def test_a_working_directory_that_was_deleted(tmp_path):
-    (tmp_path / "gone").mkdir()
-    code = (
-        "import os, shutil, sys; os.chdir(sys.argv[1]); shutil.rmtree(sys.argv[1]); "
-        "os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"
-    )
-    for arguments in (["scripts/plot_log.py", "run"], ["eval.py", "--text", "a", "--output_dir", "out"]):
-        done = python("-c", code, tmp_path / "gone", ROOT / arguments[0], *arguments[1:])
-        assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
-        (tmp_path / "gone").mkdir(exist_ok=True)
-
-
-def test_python_without_docstrings_or_the_scripts_folder(tmp_path):
-    log_of(tmp_path, {"step": 1, "loss": "low"})
-    done = python("-OO", "-I", "scripts/plot_log.py", tmp_path)  # others would compile MindSpore anew, for a minute
-    assert done.returncode == 2 and "the log has no step yet" in done.stderr and done.stderr.count("\n") == 1
-    done = python("-I", "train.py", "--resume", "nowhere")
-    assert done.returncode == 2 and done.stderr == "error: nowhere: no such run to resume\n"
-
-
-def test_no_script_relies_on_docstrings_or_on_its_folder():
-    for path in [*ROOT.glob("*.py"), *ROOT.glob("scripts/*.py")]:
-        text = path.read_text()
-        assert "__doc__." not in text, path
-        is_script = "__main__" in text and "from src" in text
-        assert "sys.path.insert(0, " in text or not is_script, path

@@ -34,6 +34,12 @@ def test_one_step_one_frame(tmp_path):
     assert imread(tmp_path / "a.png").size
 
 
+@pytest.mark.filterwarnings("error")  # of glyphs that are missing
+def test_titles_in_chinese(tmp_path):
+    save_alignment_and_mel(tmp_path / "a.png", MEL, np.eye(5), "你好，$5。", AudioConfig())
+    assert imread(tmp_path / "a.png").size
+
+
 def test_folder_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         save_alignment_and_mel(tmp_path / "no" / "a.png", MEL, np.eye(5), "title", AudioConfig())

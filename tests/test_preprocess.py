@@ -37,14 +37,20 @@ def recordings(tmp_path):
 
 
 @pytest.fixture
-def run_script(monkeypatch, capsys):
+def one_blas_thread(monkeypatch):
+    """One thread for products, as the script has it: some processors round differently with two."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # for other processes
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture
+def run_script(one_blas_thread, monkeypatch, capsys):
     """Run scripts/preprocess.py in this process: exit code, stdout, stderr."""
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["preprocess.py", *map(str, arguments), *FLAGS])
-        monkeypatch.setenv("OMP_NUM_THREADS", "1")
-        # BLAS rounds differently with two threads. This process has loaded it already, so the script cannot limit it.
-        with threadpool_limits(1), pytest.raises(SystemExit) as exit:
+        with pytest.raises(SystemExit) as exit:
             runpy.run_path(str(ROOT / "scripts/preprocess.py"), run_name="__main__")
         return exit.value.code, *capsys.readouterr()
 
@@ -207,6 +213,7 @@ def test_a_folder_of_something_else_is_never_replaced(recordings, tmp_path):
     assert (recordings / "metadata.csv").exists()
 
 
+@pytest.mark.usefixtures("one_blas_thread")
 def test_a_run_killed_while_writing_is_taken_up(recordings, tmp_path, monkeypatch):
     preprocess(tmp_path / "uninterrupted", config(), recordings)
     # Killed when the records of the training split are complete, but not yet its index.

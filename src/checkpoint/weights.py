@@ -11,6 +11,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from src.config import Config
 from src.errors import InputError, some_of
 from src.text import spelled
+from src.text.registry import cleaner_named
 
 if TYPE_CHECKING:
     from src.checkpoint.content import Checkpoint
@@ -45,7 +46,9 @@ def match_embedding(
 ) -> tuple["Checkpoint", list[str], list[str]]:
     """Reorder the embedding of `checkpoint` to the symbol table of `config`, the configuration of `net`.
 
-    Rows are copied symbol by symbol. The row of a symbol that the checkpoint lacks keeps its value in `net`.
+    Rows are copied symbol by symbol. Between networks of two cleaners, a symbol takes the row of the one that its
+    cleaner calls the nearest (`Cleaner.nearest`). The row of a symbol that the checkpoint lacks keeps its value in
+    `net`.
 
     Returns:
         The checkpoint to load, the symbols that are new, and the symbols of the checkpoint that are not used.
@@ -55,16 +58,19 @@ def match_embedding(
         return checkpoint, [], []
     theirs = {symbol: row for row, symbol in enumerate(spelled(checkpoint.symbols))}
     ours = spelled(config.text.symbols)
+    is_other = checkpoint.config.text.cleaner != config.text.cleaner
+    nearest = cleaner_named(config.text.cleaner).nearest if is_other else {}
+    sources = {symbol: nearest[symbol] if nearest.get(symbol) in theirs else symbol for symbol in ours}
     trained, embedding = checkpoint.weights["embedding"], network_parameters(net)["embedding"].asnumpy().copy()
     if trained.shape[1] == embedding.shape[1]:
         for row, symbol in enumerate(ours):
-            if symbol in theirs:
-                embedding[row] = trained[theirs[symbol]]
+            if sources[symbol] in theirs:
+                embedding[row] = trained[theirs[sources[symbol]]]
         checkpoint = replace(checkpoint, weights={**checkpoint.weights, "embedding": embedding})
     return (
         checkpoint,
-        [symbol for symbol in ours if symbol not in theirs],
-        [symbol for symbol in theirs if symbol not in ours],
+        [symbol for symbol in ours if sources[symbol] not in theirs],
+        [symbol for symbol in theirs if symbol not in sources.values()],
     )
 
 

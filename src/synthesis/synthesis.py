@@ -166,14 +166,14 @@ def synthesise(
             spoken: dict[int, Sentence] = {}
             for batch in window:
                 text = _pad(ids[batch], lengths[batch])
-                if text.shape not in shapes:
+                if text.shape not in shapes and compiles(net):
                     report("compiling", done, total)
                     bar.set_postfix_str(f"compiling for {text.shape[0]} texts of up to {text.shape[1]} symbols")
                     compile_generate(net, *text.shape)
-                    if not shapes:  # warm the vocoder up untimed; one in another process has loaded meanwhile
-                        vocoder(silent_mel(SILENT_FRAMES, net.config.audio))
-                    shapes.add(text.shape)
                     bar.set_postfix_str("")
+                if not shapes:  # warm the vocoder up untimed; one in another process has loaded meanwhile
+                    vocoder(silent_mel(SILENT_FRAMES, net.config.audio))
+                shapes.add(text.shape)
                 report("speaking", done, total)
                 seeds = [item_seed(seed, pieces[i].position) for i in batch]
                 members = list(dict.fromkeys(batch))  # without the repeats at its end, which only fill the batch
@@ -210,13 +210,13 @@ def plan_batches(pieces: Sequence[Piece], lengths: np.ndarray, batch_size: int =
     return plan
 
 
-def compile_generate(net: Tacotron2 | Tacotron2Files, n_batch: int, length: int) -> None:
-    """Compile what `net.generate` runs for texts (n_batch, length), or load it from the user's cache of graphs.
+def compiles(net: Tacotron2 | Tacotron2Files) -> bool:
+    """Return whether a network is compiled for each shape of texts; exported files are not."""
+    return hasattr(net, "compile_generate")
 
-    Files are not compiled.
-    """
-    if not hasattr(net, "compile_generate"):
-        return
+
+def compile_generate(net: Tacotron2, n_batch: int, length: int) -> None:
+    """Compile what `net.generate` runs for texts (n_batch, length), or load it from the user's cache of graphs."""
     from src.runtime.graph_cache import graph_cache  # noqa: PLC0415  (takes MindSpore)
 
     with graph_cache(net.generate_key(n_batch, length)):

@@ -20,18 +20,12 @@ from src.synthesis.vocoder import SILENT_FRAMES, Vocoder, check_signature, griff
 if TYPE_CHECKING:
     from mindspore import nn  # at run time `src` comes first and quiets its log
 
-NAMES = ("vocoder", "waveglow_checkpoint", "sigma", "denoiser_strength")
+NAMES = ("vocoder", "vocoder_checkpoint", "sigma", "denoiser_strength")
 
 
 def add_vocoder_flags(command: CommandLine) -> None:
     """Add a flag to `command` for each of `NAMES`. Flags that are not given are None."""
-    command.add_argument(
-        "--vocoder",
-        choices=["griffinlim", *networks()],
-        help="vocoder, mel spectrogram to sound (default: the network of --vocoder_checkpoint; for the voice that "
-        "ships, the vocoder that ships; otherwise griffinlim)",
-    )
-    add_vocoder_checkpoint(command)
+    add_vocoder_choice(command)
     command.add_argument(
         "--sigma",
         type=amount,
@@ -44,12 +38,18 @@ def add_vocoder_flags(command: CommandLine) -> None:
     )
 
 
-def add_vocoder_checkpoint(command: CommandLine) -> None:
-    """Add `--vocoder_checkpoint`, whose older name is --waveglow_checkpoint."""
+def add_vocoder_choice(command: CommandLine) -> None:
+    """Add `--vocoder`, and `--vocoder_checkpoint`, whose older name is --waveglow_checkpoint."""
+    command.add_argument(
+        "--vocoder",
+        choices=["griffinlim", *networks()],
+        help="vocoder, mel spectrogram to sound (default: the network of --vocoder_checkpoint; for the voice that "
+        "ships, the vocoder that ships; otherwise griffinlim)",
+    )
     command.add_argument(
         "--vocoder_checkpoint",
         "--waveglow_checkpoint",
-        dest="waveglow_checkpoint",
+        dest="vocoder_checkpoint",
         metavar="CKPT",
         type=Path,
         help=f"checkpoint of the vocoder's network: {' or '.join(networks())}",
@@ -70,15 +70,13 @@ def check_vocoder_flags(arguments: Namespace, copying: bool = False) -> None:
     Raises:
         InputError: they do not.
     """
-    if arguments.vocoder in networks() and not arguments.waveglow_checkpoint:
-        raise InputError(
-            f"--vocoder {arguments.vocoder} needs --waveglow_checkpoint or, the same, --vocoder_checkpoint"
-        )
-    by_griffin_lim = arguments.vocoder == "griffinlim" or not arguments.waveglow_checkpoint
+    if arguments.vocoder in networks() and not arguments.vocoder_checkpoint:
+        raise InputError(f"--vocoder {arguments.vocoder} needs --vocoder_checkpoint")
+    by_griffin_lim = arguments.vocoder == "griffinlim" or not arguments.vocoder_checkpoint
     if by_griffin_lim and (arguments.sigma is not None or arguments.denoiser_strength is not None):
-        raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --waveglow_checkpoint")
-    if arguments.vocoder == "griffinlim" and arguments.waveglow_checkpoint and not copying:
-        raise InputError("--vocoder griffinlim has no use for --waveglow_checkpoint; leave one of them out")
+        raise InputError("--sigma and --denoiser_strength are WaveGlow's; give --vocoder_checkpoint")
+    if arguments.vocoder == "griffinlim" and arguments.vocoder_checkpoint and not copying:
+        raise InputError("--vocoder griffinlim has no use for --vocoder_checkpoint; leave one of them out")
 
 
 def griffin_lim_aside(arguments: Namespace, speaks: bool = True) -> Callable[..., np.ndarray]:
@@ -87,7 +85,7 @@ def griffin_lim_aside(arguments: Namespace, speaks: bool = True) -> Callable[...
     The child loads librosa while this process compiles. Call this before a network is built, which starts MindSpore's
     threads: after that a process cannot be copied.
     """
-    if arguments.waveglow_checkpoint or not speaks:
+    if arguments.vocoder_checkpoint or not speaks:
         return griffin_lim
     return runtime.in_child(griffin_lim, silent_mel(SILENT_FRAMES, AudioConfig()), AudioConfig())
 
@@ -111,7 +109,7 @@ def vocoder_for(
         InputError: the checkpoint cannot be used, is of another network than --vocoder says, or its mel spectrograms
             differ from those of `net`.
     """
-    path = arguments.waveglow_checkpoint
+    path = arguments.vocoder_checkpoint
     if arguments.vocoder == "griffinlim" or not path:
         return functools.partial(griffin_lim_vocoder, net.config.audio, compute=compute), {"vocoder": "griffinlim"}
     vocoder = net if network_of(net.config).kind == "vocoder" else loaded or _network(path)
@@ -123,7 +121,7 @@ def vocoder_for(
     if not hasattr(model, "sigma") and (arguments.sigma is not None or arguments.denoiser_strength):
         raise InputError(f"--sigma and --denoiser_strength are WaveGlow's; {path} is a {model.name}")
     check_signature(path, vocoder.config.audio, arguments.checkpoint, net.config.audio)
-    names = {"vocoder": model.name, "waveglow_checkpoint": str(path)}
+    names = {"vocoder": model.name, "vocoder_checkpoint": str(path)}
     if not hasattr(model, "sigma"):
         return functools.partial(neural_vocoder, vocoder, None, 0.0), names
     sigma = model.sigma if arguments.sigma is None else arguments.sigma
