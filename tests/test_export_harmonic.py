@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -116,7 +117,7 @@ def test_processes_speak_as_this_one_does_and_one_that_dies_or_hangs_is_replaced
         before[0].kill()
         for _ in range(2):
             np.testing.assert_array_equal(vocoder.infer(mel, seed=5), expected)
-        monkeypatch.setattr(processes, "LONGEST", 3.0)
+        monkeypatch.setattr(processes, "LONGEST", 5.0)
         os.kill(children()[0].pid, signal.SIGSTOP)
         for _ in range(2):
             np.testing.assert_array_equal(vocoder.infer(mel, seed=5), expected)
@@ -127,7 +128,7 @@ def test_processes_speak_as_this_one_does_and_one_that_dies_or_hangs_is_replaced
         for process in children():
             process.kill()
         with monkeypatch.context() as patch, pytest.raises(BlockingIOError):
-            patch.setattr(vocoder, "_start", lambda: (_ for _ in ()).throw(BlockingIOError()))
+            patch.setattr(processes.subprocess, "Popen", lambda *_, **__: (_ for _ in ()).throw(BlockingIOError()))
             vocoder.infer(mel, seed=5)
         for _ in range(2):  # it can be started again
             np.testing.assert_array_equal(vocoder.infer(mel, seed=5), expected)
@@ -135,6 +136,24 @@ def test_processes_speak_as_this_one_does_and_one_that_dies_or_hangs_is_replaced
         vocoder.close()
         vocoder.close()  # does nothing
     assert not children()
+
+
+def test_a_process_has_longer_to_start_than_to_speak(exported, monkeypatch):
+    limits = []
+
+    class Timer(threading.Timer):
+        def __init__(self, seconds, kill):
+            limits.append(seconds)
+            super().__init__(seconds, kill)
+
+    monkeypatch.setattr(processes.threading, "Timer", Timer)
+    vocoder = HarmonicProcesses(exported[1], 1)
+    try:
+        vocoder.infer(np.zeros((1, 8, 60), np.float32), seed=5)
+    finally:
+        vocoder.close()
+    assert limits[0] == processes.LONGEST_START > processes.LONGEST
+    assert limits[1:] and set(limits[1:]) == {processes.LONGEST}
 
 
 def test_a_folder_without_its_file_is_one_of_waveglow(tmp_path):

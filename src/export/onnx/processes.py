@@ -10,6 +10,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[3]
 SENT = np.int32, np.int32, np.int32, np.float32  # of a window, before mel and noise: corrected frames, anchor, start
 LIVES = 2  # processes that a window may cost
 LONGEST = 60.0  # seconds that a window may take, of which it needs a fiftieth of one; then its process hangs
+LONGEST_START = 300.0  # seconds that a process may take to be ready, of which it needs one on an idle machine
+READY = b"!"  # what a process writes once, before its first window
 
 
 class HarmonicProcesses(HarmonicFiles):
@@ -35,9 +38,9 @@ class HarmonicProcesses(HarmonicFiles):
 
     def __init__(self, folder: str | Path, n_processes: int):
         self._folder, self.n_processes = Path(folder), n_processes
-        self._idle: queue.SimpleQueue[subprocess.Popen] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
         for _ in range(n_processes):
-            self._idle.put(self._start())
+            self._idle.put(_Process(self._folder))
         self.config = OnnxHarmonic(folder, 1).config
 
     def window(self, window: Window, corrected: slice) -> tuple[np.ndarray, np.ndarray]:
@@ -53,11 +56,11 @@ class HarmonicProcesses(HarmonicFiles):
         process = self._idle.get()
         try:
             for _ in range(LIVES):
-                if found := _asked(process, content, 4 * (n_samples + WINDOW)):
+                if found := process.answer(content, 4 * (n_samples + WINDOW)):
                     values = np.frombuffer(found, np.float32)
                     return values[None, :n_samples], values[None, n_samples:]
-                _end(process)
-                process = self._start()
+                process.end()
+                process = _Process(self._folder)
             raise RuntimeError("the vocoder's processes die")
         finally:
             self._idle.put(process)
@@ -66,13 +69,22 @@ class HarmonicProcesses(HarmonicFiles):
         """End the processes, once they have spoken what they are at; a second time, do nothing."""
         n_processes, self.n_processes = self.n_processes, 0
         for _ in range(n_processes):
-            _end(self._idle.get())
+            self._idle.get().end()
 
-    def _start(self) -> subprocess.Popen:
+
+class _Process:
+    """A process that speaks windows; it starts at once, in the background.
+
+    Args:
+        folder: of harmonic.onnx.
+    """
+
+    def __init__(self, folder: Path):
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}  # finds `src`
+        self._is_ready = False
         # In a session of its own, so that Ctrl-C in a terminal does not reach it; it ends when its input does.
-        return subprocess.Popen(
-            [sys.executable, "-m", "src.export.onnx.processes", str(self._folder.resolve())],
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "src.export.onnx.processes", str(folder.resolve())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
@@ -80,28 +92,34 @@ class HarmonicProcesses(HarmonicFiles):
             start_new_session=True,
         )
 
+    def answer(self, content: bytes, size: int) -> bytes:
+        """Return the `size` bytes that answer `content`; none if the process dies, or hangs, which kills it."""
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it was ended, and could not be started again then
+            if not self._is_ready:
+                with self._killed_after(LONGEST_START):
+                    self._is_ready = self._process.stdout.read(1) == READY
+            with self._killed_after(LONGEST):
+                self._process.stdin.write(content)
+                self._process.stdin.flush()
+                return _read(self._process.stdout, size)
+        return b""
 
-def _asked(process: subprocess.Popen, content: bytes, size: int) -> bytes:
-    """Have a process answer by `size` bytes; none if it dies, or hangs, which kills it."""
-    with contextlib.suppress(OSError, ValueError):  # ValueError: it was ended, and could not be started again then
-        limit = threading.Timer(LONGEST, process.kill)
+    def end(self) -> None:
+        """End the process, which may have died."""
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+    @contextlib.contextmanager
+    def _killed_after(self, seconds: float) -> Iterator[None]:
+        limit = threading.Timer(seconds, self._process.kill)
         limit.start()
         try:
-            process.stdin.write(content)
-            process.stdin.flush()
-            return _read(process.stdout, size)
+            yield
         finally:
             limit.cancel()
-    return b""
-
-
-def _end(process: subprocess.Popen) -> None:
-    """End a process that may have died."""
-    with contextlib.suppress(OSError):
-        process.stdin.close()
-    process.kill()
-    process.wait()
-    process.stdout.close()
 
 
 def _read(stream: BinaryIO, size: int) -> bytes:
@@ -116,6 +134,8 @@ def _speak(folder: str) -> None:
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     vocoder = OnnxHarmonic(folder, 1)
+    sink.write(READY)
+    sink.flush()
     audio = vocoder.config.audio
     n_mel, n_noise = audio.n_mels * WINDOW, audio.hop_length * WINDOW
     while content := _read(source, 4 * (len(SENT) + n_mel + n_noise)):
