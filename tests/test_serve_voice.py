@@ -31,7 +31,7 @@ def test_the_shipped_voice_speaks_as_it_does_offline():
         while httpx.get(f"{url}/healthz", timeout=STARTING).status_code != 200:
             assert server.poll() is None and time.monotonic() < end
             time.sleep(0.5)
-        rate = httpx.get(f"{url}/facts").json()["sample_rate"]
+        rate = httpx.get(f"{url}/facts", timeout=STARTING).json()["sample_rate"]
         sounds = {}
 
         def ask(seed):

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from live_server import until
 from mindspore import Tensor
 
 from src import create_model, runtime
@@ -118,10 +119,8 @@ def test_a_text_that_nobody_wants_any_more_costs_nothing(voice):
     stream = voice.stream_parts("One more of many. " * 300)
     next(stream)
     stream.close()
-    deadline = time.monotonic() + 30
-    while voice._requests and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not voice._requests and voice._batch.n_free == 3
+    until(lambda: not voice._requests)
+    assert voice._batch.n_free == 3
     assert len(voice.speak("Still here.")[0]) > 0
 
 
@@ -212,8 +211,7 @@ def test_a_voice_that_hangs_can_be_told(nets):
         assert voice.seconds_stuck >= 0.5
         go_on.set()
         speaking.result(60)
-        time.sleep(0.5)
-        assert voice.seconds_stuck == 0
+        until(lambda: voice.seconds_stuck == 0)
 
 
 def test_a_closed_voice_says_so(nets):
@@ -258,9 +256,7 @@ def test_a_text_ends_with_its_sound_although_its_pool_has_ended(nets):
     voice = Voice(nets["onnx"], lambda seed: WholeMel(waiting), 1, vocoder_threads=1)
     with ThreadPoolExecutor(1) as pool:
         speaking = pool.submit(voice.speak, TEXT)
-        end = time.monotonic() + 30
-        while not any(request.jobs for request in voice._requests) and time.monotonic() < end:
-            time.sleep(0.01)
+        until(lambda: any(request.jobs for request in voice._requests))
         voice._pool.shutdown(wait=False)
         slow.set()
         wav, _ = speaking.result(60)
