@@ -1,5 +1,7 @@
 """The loss of waveforms by the magnitudes of their spectra, at several resolutions."""
 
+import math
+
 import numpy as np
 from mindspore import Tensor, nn, ops
 
@@ -55,5 +57,7 @@ class SpectralLoss(nn.Cell):
 
 
 def log_power(spectrum: Spectrum) -> Tensor:
-    """Logarithm of the power (N, bins) of a spectrum."""
-    return ops.log(spectrum[0].square() + spectrum[1].square() + FLOOR)
+    """Logarithm of the power (N, bins) of a spectrum, above `FLOOR`."""
+    # Not ops.log: on CPU it rounds by how its threads share the work, which MindSpore tries out at each start, and a
+    # resumed run would differ from one that went on.
+    return ops.log1p((spectrum[0].square() + spectrum[1].square()) / FLOOR) + math.log(FLOOR)

@@ -41,7 +41,7 @@ class HarmonicLoss(nn.Cell):
         spectral = self.spectral(speech[:, self.edge : -self.edge], targets)
         pitch = pitch_error((predicted - pitch_mean) / pitch_deviation, (log_f0 - pitch_mean) / pitch_deviation, voiced)
         # max(z, 0) - z y + ln(1 + exp(-|z|)), which cannot overflow
-        cross_entropy = ops.relu(logit) - logit * voiced + ops.log(1 + ops.exp(-ops.abs(logit)))
+        cross_entropy = ops.relu(logit) - logit * voiced + ops.log1p(ops.exp(-ops.abs(logit)))
         return spectral, pitch, cross_entropy.mean()
 
 
