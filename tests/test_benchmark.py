@@ -184,7 +184,7 @@ WIDTHS = ("encoder_dim", "prenet_dim", "attention_rnn_dim", "attention_dim", "de
 
 TASKS = [
     benchmark_ours.training,
-    benchmark_ours.compiling,
+    pytest.param(benchmark_ours.compiling, marks=pytest.mark.slow),
     benchmark_ours.free_running,
     benchmark_ours.free_running_onnx,
     functools.partial(benchmark_ours.free_running_onnx, precision="int8"),

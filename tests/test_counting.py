@@ -70,6 +70,7 @@ def test_the_larger_of_reading_and_multiplying_is_the_limit():
     assert limits.training(2, 10, 8).value == pytest.approx(counting.training_flops(tiny(), 2, 10, 8) / 1e9)
 
 
+@pytest.mark.slow
 def test_the_machine_is_measured(monkeypatch):
     monkeypatch.setattr(ceilings, "MATRIX", 32)
     monkeypatch.setattr(ceilings, "COPIED", 2**20)

@@ -176,6 +176,7 @@ def two_ranks(launchers):
     return start
 
 
+@pytest.mark.slow
 def test_two_ranks_stop_and_resume(launchers, two_ranks):
     process = two_ranks()
     process.send_signal(signal.SIGINT)

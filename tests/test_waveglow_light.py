@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 from toy_export import close
-from toy_training import read_log, without_times
+from toy_training import read_log
 from toy_waveglow import LIGHT, SETTINGS, save_fresh, write_wav_corpus
 
 from src.checkpoint import load_checkpoint
@@ -25,7 +25,6 @@ from src.models.waveglow.depthwise import DepthwiseConvolution
 from src.models.waveglow.initialisation import GROUP_FLOORS, fit_to_data, whitening
 from src.models.waveglow.loss import WaveGlowLoss
 from src.train.loop import Training
-from src.train.run_folder import latest
 from src.train.waveglow import WaveGlowTask
 
 N_MELS, HOP, GROUP = 8, 32, 16
@@ -219,11 +218,11 @@ def test_exported_files_make_the_sound_of_the_network(tmp_path):
     assert close(found, expected[:1], 1e-4)
 
 
-def test_a_run_adds_the_spectral_loss_learns_and_resumes_exactly(tmp_path):
+def test_a_run_adds_the_spectral_loss_and_learns(tmp_path):
     data, out = write_wav_corpus(tmp_path), tmp_path / "out"
-    config = load_config(overrides=LIGHT | {"train.max_steps": 40, "train.checkpoint_every": 6})
+    config = load_config(overrides=LIGHT | {"train.max_steps": 40})
     Training(config, data, out).run()
-    rows = without_times(read_log(out))
+    rows = read_log(out)
     steps, validations = [row for row in rows if "loss" in row], [row for row in rows if "val_loss" in row]
     for row in steps:
         likelihood = row["z_loss"] - row["log_s"] - row["log_det"]
@@ -234,12 +233,6 @@ def test_a_run_adds_the_spectral_loss_learns_and_resumes_exactly(tmp_path):
         assert row["val_loss"] == pytest.approx(0.5 * likelihood + 2 * row["val_spectral_loss"], abs=1e-4)
     spectral = [row["spectral_loss"] for row in steps]
     assert np.mean(spectral[-10:]) < 0.95 * np.mean(spectral[10:20])
-    end = latest(out)
-    end.path.unlink()
-    Training(config, data, out, resume=latest(out)).run()
-    assert without_times(read_log(out)) == rows
-    for name, value in latest(out).weights.items():
-        np.testing.assert_array_equal(value, end.weights[name], err_msg=name)
 
 
 def test_noise_on_recordings_is_of_the_step_and_as_loud_as_asked():
