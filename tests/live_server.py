@@ -21,7 +21,7 @@ from src.serving.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEECH = "/v1/audio/speech"
-PATIENCE = 60  # seconds until a test gives up
+PATIENCE = 300  # seconds until a test gives up
 
 
 def until(condition, message="this never became true"):

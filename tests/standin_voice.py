@@ -77,7 +77,7 @@ class StandInVoice:
             if word == "stuck":
                 self.seconds_stuck = 1000.0
             if word == "hang":
-                self._closed.wait(60)
+                self._closed.wait(600)
             time.sleep(PAUSE if "slow" in text.split() else self.delay)
             alignment = np.zeros((4, len(symbols)), np.float32)
             alignment[:, min(len(symbols) - 1, 5 * place)] = 1

@@ -138,7 +138,7 @@ def test_processes_speak_as_this_one_does_and_one_that_dies_or_hangs_is_replaced
     assert not children()
 
 
-def test_a_process_has_longer_to_start_than_to_speak(exported, monkeypatch):
+def test_a_process_has_longer_to_start_than_to_speak_and_may_print(exported, tmp_path, monkeypatch):
     limits = []
 
     class Timer(threading.Timer):
@@ -147,13 +147,23 @@ def test_a_process_has_longer_to_start_than_to_speak(exported, monkeypatch):
             super().__init__(seconds, kill)
 
     monkeypatch.setattr(processes.threading, "Timer", Timer)
+    (tmp_path / "sitecustomize.py").write_text("print('not a sound')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     vocoder = HarmonicProcesses(exported[1], 1)
     try:
-        vocoder.infer(np.zeros((1, 8, 60), np.float32), seed=5)
+        mel = np.zeros((1, 8, 60), np.float32)
+        np.testing.assert_array_equal(vocoder.infer(mel, seed=5), OnnxHarmonic(exported[1], 1).infer(mel, seed=5))
     finally:
         vocoder.close()
     assert limits[0] == processes.LONGEST_START > processes.LONGEST
     assert limits[1:] and set(limits[1:]) == {processes.LONGEST}
+    monkeypatch.setattr(processes, "LONGEST_START", 0.01)
+    vocoder = HarmonicProcesses(exported[1], 1)
+    try:
+        with pytest.raises(RuntimeError, match="die"):
+            vocoder.infer(mel, seed=5)
+    finally:
+        vocoder.close()
 
 
 def test_a_folder_without_its_file_is_one_of_waveglow(tmp_path):

@@ -117,7 +117,7 @@ def run_alone(script, text):
     script.write_text(text)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, script], env=environment, capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, script], env=environment, capture_output=True, text=True, check=True, timeout=300
     )
     assert not done.stderr
     return done.stdout.splitlines()

@@ -112,7 +112,6 @@ def test_a_full_buffer_makes_its_thread_wait():
         rest = []
         while (piece := await relay.next()) is not None:
             rest.append(piece)
-        await asyncio.sleep(0.05)
         return first, waiting, rest
 
     first, waiting, rest = asyncio.run(take())
@@ -128,8 +127,9 @@ def test_a_closed_relay_ends_its_thread():
         relay = Relay(lambda cancel: counted(10**9, made, closed), 2.0, lambda: ended.append(True))
         await relay.next()
         relay.close()
-        assert await asyncio.to_thread(closed.wait, 10)
-        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(closed.wait, 60)
+        while not ended:
+            await asyncio.sleep(0.01)
         never = Relay(lambda cancel: counted(1, made, closed), 2.0, lambda: ended.append(True))
         never.close()
 

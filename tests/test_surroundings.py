@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def python(*arguments, **options):
     options = {"cwd": ROOT, "stdout": subprocess.PIPE} | options
     return subprocess.run(
-        [sys.executable, *map(str, arguments)], stderr=subprocess.PIPE, text=True, check=False, timeout=60, **options
+        [sys.executable, *map(str, arguments)], stderr=subprocess.PIPE, text=True, check=False, timeout=300, **options
     )
 
 

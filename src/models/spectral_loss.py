@@ -57,7 +57,7 @@ class SpectralLoss(nn.Cell):
 
 
 def log_power(spectrum: Spectrum) -> Tensor:
-    """Logarithm of the power (N, bins) of a spectrum, above `FLOOR`."""
+    """Logarithm of the power plus `FLOOR` (N, bins) of a spectrum."""
     # Not ops.log: on CPU it rounds by how its threads share the work, which MindSpore tries out at each start, and a
     # resumed run would differ from one that went on.
-    return ops.log1p((spectrum[0].square() + spectrum[1].square()) / FLOOR) + math.log(FLOOR)
+    return ops.log1p((spectrum[0].square() + spectrum[1].square()) * (1 / FLOOR)) + math.log(FLOOR)

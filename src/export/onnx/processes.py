@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SENT = np.int32, np.int32, np.int32, np.float32  # of a window, before mel and noise: corrected frames, anchor, start
 LIVES = 2  # processes that a window may cost
 LONGEST = 60.0  # seconds that a window may take, of which it needs a fiftieth of one; then its process hangs
-LONGEST_START = 300.0  # seconds that a process may take to be ready, of which it needs one on an idle machine
+LONGEST_START = 300.0  # seconds that a window waits for its process to be ready, which takes one on an idle machine
 READY = b"!"  # what a process writes once, before its first window
 
 
@@ -62,6 +62,9 @@ class HarmonicProcesses(HarmonicFiles):
                 process.end()
                 process = _Process(self._folder)
             raise RuntimeError("the vocoder's processes die")
+        except BaseException:
+            process.end()  # its answer may still be on the way, and the next window must not get it
+            raise
         finally:
             self._idle.put(process)
 
@@ -75,6 +78,8 @@ class HarmonicProcesses(HarmonicFiles):
 class _Process:
     """A process that speaks windows; it starts at once, in the background.
 
+    Its sound comes through a pipe of its own, since anything may print to standard output, a library at its import too.
+
     Args:
         folder: of harmonic.onnx.
     """
@@ -82,39 +87,50 @@ class _Process:
     def __init__(self, folder: Path):
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}  # finds `src`
         self._is_ready = False
-        # In a session of its own, so that Ctrl-C in a terminal does not reach it; it ends when its input does.
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "src.export.onnx.processes", str(folder.resolve())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            env=environment | {"OPENBLAS_NUM_THREADS": "1"},
-            start_new_session=True,
-        )
+        receiving, sending = os.pipe()
+        self._sound = open(receiving, "rb")  # noqa: SIM115  closed by `end`
+        try:
+            # In a session of its own, so that Ctrl-C in a terminal does not reach it; it ends when its input does.
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "src.export.onnx.processes", str(folder.resolve()), str(sending)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[sending],
+                cwd=ROOT,
+                env=environment | {"OPENBLAS_NUM_THREADS": "1"},
+                start_new_session=True,
+            )
+        except BaseException:
+            self._sound.close()
+            raise
+        finally:
+            os.close(sending)
 
     def answer(self, content: bytes, size: int) -> bytes:
         """Return the `size` bytes that answer `content`; none if the process dies, or hangs, which kills it."""
         with contextlib.suppress(OSError, ValueError):  # ValueError: it was ended, and could not be started again then
             if not self._is_ready:
                 with self._killed_after(LONGEST_START):
-                    self._is_ready = self._process.stdout.read(1) == READY
-            with self._killed_after(LONGEST):
-                self._process.stdin.write(content)
-                self._process.stdin.flush()
-                return _read(self._process.stdout, size)
+                    self._is_ready = self._sound.read(1) == READY
+            if self._is_ready:
+                with self._killed_after(LONGEST):
+                    self._process.stdin.write(content)
+                    self._process.stdin.flush()
+                    return _read(self._sound, size)
         return b""
 
     def end(self) -> None:
-        """End the process, which may have died."""
+        """End the process, which may have died; a second time, do nothing."""
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         self._process.kill()
         self._process.wait()
-        self._process.stdout.close()
+        self._sound.close()
 
     @contextlib.contextmanager
     def _killed_after(self, seconds: float) -> Iterator[None]:
         limit = threading.Timer(seconds, self._process.kill)
+        limit.daemon = True
         limit.start()
         try:
             yield
@@ -128,11 +144,9 @@ def _read(stream: BinaryIO, size: int) -> bytes:
     return content if len(content) == size else b""
 
 
-def _speak(folder: str) -> None:
-    """Speak the windows that come at standard input, until it ends."""
-    # What prints, a library perhaps, must not reach the sound.
-    source, sink = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+def _speak(folder: str, sending: int) -> None:
+    """Speak the windows that come at standard input, until it ends; `sending` is the descriptor that takes the sound."""
+    source, sink = sys.stdin.buffer, open(sending, "wb")  # noqa: SIM115  it is open as long as the process lives
     vocoder = OnnxHarmonic(folder, 1)
     sink.write(READY)
     sink.flush()
@@ -148,4 +162,4 @@ def _speak(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    _speak(sys.argv[1])
+    _speak(sys.argv[1], int(sys.argv[2]))
