@@ -145,7 +145,7 @@ def _read(stream: BinaryIO, size: int) -> bytes:
 
 
 def _speak(folder: str, sending: int) -> None:
-    """Speak the windows that come at standard input, until it ends; `sending` is the descriptor that takes the sound."""
+    """Speak the windows that come at standard input, until it ends; the descriptor `sending` takes the sound."""
     source, sink = sys.stdin.buffer, open(sending, "wb")  # noqa: SIM115  it is open as long as the process lives
     vocoder = OnnxHarmonic(folder, 1)
     sink.write(READY)
