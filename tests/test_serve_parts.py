@@ -167,6 +167,13 @@ def test_the_place_is_given_back_before_anybody_hears_of_the_end():
     asyncio.run(take())
 
 
+def test_a_voice_that_is_said_to_be_ready_is(monkeypatch):
+    service, seen = Service(Settings(), lambda report: "a voice"), []
+    monkeypatch.setattr(service, "_report", lambda stage: seen.append((stage.split()[0], service.voice)))
+    service.load()
+    assert seen == [("ready", "a voice")]
+
+
 def test_a_relay_ends_whatever_fails(monkeypatch):
     def fail():
         raise KeyError("x")

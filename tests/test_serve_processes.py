@@ -104,8 +104,7 @@ def test_a_killed_worker_comes_back_and_others_go_on():
         stop.set()
         for thread in asking:
             thread.join()
-        assert answers.count(0) <= 2  # only what the killed one was speaking is lost
-        assert set(answers) <= {0, 200, 503}  # the new one says 503, to be asked again, while its voice is loaded
+        assert answers.count(0) <= 2 and set(answers) <= {0, 200}  # only what the killed one was speaking is lost
         assert f"Child process [{pids[0]}] died" in "".join(server.lines)
         numbers = httpx.get(f"{server.url}/metrics", timeout=PATIENCE).text
         assert "tts_workers_ready 2.0" in numbers and "tts_requests_in_progress 0.0" in numbers

@@ -50,11 +50,11 @@ class Service:
             traceback.print_exc()
             self.exit_code, self.failure = 1, f"the voice cannot be loaded ({type(error).__name__})"
             return
-        self._report(f"ready after {time.monotonic() - began:.0f} s")
-        if self._readiness:
-            self._readiness.announce()
         self.voice = voice
         self.metrics.ready.set(1)
+        if self._readiness:
+            self._readiness.announce()
+        self._report(f"ready after {time.monotonic() - began:.0f} s")  # last: whoever reads it may ask at once
 
     def _report(self, stage: str) -> None:
         self.stage = stage
